@@ -1,0 +1,121 @@
+"""Every path under the data root and the run directory; nobody else joins them.
+
+The layout is drawn in ARCHITECTURE.md ("State on disk"). Reads no environment but in :func:`data_root`.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STORE_FORMAT = 1
+"""Version of the store's layout, kept in VERSION; a newer one is refused, an older one is upgraded."""
+
+_ESCAPES = (("%", "%25"), ("/", "%2F"), (":", "%3A"), ("@", "%40"))
+
+
+def data_root(environ: Mapping[str, str]) -> str:
+    """The store's root: $POD_ROOT, else $XDG_DATA_HOME/pod, else ~/.local/share/pod, else a folder in /var/tmp."""
+    root = environ.get("POD_ROOT")
+    if root:
+        return os.path.abspath(root)
+    data_home = environ.get("XDG_DATA_HOME", "")
+    if data_home.startswith("/"):
+        return data_home + "/pod"
+    home = environ.get("HOME", "")
+    if home.startswith("/") and os.access(home, os.W_OK | os.X_OK):
+        return home + "/.local/share/pod"
+    return f"/var/tmp/pod-{os.getuid()}/data"
+
+
+def escape(name: str) -> str:
+    """A reference as one file name: reversible, and never '.', '..' or hidden."""
+    for plain, escaped in _ESCAPES:
+        name = name.replace(plain, escaped)
+    return name
+
+
+def unescape(name: str) -> str:
+    """What :func:`escape` was given."""
+    for plain, escaped in reversed(_ESCAPES):
+        name = name.replace(escaped, plain)
+    return name
+
+
+class Paths:
+    """Names of everything under one data root. Makes nothing; see engine.Engine.prepare."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    @property
+    def version(self) -> str:
+        return self.root + "/VERSION"
+
+    @property
+    def blobs(self) -> str:
+        return self.root + "/blobs/sha256"
+
+    def blob(self, digest: str) -> str:
+        """Path of a blob by its digest, "sha256:<64 hex>" (validated by oci.digest before it gets here)."""
+        return self.root + "/blobs/sha256/" + digest[7:]
+
+    @property
+    def refs(self) -> str:
+        return self.root + "/refs"
+
+    def ref(self, name: str) -> str:
+        return self.root + "/refs/" + escape(name)
+
+    @property
+    def images(self) -> str:
+        return self.root + "/images"
+
+    def image(self, image_id: str) -> str:
+        """Record of an image by its id, the config's digest "sha256:<64 hex>"."""
+        return self.root + "/images/" + image_id[7:]
+
+    def layers(self, map_key: str) -> str:
+        return self.root + "/layers/" + map_key
+
+    def layer(self, map_key: str, chain_id: str) -> str:
+        """Folder {diff,owners,done} of one extracted layer by its chain id, "sha256:<64 hex>"."""
+        return self.root + "/layers/" + map_key + "/" + chain_id[7:]
+
+    @property
+    def containers(self) -> str:
+        return self.root + "/containers"
+
+    def container(self, container_id: str) -> str:
+        return self.root + "/containers/" + container_id
+
+    @property
+    def names(self) -> str:
+        return self.root + "/names"
+
+    def name(self, name: str) -> str:
+        return self.root + "/names/" + name
+
+    @property
+    def volumes(self) -> str:
+        return self.root + "/volumes"
+
+    def volume(self, name: str) -> str:
+        return self.root + "/volumes/" + name
+
+    @property
+    def networks(self) -> str:
+        return self.root + "/networks"
+
+    @property
+    def cache(self) -> str:
+        return self.root + "/cache"
+
+    @property
+    def trash(self) -> str:
+        return self.root + "/trash"

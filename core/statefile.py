@@ -1,0 +1,211 @@
+"""Atomic JSON records and flock context managers.
+
+``loads`` and ``dumps`` stand in for the json package, whose import alone costs more than a warm start may: they drive the
+same C scanner (``_json``) without it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import _json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+from pod.core.errors import Busy, StoreCorrupt
+
+MAX_RECORD = 16 << 20
+"""Bytes; a record of ours that is larger is not ours."""
+
+
+class _ScannerContext:
+    """What _json.make_scanner asks of a JSONDecoder."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    memo: dict[str, str] = {}
+
+    @staticmethod
+    def parse_constant(name: str) -> float:
+        raise ValueError(f"{name} is not JSON")
+
+
+_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_ScannerContext())
+_quote: Callable[[str], str] = _json.encode_basestring_ascii
+
+
+def loads(text: str | bytes) -> Any:
+    """Parses one JSON document. ValueError where it is not one (also for nesting too deep)."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    start = len(text) - len(text.lstrip(" \t\r\n"))
+    try:
+        value, end = _scan(text, start)
+    except StopIteration:
+        raise ValueError("not a JSON document") from None
+    except RecursionError:
+        raise ValueError("JSON nested too deep") from None
+    if text[end:].strip(" \t\r\n"):
+        raise ValueError("text after the JSON document")
+    return value
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON, keys in the order given."""
+    parts: list[str] = []
+    _dump(value, parts.append)
+    return "".join(parts)
+
+
+def _dump(value: Any, out: Callable[[str], None]) -> None:
+    if isinstance(value, str):
+        out(_quote(value))
+    elif value is None:
+        out("null")
+    elif value is True:
+        out("true")
+    elif value is False:
+        out("false")
+    elif isinstance(value, int):
+        out(int.__repr__(value))
+    elif isinstance(value, dict):
+        separator = "{"
+        for key, item in value.items():
+            out(separator)
+            out(_quote(key))
+            out(":")
+            _dump(item, out)
+            separator = ","
+        out("{}" if separator == "{" else "}")
+    elif isinstance(value, (list, tuple)):
+        separator = "["
+        for item in value:
+            out(separator)
+            _dump(item, out)
+            separator = ","
+        out("[]" if separator == "[" else "]")
+    elif isinstance(value, float):
+        out(float.__repr__(value))
+    else:
+        raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
+    """The whole of a regular file of at most ``limit`` bytes. OSError where it cannot be read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        size = os.fstat(fd).st_size
+        if size > limit:
+            raise StoreCorrupt(f"read record: {path}: {size} bytes is more than any record has")
+        parts = []
+        left = limit
+        while left > 0:
+            part = os.read(fd, min(left, max(size + 1, 4096)))
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def read(path: str) -> dict[str, Any]:
+    """One JSON object from ``path``. FileNotFoundError where there is none, StoreCorrupt where it is not one."""
+    data = read_bytes(path)
+    try:
+        value = loads(data)
+    except ValueError as error:
+        raise StoreCorrupt(f"read record: {path}: {error}", hint="remove the file, or run 'pod system reset'") from None
+    if not isinstance(value, dict):
+        raise StoreCorrupt(f"read record: {path}: not a JSON object")
+    return value
+
+
+def write(path: str, value: dict[str, Any], *, sync: bool = False, exclusive: bool = False) -> None:
+    """Publishes ``value`` at ``path`` by rename; readers see the old record or the new one.
+
+    ``sync`` makes it durable first (fsync costs about 4 ms: never for --rm containers and per-boot state).
+    ``exclusive`` raises FileExistsError instead of replacing.
+    """
+    write_bytes(path, dumps(value).encode() + b"\n", sync=sync, exclusive=exclusive)
+
+
+def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool = False, mode: int = 0o600) -> None:
+    """:func:`write` for bytes."""
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/.{name[:100]}.{os.getpid()}.{os.urandom(4).hex()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        if exclusive:
+            os.link(temporary, path)
+        else:
+            os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if exclusive:
+        os.unlink(temporary)
+
+
+class Lock:
+    """flock(2) on a file that is made when missing; released by close, so by any death.
+
+    ``timeout`` in seconds bounds the wait (Busy is raised); None waits for ever.
+    """
+
+    __slots__ = ("_fd", "_path", "_shared", "_timeout")
+
+    def __init__(self, path: str, *, shared: bool = False, timeout: float | None = 60.0) -> None:
+        self._path = path
+        self._shared = shared
+        self._timeout = timeout
+        self._fd = -1
+
+    def __enter__(self) -> Lock:
+        import fcntl
+
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        kind = fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX
+        try:
+            if self._timeout is None:
+                fcntl.flock(self._fd, kind)
+            else:
+                self._poll(kind | fcntl.LOCK_NB, self._timeout)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        return self
+
+    def _poll(self, kind: int, timeout: float) -> None:
+        import fcntl
+        import time
+
+        deadline = time.monotonic() + timeout
+        pause = 0.001
+        while True:
+            try:
+                fcntl.flock(self._fd, kind)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Busy(f"lock: {self._path}: held by another process for {timeout:g} s") from None
+            time.sleep(pause)
+            pause = min(pause * 2, 0.1)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)

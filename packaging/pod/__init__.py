@@ -1,0 +1,1 @@
+"""pod: a container engine in one file, for people without root."""
