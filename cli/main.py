@@ -1,0 +1,287 @@
+"""The entry of the command line: finds the command's module, imports that one alone, words every failure.
+
+    pod [global flags] COMMAND [flags] [arguments]
+
+A command's module has ``COMMAND`` (cli/options.py) and ``main(engine, options) -> int``. A group's module (container,
+image, system) has ``COMMAND`` and ``COMMANDS: dict[name, (module, summary, leading arguments)]``, where an empty
+summary marks another spelling that --help does not list.
+
+Exit codes as docker/cli: 125 for flags that cannot be read and for every failure of run and create, 1 for the others,
+130 after SIGINT, 141 when the reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pod.cli.options import Command, parse
+from pod.core.engine import Engine
+from pod.core.errors import PodError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import ModuleType
+    from typing import Any
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("run", "Create and run a new container from an image", "common"),
+    "exec": ("exec", "Execute a command in a running container", "common"),
+    "ps": ("ps", "List containers", "common"),
+    "pull": ("pull", "Download an image from a registry", "common"),
+    "images": ("images", "List images", "common"),
+    "version": ("version", "Show the version of pod and of what it is made with", "common"),
+    "info": ("info", "Display what pod found on this host and in its store", "common"),
+    "doctor": ("doctor", "Check what this host allows, and say how to allow more", "common"),
+    "container": ("container", "Manage containers", "group"),
+    "image": ("image", "Manage images", "group"),
+    "system": ("system", "Manage pod", "group"),
+    "create": ("create", "Create a new container", ""),
+    "inspect": ("inspect", "Return low-level information on containers and images", ""),
+    "kill": ("kill", "Kill one or more running containers", ""),
+    "logs": ("logs", "Fetch the logs of a container", ""),
+    "rm": ("rm", "Remove one or more containers", ""),
+    "rmi": ("rmi", "Remove one or more images", ""),
+    "start": ("start", "Start one or more stopped containers", ""),
+    "stop": ("stop", "Stop one or more running containers", ""),
+    "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", ""),
+    "node": ("refused", "", "hidden"),
+    "service": ("refused", "", "hidden"),
+    "stack": ("refused", "", "hidden"),
+    "swarm": ("refused", "", "hidden"),
+    "__explain": ("explain", "", "hidden"),
+}
+"""Name to (module in pod.cli, summary, section of --help)."""
+
+LATER = (
+    " attach build builder buildx commit compose config context cp diff events export history import load login logout"
+    " manifest network pause plugin port push rename restart save search secret stats top trust unpause update volume"
+    " wait "
+)
+"""Docker's commands that this version does not have."""
+
+GLOBAL = Command(
+    "",
+    "[OPTIONS] COMMAND",
+    "A rootless container engine in one file",
+    (
+        ("config", "", "string", "Location of Docker's client config files (credentials)", None),
+        ("context", "c", "string", "", None, True),
+        ("debug", "D", "bool", "Show tracebacks and each step", None),
+        ("host", "H", "list", "", None, True),
+        ("log-level", "l", "string", 'Set the logging level ("debug", "info", "warn", "error", "fatal")', "info"),
+        ("root", "", "string", "Directory of the store (images, containers, volumes)", None),
+        ("tls", "", "bool", "", None, True),
+        ("tlscacert", "", "string", "", None, True),
+        ("tlscert", "", "string", "", None, True),
+        ("tlskey", "", "string", "", None, True),
+        ("tlsverify", "", "bool", "", None, True),
+        ("version", "v", "bool", "Print version information and quit", None),
+    ),
+    interspersed=False,
+    path="pod",
+)
+
+_LEVELS = ("debug", "info", "warn", "warning", "error", "fatal", "panic", "trace")
+
+
+class _Invocation:
+    """What the global flags said, and how far we came, for the wording of failures."""
+
+    __slots__ = ("config", "debug", "name", "quiet", "root")
+
+    def __init__(self) -> None:
+        self.debug = False
+        self.quiet = False
+        self.root: str | None = None
+        self.config = ""
+        self.name = ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the process' exit status. Words every failure itself; raises nothing."""
+    invocation = _Invocation()
+    try:
+        status = _dispatch(list(sys.argv[1:] if argv is None else argv), invocation)
+        sys.stdout.flush()
+        return status
+    except PodError as error:
+        if invocation.debug:
+            _traceback()
+        return _fail(invocation, error, error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _drop_stdout()
+        return 141
+    except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
+        if invocation.debug:
+            _traceback()
+        return _fail(invocation, _unexpected(invocation, error), 1)
+
+
+def _dispatch(argv: list[str], invocation: _Invocation) -> int:
+    if argv and argv[0][:1] == "-":
+        options = parse(GLOBAL, argv)
+        argv = options.args
+        if options["help"] or options["version"]:
+            return _top_level(options["help"])
+        _apply(options.values, options.given, invocation)
+    if not argv:
+        return _help([], sys.stderr)
+    name, rest = argv[0], argv[1:]
+    if name == "help":
+        return _help(rest, sys.stdout)
+    module, path, rest = find(name, rest)
+    invocation.name = path
+    command: Command = module.COMMAND
+    if hasattr(module, "COMMANDS"):
+        return _group(module, path, rest)
+    options = parse(command, rest, path="pod " + path)
+    if options["help"]:
+        from pod.cli import help as help_pages
+
+        return help_pages.show(command, "pod " + path)
+    environ: Mapping[str, str] = os.environ
+    if invocation.config:
+        environ = {**environ, "DOCKER_CONFIG": os.path.abspath(invocation.config)}
+    engine = Engine(environ, root=invocation.root, progress=_Progress(path, invocation.quiet))
+    return int(module.main(engine, options))
+
+
+def find(name: str, rest: list[str]) -> tuple[ModuleType, str, list[str]]:
+    """The module of ``pod NAME REST…``, with the path of the command ("image ls") and what is left of its arguments.
+
+    UsageError for a command that does not exist. For a group without a command in it: the group's own module.
+    """
+    entry = COMMANDS.get(name)
+    if entry is None:
+        raise _unknown(name, "pod", tuple(n for n, e in COMMANDS.items() if e[2] != "hidden"))
+    module = _load(entry[0])
+    table: dict[str, tuple[str, ...]] | None = getattr(module, "COMMANDS", None)
+    if table is None or not rest or rest[0][:1] == "-":
+        return module, name, rest
+    sub = table.get(rest[0])
+    if sub is None:
+        raise _unknown(f"{name} {rest[0]}", f"pod {name}", tuple(table))
+    leading = list(sub[2]) if len(sub) > 2 else []
+    return _load(sub[0]), f"{name} {rest[0]}", leading + rest[1:]
+
+
+def _load(name: str) -> ModuleType:
+    full = "pod.cli." + name
+    __import__(full)
+    return sys.modules[full]
+
+
+def _group(module: ModuleType, path: str, rest: list[str]) -> int:
+    """A group by itself: its help; on stderr unless it was asked for."""
+    from pod.cli import help as help_pages
+
+    options = parse(module.COMMAND, rest, path="pod " + path)
+    return help_pages.show_group(module.COMMAND, module.COMMANDS, sys.stdout if options["help"] else sys.stderr)
+
+
+def _help(words: list[str], stream: Any) -> int:
+    from pod.cli import help as help_pages
+
+    if not words:
+        return help_pages.show_top(GLOBAL, COMMANDS, stream)
+    module, path, _ = find(words[0], words[1:])
+    if hasattr(module, "COMMANDS"):
+        return help_pages.show_group(module.COMMAND, module.COMMANDS, stream)
+    return help_pages.show(module.COMMAND, "pod " + path)
+
+
+def _top_level(want_help: bool) -> int:
+    if want_help:
+        return _help([], sys.stdout)
+    from pod.cli import version
+
+    return version.short()
+
+
+def _apply(values: dict[str, Any], given: set[str], invocation: _Invocation) -> None:
+    """Global flags; those that choose a daemon are refused, for there is none to choose."""
+    for name in ("host", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "context"):
+        if name in given and values[name] not in (False, "", "default"):
+            raise UsageError(f"--{name}: pod has no daemon to connect to", hint=f"leave out --{name}")
+    level = values["log-level"]
+    if level not in _LEVELS:
+        raise UsageError(f"unable to parse logging level: {level}", hint="use debug, info, warn, error or fatal")
+    invocation.debug = values["debug"] or level in ("debug", "trace")
+    invocation.quiet = level in ("error", "fatal", "panic")
+    invocation.root = values["root"] or None
+    invocation.config = values["config"]
+
+
+class _Progress:
+    """The engine's callback; cli/progress is imported when there is something to show."""
+
+    __slots__ = ("_path", "_quiet", "_view")
+
+    def __init__(self, path: str, quiet: bool) -> None:
+        self._path = path
+        self._quiet = quiet
+        self._view: Any = None
+
+    def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
+        if self._view is None:
+            from pod.cli import progress
+
+            self._view = progress.for_command(self._path, quiet=self._quiet)
+        self._view(event, fields)
+
+
+def _unknown(name: str, path: str, known: tuple[str, ...]) -> UsageError:
+    """Docker's words and its status 1 for a command that does not exist."""
+    if f" {name} " in LATER:
+        error = UsageError(f"'{name}' is not there yet in this version", hint="'pod --help' lists what is")
+    else:
+        import difflib
+
+        near = difflib.get_close_matches(name.rpartition(" ")[2], known, 1, 0.6)
+        guess = f" (did you mean '{near[0]}'?)" if near else ""
+        error = UsageError(f"'{name}' is not a pod command.", hint=f"See '{path} --help'{guess}")
+    error.exit_code = 1
+    return error
+
+
+def _fail(invocation: _Invocation, error: PodError, status: int) -> int:
+    from pod.cli import output
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+    output.error(error)
+    last = invocation.name.rpartition(" ")[2]
+    if status == 1 and last in ("run", "create") and not isinstance(error, UsageError):
+        return 125
+    return status
+
+
+def _unexpected(invocation: _Invocation, error: Exception) -> PodError:
+    again = f"'pod --debug {invocation.name} …' shows the traceback"
+    if isinstance(error, OSError) and error.errno:
+        where = f"{error.filename}: " if error.filename else ""
+        return PodError(f"{invocation.name or 'start'}: {where}{error.strerror}", hint=again)
+    text = str(error).partition("\n")[0]
+    return PodError(
+        f"{invocation.name or 'start'}: {type(error).__name__}{': ' if text else ''}{text}: this is a bug in pod",
+        hint=f"{again}; please report it",
+    )
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _drop_stdout() -> None:
+    """After EPIPE: what is still buffered goes nowhere, and the interpreter's last flush does not complain."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 1)
+    os.close(null)
