@@ -1,0 +1,10 @@
+"""Runs pod out of the working tree: what ``POD_UNDER_TEST=dev`` means."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "packaging"))
+
+from pod.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,97 @@
+"""Debian's programs and what this host offers. Every reason for a skip is a capability named here."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support import places
+
+SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PACKAGES = places.REPOSITORY / "tests" / "support" / "packages.txt"
+
+
+class CommandFailed(Exception):
+    """A program that prepares the tests ended badly; the text has its last words."""
+
+
+def find(name: str) -> str | None:
+    """Full path of a program, also from the sbin folders that a user's PATH lacks."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + SEARCH)
+
+
+def packages() -> list[str]:
+    """The Debian packages of packages.txt."""
+    lines = PACKAGES.read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def call(
+    argv: list[str], *, timeout: float = 300, cwd: Path | None = None, environ: dict[str, str] | None = None
+) -> str:
+    """Runs a program of the preparation and returns its standard output. CommandFailed with its last words."""
+    program = find(argv[0])
+    if program is None:
+        raise CommandFailed(f"{argv[0]}: not installed")
+    done = subprocess.run(
+        [program, *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        cwd=cwd,
+        env=environ,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise CommandFailed(f"{' '.join(argv[:3])}: status {done.returncode}: {' | '.join(words)}")
+    return done.stdout
+
+
+def sub_ids() -> tuple[int, int] | None:
+    """First range (start, count) that /etc/subuid and /etc/subgid both give this user, if newuidmap is there too."""
+    if find("newuidmap") is None or find("newgidmap") is None:
+        return None
+    owners = {str(os.getuid())}
+    try:
+        owners.add(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
+        pass
+    uids, gids = _ranges("/etc/subuid", owners), _ranges("/etc/subgid", owners)
+    return uids[0] if uids and gids else None
+
+
+def _ranges(path: str, owners: set[str]) -> list[tuple[int, int]]:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return []
+    fields = [line.split(":") for line in lines]
+    return [(int(field[1]), int(field[2])) for field in fields if len(field) == 3 and field[0] in owners]
+
+
+def as_namespace_root(argv: list[str]) -> list[str]:
+    """The same command as root of a user namespace with all of this user's ids: it may remove what containers left."""
+    if os.getuid() == 0:
+        return argv
+    unshare = find("unshare") or "unshare"
+    if sub_ids():
+        return [unshare, "--user", "--map-root-user", "--map-auto", "--", *argv]
+    return [unshare, "--user", "--map-root-user", "--", *argv]
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a store, whatever ids and modes it holds."""
+    subprocess.run(
+        as_namespace_root(["/bin/rm", "-rf", "--one-file-system", str(path)]),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,48 @@
+"""The two unprivileged users of the suite, made by root: ``python3 -m tests.support.users``.
+
+podsub   has sub-ids (100000:65536): containers get a range of ids
+podone   has none: containers get a single id
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+from tests.support import tools
+
+WITH_SUB_IDS = "podsub"
+WITHOUT_SUB_IDS = "podone"
+RANGE = "100000:65536"
+
+
+def ensure() -> list[str]:
+    """Makes both users if they are missing; returns their names. Root only."""
+    for name in (WITH_SUB_IDS, WITHOUT_SUB_IDS):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            tools.call(["useradd", "--create-home", "--shell", "/bin/bash", name])
+    for path in (Path("/etc/subuid"), Path("/etc/subgid")):
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if line.partition(":")[0] not in (WITH_SUB_IDS, WITHOUT_SUB_IDS)]
+        wanted = [*kept, f"{WITH_SUB_IDS}:{RANGE}"]
+        if sorted(wanted) != sorted(lines):
+            path.write_text("\n".join(wanted) + "\n")
+    return [WITH_SUB_IDS, WITHOUT_SUB_IDS]
+
+
+def as_user(name: str, argv: list[str]) -> list[str]:
+    """The same command as that user, with its groups and a clean environment of its own."""
+    entry = pwd.getpwnam(name)
+    kept = {key: os.environ[key] for key in ("CI", "POD_UNDER_TEST", "POD_TEST_CACHE") if key in os.environ}
+    environ = {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name, "PATH": tools.SEARCH, "LANG": "C.UTF-8", **kept}
+    words = [f"{key}={value}" for key, value in environ.items()]
+    ids = [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
+    return [tools.find("setpriv") or "setpriv", *ids, "--", "/usr/bin/env", "-i", *words, *argv]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(" ".join(ensure()) + "\n")
