@@ -1,0 +1,53 @@
+# pod: `make run` builds the one file and runs a container with it; `make test` gets what the tests need and runs them.
+# Everything the build needs beyond Python, pip, apt-get and a C compiler goes to build/ (packaging/tools.py).
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+TOOLS = $(PYTHON) packaging/tools.py
+
+.PHONY: help run dev test test-long bench lint format clean
+
+help:
+	@echo 'make run        build pod.pyz and run a container from the image inside it'
+	@echo 'make test       build, get what the tests need, run them as you'
+	@echo 'make pod.pyz    the one file, both architectures'
+	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
+	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
+	@echo 'make bench      pod beside its peers, one table'
+	@echo 'make lint       ruff, mypy, clang-format'
+	@echo 'make format     ruff format of imports, clang-format'
+
+run: pod.pyz
+	@echo '+ ./pod.pyz run --rm pod.local/busybox echo hello'
+	@./pod.pyz run --rm pod.local/busybox echo hello
+	@echo 'That was a container from the image inside pod.pyz: own namespaces, no root, no network.'
+
+.PHONY: pod.pyz
+pod.pyz:
+	@$(TOOLS) build -- packaging/build.py --output pod.pyz
+
+dev:
+	@$(TOOLS) build -- setup.py --quiet build_ext --inplace
+
+test: pod.pyz dev
+	@$(TOOLS) test -- -m tests.support.prepare
+	@$(TOOLS) test -- -m pytest -m 'not slow' $(PYTEST_ARGS)
+
+test-long: pod.pyz dev
+	@$(TOOLS) test -- -m tests.support.prepare
+	@$(TOOLS) test -- -m pytest $(PYTEST_ARGS)
+
+bench: pod.pyz
+	@$(TOOLS) test -- -m tests.bench
+
+lint:
+	@$(TOOLS) test -- -m ruff check .
+	@$(TOOLS) test -- -m mypy
+	@$(TOOLS) test -- packaging/check_format.py
+
+format:
+	@$(TOOLS) test -- -m ruff check --fix .
+	@$(TOOLS) test -- packaging/check_format.py --fix
+
+clean:
+	rm -rf build pod.pyz ext/*.so ext/*.c ext/pod-helper ext/_build.py packaging/pod/_images

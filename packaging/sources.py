@@ -1,0 +1,97 @@
+"""Which C and Cython sources make which binary, with which flags and libraries, and the build id over them.
+
+Read by setup.py (development: the host's compiler and libraries) and by packaging/build.py (the one file: zig, static
+libraries, two architectures), so that both build the same things.
+
+    pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + the libraries of ext/src/layer/LIBS
+    pod.ext.process   ext/process.pyx + ext/src/core/*.c
+    pod-helper        ext/src/core/*.c + ext/src/helper/*.c, one static program
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+C_FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-fno-strict-aliasing")
+WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Werror")
+"""For our own C, never for what Cython writes."""
+
+LIMITED_API = "0x03090000"
+
+LIBS_FILE = ROOT / "ext/src/layer/LIBS"
+
+
+class Library(NamedTuple):
+    """One line of ext/src/layer/LIBS: the Debian package of headers and static library, the linker's name, why."""
+
+    package: str
+    name: str
+    reason: str
+
+
+class Extension(NamedTuple):
+    """A Cython module of the Limited API: its glue, its own C (with our warnings) and the libraries it links."""
+
+    name: str
+    glue: Path
+    c_sources: tuple[Path, ...]
+    libraries: tuple[Library, ...]
+
+
+def c_files(folder: str) -> tuple[Path, ...]:
+    """The C files of one folder below ext/src, sorted."""
+    return tuple(sorted((ROOT / "ext/src" / folder).glob("*.c")))
+
+
+def libraries() -> tuple[Library, ...]:
+    """ext/src/layer/LIBS: lines of "package library why…", empty lines and # comments aside."""
+    found: list[Library] = []
+    if LIBS_FILE.exists():
+        for line in LIBS_FILE.read_text("utf-8").splitlines():
+            fields = line.split("#", 1)[0].split(None, 2)
+            if len(fields) >= 2:
+                found.append(Library(fields[0], fields[1].removeprefix("-l"), fields[2] if len(fields) > 2 else ""))
+    return tuple(found)
+
+
+def extensions() -> tuple[Extension, ...]:
+    """The extension modules whose glue exists."""
+    core = c_files("core")
+    every = (
+        Extension("layer", ROOT / "ext/layer.pyx", core + c_files("layer"), libraries()),
+        Extension("process", ROOT / "ext/process.pyx", core, ()),
+    )
+    return tuple(extension for extension in every if extension.glue.exists())
+
+
+def helper_sources() -> tuple[Path, ...]:
+    """The C files of the static helper."""
+    return c_files("core") + c_files("helper")
+
+
+def build_id() -> str:
+    """32 hex digits over everything that defines plan.bin and who reads it: the C sources and the plan's writer."""
+    paths = [path for path in (ROOT / "ext").rglob("*") if path.suffix in {".c", ".h", ".pyx", ".pxd"}]
+    paths = [path for path in paths if path.parent != ROOT / "ext" or path.suffix != ".c"]  # what Cython wrote
+    paths.append(ROOT / "core/runtime/plan.py")
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if path.exists()):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT)}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()[:32]
+
+
+def build_module(identity: str) -> str:
+    """Text of the generated module pod/ext/_build.py."""
+    note = '"""Of the helper and the extensions beside this file; plan.bin carries it."""'
+    return f'"""Written by the build."""\n\nBUILD_ID = "{identity}"\n{note}\n'
+
+
+def helper_flags(identity: str) -> list[str]:
+    """Compiler flags of the helper besides those that choose the target."""
+    return [*C_FLAGS, *WARNINGS, "-Os", "-g0", "-static", f'-DPOD_BUILD_ID="{identity}"']

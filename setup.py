@@ -1,0 +1,151 @@
+"""Development build: ``make dev`` or ``pip install -e .`` — the host's C compiler and libraries, in place.
+
+Builds pod.ext.layer and pod.ext.process (Cython, Limited API), the static helper ext/pod-helper and ext/_build.py.
+The release file is built by packaging/build.py from the same lists (packaging/sources.py).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).resolve().parent
+
+
+def load_sources():  # type: ignore[no-untyped-def]
+    """packaging/sources.py by its path: the name "packaging" belongs to a distribution that setuptools itself uses."""
+    spec = importlib.util.spec_from_file_location("pod_sources", HERE / "packaging/sources.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pod_sources"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+SOURCES = load_sources()
+
+
+def sysroot_flags() -> tuple[list[str], list[str]]:
+    """Include and library folders of $POD_SYSROOT (made by packaging/sysroot.py) for hosts without -dev packages."""
+    root = os.environ.get("POD_SYSROOT")
+    if not root:
+        return [], []
+    triplet = os.uname().machine + "-linux-gnu"
+    return [f"{root}/usr/include", f"{root}/usr/include/{triplet}"], [f"{root}/usr/lib/{triplet}"]
+
+
+def extension(description) -> Extension:  # type: ignore[no-untyped-def]
+    """A setuptools Extension; the C files are compiled apart from Cython's, with our warnings as errors."""
+    includes, library_folders = sysroot_flags()
+    glue = description.glue.relative_to(HERE)
+    return Extension(
+        f"pod.ext.{description.name}",
+        [str(glue)],
+        define_macros=[("Py_LIMITED_API", SOURCES.LIMITED_API)],
+        py_limited_api=True,
+        include_dirs=["ext/src/core", f"ext/src/{description.name}", *includes],
+        libraries=[library.name for library in description.libraries],
+        library_dirs=library_folders,
+        extra_compile_args=[*SOURCES.C_FLAGS, *sanitize()],
+        extra_link_args=sanitize(),
+        depends=[str(path) for path in [*description.c_sources, *(HERE / "ext").rglob("*.h")]],
+    )
+
+
+def sanitize() -> list[str]:
+    """POD_SANITIZE=1: address and undefined-behaviour sanitizers (load the module under LD_PRELOAD of libasan)."""
+    return ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if os.environ.get("POD_SANITIZE") == "1" else []
+
+
+class BuildExt(build_ext):
+    """build_ext that compiles our own C with warnings as errors, and builds the helper and _build.py too."""
+
+    def run(self) -> None:
+        self.build_temp = str(Path(self.build_temp).absolute())
+        super().run()
+        target = HERE / "ext" if self.inplace else Path(self.build_lib) / "pod/ext"
+        target.mkdir(parents=True, exist_ok=True)
+        identity = SOURCES.build_id()
+        build_helper(target / "pod-helper", identity)
+        write_if_changed(target / "_build.py", SOURCES.build_module(identity))
+
+    def build_extension(self, ext: Extension) -> None:
+        description = next(one for one in SOURCES.extensions() if ext.name.endswith("." + one.name))
+        ext.extra_objects = [self.compile_own(ext, path) for path in description.c_sources]
+        super().build_extension(ext)
+
+    def compile_own(self, ext: Extension, path: Path) -> str:
+        """Compiles one file of ours when it or a header is newer than its object."""
+        output = Path(self.build_temp) / ext.name / path.relative_to(HERE).with_suffix(".o")
+        newest = max(one.stat().st_mtime for one in [path, *(HERE / "ext").rglob("*.h"), HERE / "packaging/sources.py"])
+        if output.exists() and output.stat().st_mtime > newest:
+            return str(output)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        includes = [f"-I{folder}" for folder in ext.include_dirs]
+        command = [*host_compiler(), *SOURCES.C_FLAGS, *SOURCES.WARNINGS, "-O2", "-g", "-fPIC", *sanitize(), *includes]
+        execute([*command, "-c", str(path), "-o", str(output)])
+        return str(output)
+
+
+def host_compiler() -> list[str]:
+    """$CC, else cc, else zig from the Python index."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    if shutil.which("cc"):
+        return ["cc"]
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def helper_compiler() -> list[str]:
+    """zig with musl where it is installed (small, no libc of the host in it), else the host's compiler."""
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc", "-target", os.uname().machine + "-linux-musl", "-s"]
+    return host_compiler()
+
+
+def build_helper(output: Path, identity: str) -> None:
+    """The static helper, unless that of this build id is there; replaced by rename, for the old one may be running."""
+    sources = SOURCES.helper_sources()
+    if not any(path.parent.name == "helper" for path in sources):
+        print("no sources in ext/src/helper: pod-helper is not built", file=sys.stderr)
+        return
+    stamp = output.parent / "_build.py"
+    if output.exists() and stamp.exists() and identity in stamp.read_text("utf-8"):
+        return
+    temporary = output.with_name(".pod-helper.new")
+    flags = [*SOURCES.helper_flags(identity), "-I", str(HERE / "ext/src/core"), "-I", str(HERE / "ext/src/helper")]
+    execute([*helper_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
+    temporary.replace(output)
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Keeps the old file's time when its content is already right."""
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+
+
+def execute(command: list[str]) -> None:
+    """Runs a compiler; its words are the error."""
+    print(shlex.join(command))
+    if subprocess.run(command, cwd=HERE, check=False).returncode:
+        raise SystemExit(f"setup.py: {command[0]} failed")
+
+
+def cython_modules() -> list[Extension]:
+    """Extensions of the tree, translated by Cython."""
+    found = [extension(one) for one in SOURCES.extensions()]
+    if not found:
+        return []
+    from Cython.Build import cythonize
+
+    return cythonize(found, include_path=["packaging"], language_level=3, build_dir=None)  # type: ignore[no-any-return]
+
+
+setup(ext_modules=cython_modules(), cmdclass={"build_ext": BuildExt})
