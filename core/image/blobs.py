@@ -1,0 +1,147 @@
+"""The content store: blobs/sha256/<hex>. A blob is there or it is not; what is there has its digest.
+
+Writing goes to a file beside it, hashed on the way, and rename publishes. A writer holds a lock on its temporary file,
+so that leftovers of the dead can be told from the work of the living.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import statefile
+from pod.core.errors import DigestMismatch, StoreCorrupt
+from pod.core.oci import digest as digests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+
+_TEMPORARY = ".part-"
+_GRACE = 60.0
+"""Seconds in which a temporary file without a lock is left alone: its writer may be about to lock it."""
+
+
+def has(engine: Engine, digest: str, size: int | None = None) -> bool:
+    """Whether the blob is there, of ``size`` bytes where that is known."""
+    try:
+        found = os.stat(engine.paths.blob(digest), follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return size is None or found.st_size == size
+
+
+def read(engine: Engine, digest: str, limit: int) -> bytes:
+    """A small blob whole, verified. StoreCorrupt where it is missing, larger than ``limit`` bytes or not its digest."""
+    path = engine.paths.blob(digest)
+    try:
+        data = statefile.read_bytes(path, limit)
+    except FileNotFoundError:
+        raise StoreCorrupt(f"read blob: {digest}: missing from the store", hint="pull the image again") from None
+    if digests.of(data) != digest:
+        raise StoreCorrupt(f"read blob: {digest}: its content has changed", hint="remove the image and pull it again")
+    return data
+
+
+def put(engine: Engine, data: bytes) -> str:
+    """Stores ``data``; returns its digest. Idempotent."""
+    digest = digests.of(data)
+    if not has(engine, digest, len(data)):
+        with Writer(engine, digest, len(data)) as writer:
+            writer.write(data)
+            writer.commit()
+    return digest
+
+
+class Writer:
+    """One blob on its way in. Leaving the context without :meth:`commit` removes what was written.
+
+    ``received`` counts the bytes so far, so that a broken download can go on where it ended. More bytes than ``size``
+    or, at commit, another size or digest raise DigestMismatch.
+    """
+
+    __slots__ = ("_engine", "_fd", "_path", "_verifier", "digest", "size")
+
+    def __init__(self, engine: Engine, digest: str, size: int | None) -> None:
+        self._engine = engine
+        self._fd = -1
+        self._path = ""
+        self.digest = digest
+        self.size = size
+        self._verifier = digests.Verifier(digest, size)
+
+    def __enter__(self) -> Writer:
+        import contextlib
+        import fcntl
+
+        self._path = f"{self._engine.paths.blobs}/{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with contextlib.suppress(OSError):  # Without flock on this file system the grace time alone protects it.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self
+
+    @property
+    def received(self) -> int:
+        return self._verifier.received
+
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes."""
+        try:
+            self._verifier.update(data)
+        except digests.DigestError as error:
+            raise DigestMismatch(f"download blob: {self.digest}: {error}", hint=_LIAR) from None
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def restart(self) -> None:
+        """Forgets what was written: the source could not go on in the middle."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self._verifier = digests.Verifier(self.digest, self.size)
+
+    def commit(self) -> None:
+        """Publishes the blob. DigestMismatch where size or digest are not those announced."""
+        try:
+            self._verifier.finish()
+        except digests.DigestError as error:
+            raise DigestMismatch(f"verify blob: {self.digest}: {error}", hint=_LIAR) from None
+        os.rename(self._path, self._engine.paths.blob(self.digest))
+        self._path = ""
+
+    def __exit__(self, *_: object) -> None:
+        import contextlib
+
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):  # A reset of the store may have gone faster.
+                os.unlink(self._path)
+        os.close(self._fd)
+
+
+_LIAR = "the registry, a mirror or something on the way changed the data; nothing of it was kept"
+
+
+def collect(engine: Engine) -> int:
+    """Removes temporary files whose writers are gone; returns how many. Never waits."""
+    import fcntl
+    import time
+
+    removed = 0
+    limit = time.time() - _GRACE
+    for name in os.listdir(engine.paths.blobs):
+        if not name.startswith(_TEMPORARY):
+            continue
+        path = f"{engine.paths.blobs}/{name}"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            if os.fstat(fd).st_mtime < limit:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+                removed += 1
+        except OSError:
+            continue  # Its writer lives, or another collector was first.
+        finally:
+            os.close(fd)
+    return removed

@@ -1,0 +1,236 @@
+"""Extracted layers: layers/<map>/<hex of chainID>/{diff,owners,done}, made from blobs by pod.ext.layer.
+
+A layer folder appears by rename, whole, after the digest of its unpacked tar was held against the diffID. Each has
+a lock of its own: two processes that need the same layer do the work once. Warm path: when all is there, a stat each.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import statefile
+from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.core.engine import Engine
+    from pod.core.image.store import Image
+    from pod.core.runtime.userns import IdMap
+
+MAX_BYTES = 1 << 40
+"""Unpacked bytes of one layer at most; the free space of the file system is the nearer bound."""
+MAX_ENTRIES = 1 << 24
+_SPARE = 64 << 20
+_LOCK_TIMEOUT = 3600.0
+
+
+def ensure(engine: Engine, image: Image, idmap: IdMap | None = None) -> list[str]:
+    """The folders {diff,owners,done} of the image's layers, base first, extracted where they are missing.
+
+    DigestMismatch where a blob does not unpack to its diffID, StoreCorrupt where a blob is missing.
+    """
+    if idmap is None:
+        idmap = engine.idmap
+    found = []
+    for layer in image.record["layers"]:
+        path = engine.paths.layer(idmap.key, layer["chainID"])
+        if not is_done(path):
+            extract(engine, layer, idmap)
+        found.append(path)
+    return found
+
+
+def is_done(path: str) -> bool:
+    """Whether the layer folder ``path`` is complete."""
+    try:
+        os.stat(path + "/done")
+    except OSError:
+        return False
+    return True
+
+
+def sizes(engine: Engine, image: Image, idmap: IdMap) -> int:
+    """Bytes of all unpacked layers (of their tar streams), from what the extraction noted."""
+    total = 0
+    for layer in image.record["layers"]:
+        total += statefile.read(engine.paths.layer(idmap.key, layer["chainID"]) + "/done")["size"]
+    return total
+
+
+def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
+    """Extracts one layer of an image record and publishes it; returns its folder. Waits for another who is at it."""
+    path = engine.paths.layer(idmap.key, layer["chainID"])
+    folder = engine.paths.layers(idmap.key)
+    os.makedirs(folder, 0o700, exist_ok=True)
+    lock = f"{engine.run_dir}/layer-{idmap.key}-{layer['chainID'][7:]}.lock"
+    with statefile.Lock(lock, timeout=_LOCK_TIMEOUT):
+        if is_done(path):
+            return path
+        temporary = f"{folder}/.{layer['chainID'][7:23]}.{os.getpid()}.{os.urandom(4).hex()}"
+        os.mkdir(temporary, 0o700)
+        try:
+            _fill(engine, layer, idmap, temporary)
+            if os.path.lexists(path):  # Half of a layer without "done": not ours by any rule, so out of the way.
+                discard(engine, path, idmap)
+            os.rename(temporary, path)
+        except BaseException:
+            discard(engine, temporary, idmap)
+            raise
+    return path
+
+
+def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> None:
+    """diff, owners and done in ``folder``."""
+    from pod.ext.layer import extract as unpack
+
+    try:
+        blob = os.open(engine.paths.blob(layer["digest"]), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise StoreCorrupt(f"extract layer: {layer['digest']}: its blob is missing", hint="pull the image") from None
+    root = owners = -1
+    try:
+        os.mkdir(folder + "/diff", 0o755)
+        os.chmod(folder + "/diff", 0o755)
+        root = os.open(folder + "/diff", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        owners = os.open(folder + "/owners", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        ranged = idmap.kind == "range"
+        dialect = engine.facts.layer_dialect
+        limit = _max_bytes(root)
+
+        def work() -> bytes:
+            try:
+                result = unpack(
+                    blob, root, owners, mapped=ranged, dialect=dialect, max_bytes=limit, max_entries=MAX_ENTRIES
+                )
+            except OSError as error:
+                raise _explain(error, layer) from error
+            return statefile.dumps(list(result)).encode()
+
+        answer = _call_mapped(engine, idmap, work) if ranged else work()
+    finally:
+        for descriptor in (blob, root, owners):
+            if descriptor >= 0:
+                os.close(descriptor)
+    blob_hex, _blob_size, diff_hex, diff_size, entries = statefile.loads(answer)
+    _compare(layer, blob_hex, diff_hex)
+    done = {"version": 1, "diffID": layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
+    statefile.write(folder + "/done", done)
+
+
+def _call_mapped(engine: Engine, idmap: IdMap, work: Any) -> bytes:
+    from pod.core.runtime import userns
+
+    return userns.call_mapped(engine, idmap, work)
+
+
+def _max_bytes(descriptor: int) -> int:
+    space = os.fstatvfs(descriptor)
+    return min(MAX_BYTES, space.f_bavail * space.f_frsize + _SPARE)
+
+
+def _explain(error: OSError, layer: dict[str, Any]) -> PodError:
+    """An OSError of the extraction (ext.errors.StepError has step and path) as one line."""
+    import errno
+
+    step = getattr(error, "step", "")
+    path = getattr(error, "path", None) or error.filename or ""
+    words = [f"extract layer: {layer['digest'][:19]}", str(step), str(path), error.strerror or str(error)]
+    hint = None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free some space, or set POD_ROOT to a folder on a larger file system"
+    return PodError(": ".join(word for word in words if word), hint=hint)
+
+
+def _compare(layer: dict[str, Any], blob_hex: str, diff_hex: str) -> None:
+    for what, wanted, got in (("blob", layer["digest"], blob_hex), ("unpacked layer", layer["diffID"], diff_hex)):
+        if "sha256:" + got != wanted:
+            raise DigestMismatch(
+                f"extract layer: {layer['digest']}: {what} is sha256:{got}, not {wanted}",
+                hint="the image is damaged or forged; nothing of this layer was kept",
+            )
+
+
+def discard(engine: Engine, path: str, idmap: IdMap) -> None:
+    """Takes a layer folder out of sight at once (rename to trash), then removes it. A missing one is fine."""
+    target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
+    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
+    try:
+        os.rename(path, target)
+    except FileNotFoundError:
+        return
+    remove_tree(engine, target, idmap)
+
+
+def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
+    """Removes a tree whose owners may be sub-ids: in the mapped namespace where there is a range."""
+    from pod.ext.layer import rmtree
+
+    folder, _, name = path.rpartition("/")
+    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+
+        def work() -> bytes:
+            rmtree(parent, name)
+            return b""
+
+        if idmap.kind == "range":
+            _call_mapped(engine, idmap, work)
+        else:
+            work()
+    finally:
+        os.close(parent)
+
+
+def ensure_flat(engine: Engine, image: Image, idmap: IdMap | None = None) -> str:
+    """The folder {diff,done} of one plain tree with all layers applied: the root where overlay is refused.
+
+    ``diff`` is built once for each chain and shared read-only; the layers' own owners records stay beside their trees.
+    """
+    if idmap is None:
+        idmap = engine.idmap
+    folders = ensure(engine, image, idmap)
+    chain = image.chain_ids[-1][7:] if image.chain_ids else "empty"
+    path = f"{engine.paths.layers(idmap.key)}/flat-{chain}"
+    if is_done(path):
+        return path
+    with statefile.Lock(f"{engine.run_dir}/flat-{idmap.key}-{chain}.lock", timeout=_LOCK_TIMEOUT):
+        if is_done(path):
+            return path
+        os.makedirs(engine.paths.layers(idmap.key), 0o700, exist_ok=True)
+        temporary = f"{engine.paths.layers(idmap.key)}/.flat-{chain[:16]}.{os.getpid()}.{os.urandom(4).hex()}"
+        os.mkdir(temporary, 0o700)
+        try:
+            _flatten(engine, folders, idmap, temporary)
+            if os.path.lexists(path):
+                discard(engine, path, idmap)
+            os.rename(temporary, path)
+        except BaseException:
+            discard(engine, temporary, idmap)
+            raise
+    return path
+
+
+def _flatten(engine: Engine, folders: list[str], idmap: IdMap, temporary: str) -> None:
+    from pod.ext.layer import flatten
+
+    os.mkdir(temporary + "/diff", 0o755)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    opened: list[int] = []
+    try:
+        for folder in (*(folder + "/diff" for folder in folders), temporary + "/diff"):
+            opened.append(os.open(folder, flags))
+
+        def work() -> bytes:
+            flatten(opened[:-1], opened[-1])
+            return b""
+
+        if idmap.kind == "range":
+            _call_mapped(engine, idmap, work)
+        else:
+            work()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    statefile.write(temporary + "/done", {"version": 1, "layers": [folder.rpartition("/")[2] for folder in folders]})
