@@ -1,0 +1,248 @@
+"""Seccomp profiles compiled to classic BPF, so that attaching them is cheap.
+
+When a filter is attached the kernel runs it once for every system call number (seccomp_cache_prepare, 5.11); a linear
+program, as libseccomp's default one, makes that hundreds of microseconds. Here each ABI's numbers are cut into ranges
+of one outcome, neighbours merged, and found by a binary search:
+
+    load arch → which ABI, or kill
+    (x86_64) numbers with bit 30 are x32's → ENOSYS, but -1 passes: a tracer skips a call that way
+    load number → jge … jge → return, or tests of arguments and then return
+
+Struct seccomp_data: u32 nr, u32 arch, u64 instruction_pointer, u64 args[6]; all machines of ours are little endian.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pod.core.errors import HostUnsupported, UsageError
+from pod.core.runtime.seccomp_profile import ALLOW, ENOSYS, ERRNO, KILL_PROCESS, numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.runtime.seccomp_profile import Condition, Profile, Rule
+
+    Chain = tuple[tuple[tuple[Condition, ...], int], ...]
+    """(conditions, action) in order; the last has no conditions."""
+    Code = list[tuple[int, int, int, int]]
+    """(code, jt, jf, k)"""
+    Line = tuple[str, int, str, str]
+    """(operation, k, label if true, label if false); "" is the next line. ("label", 0, name, "") marks a place."""
+
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "i386": 0x40000003, "aarch64": 0xC00000B7, "arm": 0x40000028}
+_ABIS = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64", "arm")}
+_X32_BIT = 0x40000000
+_NO_CALL = 0xFFFFFFFF
+_ARM_PRIVATE = 0x0F0000
+_LD, _JA, _JEQ, _JGT, _JGE, _AND, _RET = 0x20, 0x05, 0x15, 0x25, 0x35, 0x54, 0x06
+_OPCODES = {"ld": _LD, "and": _AND, "jeq": _JEQ, "jgt": _JGT, "jge": _JGE, "ret": _RET}
+_LOW = 0xFFFFFFFF
+_MAX_INSTRUCTIONS = 4096
+_MAX_RANGES = 60
+_STRICTNESS = (KILL_PROCESS, 0, 0x00030000, ERRNO, 0x7FF00000, 0x7FFC0000, ALLOW)
+
+
+def compile_filter(machine: str, profile: Profile, overrides: tuple[Rule, ...]) -> bytes:
+    """The program as struct sock_filter[]. Rules of ``overrides`` come before the profile's.
+
+    HostUnsupported for a machine without tables; UsageError for a profile that gives more than 4096 instructions.
+    """
+    abis = _ABIS.get(machine)
+    if abis is None:
+        raise HostUnsupported(
+            f"seccomp: {machine}: no table of system calls for this machine",
+            hint="run without a filter: --security-opt seccomp=unconfined",
+        )
+    blocks = [(_AUDIT_ARCH[abi], _abi_block(abi, profile, overrides)) for abi in abis if abi in profile.arches]
+    code: Code = [(_LD, 0, 0, 4)]
+    for audit, block in blocks:
+        code.append((_JEQ, 1, 0, audit))
+        code.append((_JA, 0, 0, len(block)))
+        code += block
+    code.append((_RET, 0, 0, KILL_PROCESS))
+    if len(code) > _MAX_INSTRUCTIONS:
+        raise UsageError(f"seccomp profile: too large: {len(code)} instructions, the kernel takes {_MAX_INSTRUCTIONS}")
+    return b"".join(struct.pack("<HBBI", *line) for line in code)
+
+
+def _abi_block(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> Code:
+    code: Code = [(_LD, 0, 0, 0)]
+    if abi == "x86_64":
+        code += [
+            (_JGE, 0, 3, _X32_BIT),
+            (_JEQ, 0, 1, _NO_CALL),
+            (_RET, 0, 0, ALLOW),
+            (_RET, 0, 0, ERRNO | ENOSYS),
+        ]
+    ranges = _ranges(abi, profile, overrides)
+    if abi != "x86_64":
+        ranges.append((_NO_CALL, (((), ALLOW),)))
+    return code + _search(ranges)
+
+
+def _ranges(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> list[tuple[int, Chain]]:
+    """(first number, outcome) in order, from 0; neighbours differ."""
+    table = numbers(abi)
+    chains: dict[int, list[tuple[tuple[Condition, ...], int]]] = {}
+    for rule in sorted(profile.rules, key=lambda rule: _strictness(rule.action)):
+        _add(chains, table, rule)
+    first: dict[int, list[tuple[tuple[Condition, ...], int]]] = {}
+    for rule in overrides:
+        _add(first, table, rule)
+    last = max((table[n] for n in profile.mentioned if table.get(n, _ARM_PRIVATE) < _ARM_PRIVATE), default=_NO_CALL)
+    default: Chain = (((), profile.default),)
+    beyond: Chain = default if profile.default == ALLOW else (((), ERRNO | ENOSYS),)
+
+    ranges: list[tuple[int, Chain]] = []
+
+    def put(number: int, chain: Chain) -> None:
+        if not ranges or ranges[-1][1] != chain:
+            ranges.append((number, chain))
+
+    known = sorted({*chains, *first, last + 1} - {_NO_CALL + 1})
+    put(0, default)
+    for place, number in enumerate(known):
+        rest = default if number <= last else beyond
+        if number in chains or number in first:
+            if ranges[-1][0] == number:
+                ranges.pop()
+            put(number, _finish([*first.get(number, ()), *chains.get(number, ())], rest[-1][1]))
+            number += 1
+        if place + 1 == len(known) or known[place + 1] != number:
+            put(number, default if number <= last else beyond)
+    return ranges
+
+
+def _strictness(action: int) -> int:
+    base = action if action in _STRICTNESS else action & 0xFFFF0000
+    return _STRICTNESS.index(base)
+
+
+def _add(chains: dict[int, list[tuple[tuple[Condition, ...], int]]], table: dict[str, int], rule: Rule) -> None:
+    for name in rule.names:
+        number = table.get(name)
+        if number is not None:
+            chains.setdefault(number, []).append((rule.conditions, rule.action))
+
+
+def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int) -> Chain:
+    """The alternatives up to the first without conditions; ``default`` ends the chain where there is none."""
+    chain: list[tuple[tuple[Condition, ...], int]] = []
+    for conditions, action in alternatives:
+        if (conditions, action) not in chain:
+            chain.append((conditions, action))
+        if not conditions:
+            return tuple(chain)
+    return (*chain, ((), default))
+
+
+def _search(ranges: list[tuple[int, Chain]]) -> Code:
+    """Binary search for the range of the number in the accumulator."""
+    if len(ranges) == 1:
+        return _leaf(ranges[0][1])
+    middle = len(ranges) // 2
+    low = _search(ranges[:middle])
+    high = _search(ranges[middle:])
+    start = ranges[middle][0]
+    if len(low) <= 255:
+        return [(_JGE, len(low), 0, start), *low, *high]
+    return [(_JGE, 0, 1, start), (_JA, 0, 0, len(low)), *low, *high]
+
+
+def _leaf(chain: Chain) -> Code:
+    code: Code = []
+    place = 0
+    while place < len(chain):
+        conditions, action = chain[place]
+        place += 1
+        intervals = _intervals(conditions)
+        if intervals is None:
+            lines = [line for condition in conditions for line in _test(condition)]
+        else:
+            # Alternatives on one argument with one action become one list of ranges: loaded once, two jumps each.
+            index = conditions[0][0]
+            while place < len(chain) and chain[place][1] == action:
+                more = _intervals(chain[place][0])
+                if more is None or chain[place][0][0][0] != index:
+                    break
+                intervals += more
+                place += 1
+            code += _interval_blocks(index, intervals, action)
+            continue
+        code += _assemble([*lines, ("ret", action, "", ""), ("label", 0, "fail", "")])
+    return code
+
+
+def _intervals(conditions: tuple[Condition, ...]) -> list[tuple[int, int]] | None:
+    """The one condition as ranges of a number below 2^32; None where it is not that."""
+    if len(conditions) != 1:
+        return None
+    _, op, value, _ = conditions[0]
+    high = {"EQ": value, "LE": value, "LT": value - 1}.get(op, -1)
+    if not 0 <= high <= _LOW:
+        return None
+    return [(value if op == "EQ" else 0, high)]
+
+
+def _interval_blocks(index: int, intervals: list[tuple[int, int]], action: int) -> Code:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(intervals):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    code: Code = []
+    for start in range(0, len(merged), _MAX_RANGES):
+        lines: list[Line] = [("ld", 20 + 8 * index, "", ""), ("jeq", 0, "", "fail"), ("ld", 16 + 8 * index, "", "")]
+        for place, (low, high) in enumerate(merged[start : start + _MAX_RANGES]):
+            after = f"after{place}"
+            lines += [("jgt", high, after, ""), ("jge", low, "pass", "fail"), ("label", 0, after, "")]
+        lines += [("jeq", 0, "fail", "fail"), ("label", 0, "pass", ""), ("ret", action, "", "")]
+        code += _assemble([*lines, ("label", 0, "fail", "")])
+    return code
+
+
+def _test(condition: Condition) -> list[Line]:
+    """Falls through where the condition holds, goes to "fail" where not. Arguments are 64 bits: high half, then low."""
+    index, op, value, second = condition
+    high, low = ("ld", 20 + 8 * index, "", ""), ("ld", 16 + 8 * index, "", "")
+    over, under = value >> 32, value & _LOW
+    if op == "EQ":
+        return [high, ("jeq", over, "", "fail"), low, ("jeq", under, "", "fail")]
+    if op == "MASKED_EQ":
+        # libseccomp: (argument & value) == (second & value)
+        second &= value
+        lines: list[Line] = []
+        if over:
+            lines += [high, ("and", over, "", ""), ("jeq", second >> 32, "", "fail")]
+        return [*lines, low, ("and", under, "", ""), ("jeq", second & _LOW, "", "fail")]
+    done = f"done{index}"
+    end: Line = ("label", 0, done, "")
+    if op == "NE":
+        return [high, ("jeq", over, "", done), low, ("jeq", under, "fail", ""), end]
+    if op in ("GT", "GE"):
+        last: Line = ("jgt" if op == "GT" else "jge", under, "", "fail")
+        return [high, ("jgt", over, done, ""), ("jeq", over, "", "fail"), low, last, end]
+    # LT and LE are the negations of GE and GT.
+    last = ("jge" if op == "LT" else "jgt", under, "fail", "")
+    return [high, ("jgt", over, "fail", ""), ("jeq", over, "", done), low, last, end]
+
+
+def _assemble(lines: list[Line]) -> Code:
+    """Labels resolved to distances; each is ahead of its jump and, by the callers' bounds, within 255."""
+    places: dict[str, int] = {}
+    count = 0
+    for op, _, name, _ in lines:
+        if op == "label":
+            places[name] = count
+        else:
+            count += 1
+    code: Code = []
+    for op, k, yes, no in lines:
+        if op == "label":
+            continue
+        following = len(code) + 1
+        code.append(
+            (_OPCODES[op], places[yes] - following if yes else 0, places[no] - following if no else 0, k),
+        )
+    return code
