@@ -1,0 +1,115 @@
+#include "confine.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef PR_CAP_AMBIENT
+#define PR_CAP_AMBIENT 47
+#define PR_CAP_AMBIENT_CLEAR_ALL 4
+#endif
+
+static const char *const rlimit_names[] = {"cpu",    "fsize",   "data",       "stack",  "core",
+                                           "rss",    "nproc",   "nofile",     "memlock", "as",
+                                           "locks",  "sigpending", "msgqueue", "nice",   "rtprio",
+                                           "rttime"};
+
+int pod_confine_rlimits(const struct pod_plan *plan, struct pod_err *err)
+{
+    uint32_t length;
+    const struct pod_rlimit *limits = pod_plan_blob(plan, POD_KEY_RLIMITS, &length);
+
+    for (uint32_t i = 0; i < length / sizeof *limits; i++) {
+        struct rlimit limit = {.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
+        if (limits[i].resource >= sizeof rlimit_names / sizeof *rlimit_names)
+            return pod_fail_errno(err, POD_RLIMIT, EINVAL, NULL);
+        if (setrlimit((int)limits[i].resource, &limit))
+            return pod_fail(err, POD_RLIMIT, rlimit_names[limits[i].resource]);
+    }
+    return 0;
+}
+
+int pod_confine_keyring(struct pod_err *err)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0)
+        return 0;
+    if (errno == EDQUOT && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "pod", 0, 0, 0) >= 0)
+        return 0;
+    /* No keyrings in this kernel, or an outer filter hides them: then there is none to inherit either way. */
+    if (errno == ENOSYS || errno == EPERM)
+        return 0;
+    return pod_fail(err, POD_KEYRING, NULL);
+}
+
+int pod_confine_bounding(uint64_t caps, struct pod_err *err)
+{
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL)
+        return pod_fail(err, POD_CAPS, "ambient");
+    for (unsigned long cap = 0; cap < 64; cap++) {
+        if (caps >> cap & 1)
+            continue;
+        /* EINVAL: past the kernel's last capability. */
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)) {
+            if (errno == EINVAL)
+                break;
+            return pod_fail(err, POD_CAPS, "bounding");
+        }
+    }
+    return 0;
+}
+
+int pod_confine_seccomp(const struct pod_plan *plan, struct pod_err *err)
+{
+    uint32_t length;
+    const void *filter = pod_plan_blob(plan, POD_KEY_SECCOMP, &length);
+
+    if (!filter)
+        return 0;
+    if (length % sizeof(struct sock_filter) || length / sizeof(struct sock_filter) > BPF_MAXINSNS)
+        return pod_fail_errno(err, POD_SECCOMP, EINVAL, NULL);
+    struct sock_fprog program = {
+        .len = (unsigned short)(length / sizeof(struct sock_filter)),
+        .filter = (struct sock_filter *)(uintptr_t)filter,
+    };
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
+        return 0;
+    if (errno == ENOSYS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0)
+        return 0;
+    return pod_fail(err, POD_SECCOMP, NULL);
+}
+
+int pod_confine_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t count, struct pod_err *err)
+{
+    if (setgroups(count, groups))
+        return pod_fail(err, POD_GROUPS, NULL);
+    if (setresgid(gid, gid, gid))
+        return pod_fail(err, POD_SETGID, NULL);
+    if (setresuid(uid, uid, uid))
+        return pod_fail(err, POD_SETUID, NULL);
+    return 0;
+}
+
+int pod_confine_caps(uint64_t caps, struct pod_err *err)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct now[2], data[2];
+
+    /* Bits past the kernel's last capability are not to be asked for: intersect with what we hold. */
+    if (syscall(SYS_capget, &header, now))
+        return pod_fail(err, POD_CAPS, NULL);
+    for (int i = 0; i < 2; i++) {
+        uint32_t wanted = (uint32_t)(caps >> (32 * i)) & now[i].permitted;
+        data[i].effective = wanted;
+        data[i].permitted = wanted;
+        data[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &header, data))
+        return pod_fail(err, POD_CAPS, NULL);
+    return 0;
+}

@@ -1,0 +1,27 @@
+/* Carries out the mount plan of a container: operations as data, in order (see plan.h for the kinds).
+ *
+ * Runs in the container's first process, in its new user and mount namespaces, before pivot_root: host paths are still visible,
+ * targets are resolved under the new root by beneath.h and used by descriptor, so that no link in an image or in a shared volume moves them. */
+#ifndef POD_MOUNT_H
+#define POD_MOUNT_H
+
+#include "plan.h"
+
+/* Mounts the root (overlay of LOWERS, UPPER, WORK on ROOT; or binds the plain tree ROOT over itself) and returns an O_PATH
+ * descriptor of it. */
+int pod_mount_root(const struct pod_plan *plan, struct pod_err *err);
+
+/* Does every entry of MOUNTS but CONSOLE. */
+int pod_mount_all(const struct pod_plan *plan, int rootfd, struct pod_err *err);
+
+/* Binds what SOURCEFD names on what TARGETFD names; MS_REC, MS_RDONLY, MS_NOSUID … of FLAGS hold on the new mount. */
+int pod_mount_bind(int sourcefd, int targetfd, unsigned long flags, int recursive_flags,
+                   const char *name, struct pod_err *err);
+
+/* Makes ROOTFD the root of the mount namespace and lets go of the old one. */
+int pod_mount_pivot(int rootfd, struct pod_err *err);
+
+/* The root itself becomes read-only. */
+int pod_mount_root_rdonly(struct pod_err *err);
+
+#endif

@@ -1,0 +1,44 @@
+/* The keys of plan.bin: POD_KEY(number, name, type). core/runtime/plan.py has the same table; a unit test compares them.
+ *
+ * types: U64 eight bytes; STR NUL-terminated; STRV a run of NUL-terminated strings; BLOB bytes (aligned to 8) */
+/* clang-format off */
+#define POD_KEYS(POD_KEY) \
+    POD_KEY(1,  ID,          STR)  /* container id, 64 hex digits; for exec the exec id */ \
+    POD_KEY(2,  FLAGS,       U64)  /* enum pod_plan_flags */ \
+    POD_KEY(3,  DIR,         STR)  /* the container's folder in the store: state.json, log */ \
+    POD_KEY(4,  SOCKET_DIR,  STR)  /* folder in the run directory that gets the control socket "ctl" */ \
+    POD_KEY(5,  EXPLAIN,     STRV) /* argv of the Python call that words a failure */ \
+    POD_KEY(6,  NAMESPACES,  U64)  /* CLONE_NEW* to make */ \
+    POD_KEY(7,  UID_MAP,     BLOB) /* struct pod_id_extent[]: what newuidmap is to map (ranges), or the one extent */ \
+    POD_KEY(8,  GID_MAP,     BLOB) \
+    POD_KEY(9,  NEWUIDMAP,   STR)  /* absent: a single id, written without a helper */ \
+    POD_KEY(10, NEWGIDMAP,   STR) \
+    POD_KEY(11, PINS,        STR)  /* folder of the pins of mapped user namespaces with this map */ \
+    POD_KEY(12, LOWERS,      STRV) /* layers, topmost first; absent: ROOT is a plain tree */ \
+    POD_KEY(13, UPPER,       STR) \
+    POD_KEY(14, WORK,        STR) \
+    POD_KEY(15, ROOT,        STR)  /* where the root is mounted in the private namespace, or the plain tree */ \
+    POD_KEY(16, OVERLAY,     STR)  /* further overlay options: "userxattr,volatile" */ \
+    POD_KEY(17, MOUNTS,      BLOB) /* struct pod_mount[], string offsets are into STRINGS */ \
+    POD_KEY(18, STRINGS,     BLOB) /* NUL-terminated strings of MOUNTS; ends with a NUL */ \
+    POD_KEY(19, HOSTNAME,    STR) \
+    POD_KEY(20, DOMAINNAME,  STR) \
+    POD_KEY(21, ARGV,        STRV) \
+    POD_KEY(22, ENV,         STRV) \
+    POD_KEY(23, CWD,         STR) \
+    POD_KEY(24, USER,        STR)  /* "user[:group]" by name or number, looked up inside the root */ \
+    POD_KEY(25, GROUPS,      STRV) /* --group-add, by name or number */ \
+    POD_KEY(26, CAPS,        U64)  /* bounding set, and what root gets */ \
+    POD_KEY(27, SECCOMP,     BLOB) /* struct sock_filter[] */ \
+    POD_KEY(28, RLIMITS,     BLOB) /* struct pod_rlimit[] */ \
+    POD_KEY(29, SYSCTLS,     STRV) /* path below /proc/sys, value, path, value … */ \
+    POD_KEY(30, DETACH_KEYS, BLOB) /* bytes of the detach sequence */ \
+    POD_KEY(31, HOST,        STR)  /* JSON members that say which machine and boot this is */ \
+    POD_KEY(32, REMOVE,      STRV) /* for --rm: paths that are renamed into TRASH, in this order */ \
+    POD_KEY(33, TRASH,       STR) \
+    POD_KEY(34, PRINT,       STR)  /* what -d prints when the container has started */ \
+    POD_KEY(35, WINSIZE,     U64)  /* rows << 16 | columns to begin with */ \
+    POD_KEY(36, PID,         U64)  /* exec: the container's first process */ \
+    POD_KEY(37, PID_START,   U64)  /* exec: its start time, clock ticks after boot */ \
+    POD_KEY(38, WARNING,     STR)  /* said on stderr by the client once the container has started */
+/* clang-format on */

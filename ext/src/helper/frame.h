@@ -1,0 +1,57 @@
+/* The control protocol: between a container's supervisor and those who attach to it, over AF_UNIX SOCK_SEQPACKET.
+ *
+ * It crosses versions of pod: a newer client talks to an older supervisor. A frame is one packet: this header, then payload.
+ *
+ *   type      from        value                    payload
+ *   HELLO     supervisor  protocol version (1)     -            first on every connection
+ *   RUNNING   supervisor  pid (host's view)        -            exec worked
+ *   OUTPUT    supervisor  -                        bytes        stream 1 stdout, 2 stderr
+ *   EXIT      supervisor  exit code (128+n: signal)-            last
+ *   FAILED    supervisor  -                        struct pod_err   the start failed; last (same build only)
+ *   ATTACH    client      bits 1<<stream           -            which of 0, 1, 2 it wants; asked once
+ *   INPUT     client      -                        bytes        for stdin or the terminal
+ *   EOF       client      -                        -            no more input
+ *   WINSIZE   client      rows << 16 | columns     -
+ *   SIGNAL    client      number                   -            for the container's first process
+ */
+#ifndef POD_FRAME_H
+#define POD_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define POD_PROTOCOL 1
+#define POD_PAYLOAD_MAX 32768
+
+enum pod_frame_type {
+    POD_FRAME_HELLO = 'H',
+    POD_FRAME_RUNNING = 'R',
+    POD_FRAME_OUTPUT = 'O',
+    POD_FRAME_EXIT = 'X',
+    POD_FRAME_FAILED = 'F',
+    POD_FRAME_ATTACH = 'A',
+    POD_FRAME_INPUT = 'I',
+    POD_FRAME_EOF = 'E',
+    POD_FRAME_WINSIZE = 'W',
+    POD_FRAME_SIGNAL = 'S',
+};
+
+struct pod_frame {
+    uint8_t type;
+    uint8_t stream;
+    uint16_t unused;
+    uint32_t value;
+};
+
+struct pod_packet {
+    struct pod_frame head;
+    char payload[POD_PAYLOAD_MAX];
+};
+
+/* One packet, not waiting; as send(2): -1 and errno EAGAIN where the peer is slow. */
+ssize_t pod_frame_send(int fd, int type, int stream, uint32_t value, const void *payload, size_t length);
+/* One packet; returns the payload's length, -1 on error (EAGAIN too), -2 at the end or for a packet that is no frame. */
+ssize_t pod_frame_receive(int fd, struct pod_packet *packet);
+
+#endif

@@ -1,0 +1,450 @@
+#include "launch.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "beneath.h"
+#include "confine.h"
+#include "mount.h"
+#include "passwd.h"
+#include "userns.h"
+
+#define SYNC_FD 3
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+static uint64_t flags(const struct pod_launch *launch)
+{
+    return pod_plan_u64(launch->plan, POD_KEY_FLAGS);
+}
+
+int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, struct pod_err *err)
+{
+    launch->plan = plan;
+    launch->argv = pod_plan_strv(plan, POD_KEY_ARGV, 0);
+    launch->env = pod_plan_strv(plan, POD_KEY_ENV, 2);
+    launch->groups = pod_plan_strv(plan, POD_KEY_GROUPS, 0);
+    if (!launch->argv || !launch->env || !launch->groups)
+        return pod_fail_errno(err, POD_MEMORY, ENOMEM, NULL);
+    if (!launch->argv[0])
+        return pod_fail_errno(err, POD_PLAN, EINVAL, "ARGV");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, launch->sync))
+        return pod_fail(err, POD_SOCKET, NULL);
+    launch->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return launch->host_proc < 0 ? pod_fail(err, POD_OPEN, "/proc") : 0;
+}
+
+/* --- the child ------------------------------------------------------------------------------------------------ */
+
+static _Noreturn void fail(struct pod_launch *launch, const struct pod_err *err)
+{
+    ssize_t ignored = send(launch->sync[1], err, sizeof *err, MSG_NOSIGNAL);
+    (void)ignored;
+    _exit(125);
+}
+
+static void close_from(unsigned first)
+{
+    if (syscall(SYS_close_range, first, ~0u, 0) == 0)
+        return;
+    for (unsigned fd = first; fd < 4096; fd++)
+        close((int)fd);
+}
+
+/* Brings lo up; the namespace is ours alone. */
+static int loopback_up(struct pod_err *err)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    POD_AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request))
+        return pod_fail(err, POD_NETNS, "lo");
+    return 0;
+}
+
+/* /proc/sys/{net,kernel,…} show the writer's own namespaces, whichever proc mount they are reached by. */
+static int write_sysctls(struct pod_launch *launch, struct pod_err *err)
+{
+    const char *path = pod_plan_str(launch->plan, POD_KEY_SYSCTLS);
+    uint32_t count = pod_plan_strv_count(launch->plan, POD_KEY_SYSCTLS);
+    char name[512];
+
+    for (uint32_t i = 0; i + 1 < count; i += 2) {
+        const char *value = path + strlen(path) + 1;
+        size_t length = strlen(value);
+        int optional = path[0] == '-'; /* "-net/…": absent on some kernels */
+        snprintf(name, sizeof name, "sys/%s", path + optional);
+        POD_AUTO_FD int fd = openat(launch->host_proc, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if ((fd < 0 || write(fd, value, length) != (ssize_t)length) && !optional)
+            return pod_fail(err, POD_SYSCTL, path);
+        path = value + length + 1;
+    }
+    return 0;
+}
+
+static int set_names(const struct pod_plan *plan, struct pod_err *err)
+{
+    const char *host = pod_plan_str(plan, POD_KEY_HOSTNAME), *domain = pod_plan_str(plan, POD_KEY_DOMAINNAME);
+
+    if (host && sethostname(host, strlen(host)))
+        return pod_fail(err, POD_HOSTNAME, host);
+    if (domain && setdomainname(domain, strlen(domain)))
+        return pod_fail(err, POD_HOSTNAME, domain);
+    return 0;
+}
+
+static int send_terminal(int sync, int master, struct pod_err *err)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {.iov_base = (char[]){'T'}, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    memset(&control, 0, sizeof control);
+    head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &master, sizeof master);
+    return sendmsg(sync, &message, MSG_NOSIGNAL) == 1 ? 0 : pod_fail(err, POD_PTY, "send");
+}
+
+/* A terminal of the container's own devpts; its other side becomes stdin, stdout, stderr. ROOTFD: where dev/pts is found. */
+static int open_terminal(struct pod_launch *launch, int rootfd, int console, struct pod_err *err)
+{
+    uint64_t size = pod_plan_u64(launch->plan, POD_KEY_WINSIZE);
+    struct winsize window = {.ws_row = (unsigned short)(size >> 16), .ws_col = (unsigned short)size};
+    int unlock = 0;
+    POD_AUTO_FD int master = pod_open_beneath(rootfd, "dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, err);
+
+    if (master < 0)
+        return -1;
+    if (ioctl(master, TIOCSPTLCK, &unlock))
+        return pod_fail(err, POD_PTY, "unlock");
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0)
+        return pod_fail(err, POD_PTY, "open");
+    if (size)
+        ioctl(slave, TIOCSWINSZ, &window);
+    if (console) {
+        POD_AUTO_FD int dev = pod_open_beneath(rootfd, "dev", O_PATH | O_DIRECTORY, 0, err);
+        if (dev < 0)
+            return -1;
+        POD_AUTO_FD int made = openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        POD_AUTO_FD int target = openat(dev, "console", O_PATH | O_CLOEXEC | O_NOFOLLOW);
+        if (target < 0)
+            return pod_fail(err, POD_PTY, "/dev/console");
+        /* By its open descriptor's link, which names the node in devpts. */
+        char path[32];
+        snprintf(path, sizeof path, "self/fd/%d", slave);
+        POD_AUTO_FD int node = openat(launch->host_proc, path, O_PATH | O_CLOEXEC);
+        if (node < 0)
+            return pod_fail(err, POD_PTY, "/dev/console");
+        if (pod_mount_bind(node, target, 0, 0, "/dev/console", err))
+            return -1;
+    }
+    if (send_terminal(launch->sync[1], master, err))
+        return -1;
+    for (int i = 0; i < 3; i++)
+        launch->stdio[i] = slave;
+    return 0;
+}
+
+/* stdin, stdout, stderr in place; the sync socket on 3; everything else closed, host_proc too. */
+static int settle_descriptors(struct pod_launch *launch, struct pod_err *err)
+{
+    int terminal = (flags(launch) & POD_PLAN_TTY) != 0;
+
+    if (terminal && setsid() < 0 && errno != EPERM)
+        return pod_fail(err, POD_PTY, "session");
+    if (terminal && ioctl(launch->stdio[0], TIOCSCTTY, 0))
+        return pod_fail(err, POD_PTY, "controlling terminal");
+    for (int i = 0; i < 3; i++)
+        if (dup2(launch->stdio[i], i) < 0)
+            return pod_fail(err, POD_OPEN, "stdio");
+    if (launch->sync[1] != SYNC_FD) {
+        if (dup3(launch->sync[1], SYNC_FD, O_CLOEXEC) < 0)
+            return pod_fail(err, POD_SOCKET, NULL);
+        launch->sync[1] = SYNC_FD;
+    }
+    close_from(SYNC_FD + 1);
+    return 0;
+}
+
+static int enter_directory(const char *cwd, struct pod_err *err)
+{
+    char where[4096];
+
+    if (chdir(cwd))
+        return pod_fail(err, POD_CHDIR, cwd);
+    /* No descriptor of the host is open any more, so no /proc/self/fd/N can lead out (CVE-2024-21626); be sure all the same. */
+    if (syscall(SYS_getcwd, where, sizeof where) <= 0 || where[0] != '/')
+        return pod_fail_errno(err, POD_CHDIR, EXDEV, cwd);
+    return 0;
+}
+
+static int has_env(char *const *env, const char *name, size_t length)
+{
+    for (; *env; env++)
+        if (!strncmp(*env, name, length) && (*env)[length] == '=')
+            return 1;
+    return 0;
+}
+
+static void add_home(struct pod_launch *launch, const char *home)
+{
+    char **end = launch->env;
+
+    if (has_env(launch->env, "HOME", 4))
+        return;
+    snprintf(launch->home, sizeof launch->home, "HOME=%s", home);
+    while (*end)
+        end++;
+    *end = launch->home;
+}
+
+/* A process that is not dumpable has /proc files of the host's root: nobody can write id maps there, not even itself. */
+static int enter_inner_userns(struct pod_launch *launch, const struct pod_user *user, struct pod_err *err)
+{
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    int failed = pod_userns_unshare_single(launch->host_proc, user->uid, user->gid, err);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return failed;
+}
+
+static void own_stdio(struct pod_launch *launch, const struct pod_user *user)
+{
+    struct stat st;
+
+    /* So that the user may open /dev/stdout again. Only pipes and terminals of ours, and only best effort. */
+    for (int i = 0; i < 3; i++)
+        if (fstat(launch->stdio[i], &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(launch->stdio[i])) &&
+            fchown(launch->stdio[i], user->uid, (gid_t)-1))
+            continue;
+}
+
+/* PATH of the container's environment, as execvp(3) but without its allocations; errno tells why not. */
+static void execute(char **argv, char **env)
+{
+    char path[4096];
+    const char *dirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    int denied = 0;
+
+    if (strchr(argv[0], '/')) {
+        execve(argv[0], argv, env);
+        return;
+    }
+    for (char **e = env; *e; e++)
+        if (!strncmp(*e, "PATH=", 5))
+            dirs = *e + 5;
+    for (;;) {
+        size_t length = strcspn(dirs, ":");
+        int written = snprintf(path, sizeof path, "%.*s/%s", (int)length, length ? dirs : ".", argv[0]);
+        if (written > 0 && (size_t)written < sizeof path && argv[0][0]) {
+            execve(path, argv, env);
+            if (errno == EACCES)
+                denied = 1;
+            else if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+                return;
+        }
+        if (!dirs[length])
+            break;
+        dirs += length + 1;
+    }
+    errno = denied ? EACCES : ENOENT;
+}
+
+/* Everything that takes power away; then the program. ROOTFD is the container's root. */
+static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
+{
+    const struct pod_plan *plan = launch->plan;
+    const char *cwd = pod_plan_str(plan, POD_KEY_CWD), *text = pod_plan_str(plan, POD_KEY_USER);
+    uint64_t caps = pod_plan_u64(plan, POD_KEY_CAPS), bits = flags(launch);
+    int single = (bits & POD_PLAN_SINGLE_ID) != 0;
+    struct pod_err err;
+    struct pod_user user;
+    sigset_t none;
+
+    cwd = cwd && *cwd ? cwd : "/";
+    if (pod_user_lookup(rootfd, text ? text : "", launch->groups, &user, &err))
+        fail(launch, &err);
+    add_home(launch, user.home);
+    int made = pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
+    if (made >= 0)
+        close(made); /* where it cannot be made, chdir says why */
+    if (!single)
+        own_stdio(launch, &user);
+    else if ((user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
+        fail(launch, &err);
+    if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) || pod_confine_rlimits(plan, &err) ||
+        pod_confine_bounding(caps, &err))
+        fail(launch, &err);
+    if ((bits & POD_PLAN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
+        pod_fail(&err, POD_NO_NEW_PRIVS, NULL);
+        fail(launch, &err);
+    }
+    if (pod_confine_seccomp(plan, &err))
+        fail(launch, &err);
+    if (!single && pod_confine_ids(user.uid, user.gid, user.groups, user.group_count, &err))
+        fail(launch, &err);
+    if (pod_confine_caps(user.uid ? 0 : caps, &err))
+        fail(launch, &err);
+    /* A change of ids cleared it (prctl(2)). Only process 1 of a container has a parent to die with. */
+    if (!(bits & POD_PLAN_EXEC) && !(bits & POD_PLAN_INIT))
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    umask(022);
+    execute(launch->argv, launch->env);
+    pod_fail(&err, POD_EXEC, launch->argv[0]);
+    fail(launch, &err);
+}
+
+static void reset_signals(void)
+{
+    for (int number = 1; number < 65; number++)
+        if (number != SIGKILL && number != SIGSTOP)
+            signal(number, SIG_DFL);
+}
+
+/* Mounts and names: what makes the container's world, as its root. */
+static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *err)
+{
+    const struct pod_plan *plan = launch->plan;
+    uint64_t bits = flags(launch);
+
+    /* In a range map the ids of outside are the overflow ones until now; for a single id this changes nothing. */
+    if (!(bits & POD_PLAN_SINGLE_ID) && pod_confine_ids(0, 0, NULL, 0, err))
+        return -1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of ids clears it */
+    if (pod_confine_keyring(err) || set_names(plan, err))
+        return -1;
+    if ((bits & POD_PLAN_LOOPBACK) && loopback_up(err))
+        return -1;
+    if (write_sysctls(launch, err))
+        return -1;
+    *rootfd = pod_mount_root(plan, err);
+    if (*rootfd < 0 || pod_mount_all(plan, *rootfd, err))
+        return -1;
+    if ((bits & POD_PLAN_TTY) && open_terminal(launch, *rootfd, 1, err))
+        return -1;
+    if (pod_mount_pivot(*rootfd, err))
+        return -1;
+    return bits & POD_PLAN_READ_ONLY ? pod_mount_root_rdonly(err) : 0;
+}
+
+_Noreturn void pod_launch_container(struct pod_launch *launch)
+{
+    struct pod_err err;
+    char go;
+    int rootfd = -1;
+
+    prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    close(launch->sync[0]);
+    /* The end of file instead of GO: the supervisor died before the signal above was armed, or gave up. */
+    if (read(launch->sync[1], &go, 1) != 1)
+        _exit(125);
+    reset_signals();
+    umask(0);
+    if (!(flags(launch) & POD_PLAN_TTY))
+        setsid();
+    if (make_world(launch, &rootfd, &err))
+        fail(launch, &err);
+    if (flags(launch) & POD_PLAN_INIT) {
+        pid_t child = fork();
+        if (child < 0) {
+            pod_fail(&err, POD_FORK, NULL);
+            fail(launch, &err);
+        }
+        if (child)
+            pod_reaper_main(child, launch->sync[1]);
+        setsid();
+    }
+    become_and_execute(launch, rootfd);
+}
+
+_Noreturn void pod_launch_joined(struct pod_launch *launch)
+{
+    struct pod_err err;
+    uint64_t bits = flags(launch);
+
+    reset_signals();
+    umask(0);
+    if (!(bits & POD_PLAN_TTY))
+        setsid();
+    int rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (rootfd < 0) {
+        pod_fail(&err, POD_OPEN, "/");
+        fail(launch, &err);
+    }
+    if (pod_confine_keyring(&err) || ((bits & POD_PLAN_TTY) && open_terminal(launch, rootfd, 0, &err)))
+        fail(launch, &err);
+    become_and_execute(launch, rootfd);
+}
+
+/* --- the supervisor ------------------------------------------------------------------------------------------- */
+
+static int take_terminal(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    int fd = -1;
+
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+        head->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *err)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct pod_err received;
+
+    close(launch->sync[1]);
+    for (;;) {
+        struct iovec part = {.iov_base = &received, .iov_len = sizeof received};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+                                 .msg_controllen = sizeof control.bytes};
+        ssize_t got = recvmsg(launch->sync[0], &message, MSG_CMSG_CLOEXEC);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return pod_fail(err, POD_SOCKET, NULL);
+        if (got == 0)
+            break;
+        if (got == 1) {
+            *terminal = take_terminal(&message);
+        } else if (got == (ssize_t)sizeof received) {
+            received.path[sizeof received.path - 1] = '\0';
+            *err = received;
+            return -1;
+        }
+    }
+    close(launch->sync[0]);
+    return 0;
+}

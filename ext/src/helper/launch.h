@@ -1,0 +1,42 @@
+/* From clone to exec: the container's first process, or one that joins a running container.
+ *
+ *   supervisor                                   child (new namespaces, or joined ones)
+ *     id maps, then one byte GO  ------------->   waits
+ *     <-------------------- 'T' + descriptor      the terminal's master (SCM_RIGHTS), if there is one
+ *     <-------------------- struct pod_err        a step failed; the child is gone
+ *     <-------------------- end of file           exec worked (the socket is close-on-exec)
+ *
+ * All of it is async-signal-safe: the vectors are laid out by pod_launch_prepare before the clone. */
+#ifndef POD_LAUNCH_H
+#define POD_LAUNCH_H
+
+#include <sys/types.h>
+
+#include "plan.h"
+
+#define POD_HOME_SIZE 300
+
+struct pod_launch {
+    const struct pod_plan *plan;
+    char **argv, **env, **groups; /* env has two free slots at its end */
+    int sync[2];                  /* [0] the supervisor's, [1] the child's */
+    int stdio[3];                 /* the child's ends; -1 where a terminal takes their place */
+    int host_proc;                /* the host's /proc, O_PATH: the container's own may be read-only */
+    char home[POD_HOME_SIZE];
+};
+
+int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, struct pod_err *err);
+
+/* In the new process of a container: waits for GO, mounts, pivots, becomes the user, runs ARGV. */
+_Noreturn void pod_launch_container(struct pod_launch *launch);
+
+/* In a process that joined a container's namespaces already: becomes the user, runs ARGV. */
+_Noreturn void pod_launch_joined(struct pod_launch *launch);
+
+/* In the supervisor: takes the terminal's master if there is one (else -1) and waits for exec or the failure. */
+int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *err);
+
+/* The program of process 1 with --init: forks CHILD, forwards signals to it, reaps, ends with its status. */
+_Noreturn void pod_reaper_main(pid_t child, int sync);
+
+#endif

@@ -1,0 +1,310 @@
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STALLED_MS 10000
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void pod_relay_init(struct pod_relay *relay)
+{
+    relay->listener = relay->signals = relay->in = relay->out[0] = relay->out[1] = -1;
+    relay->log.fd = -1;
+    for (int i = 0; i < POD_CLIENTS_MAX; i++)
+        relay->clients[i].fd = -1;
+}
+
+static void drop(struct pod_client *client)
+{
+    close(client->fd);
+    client->fd = -1;
+    client->pending = 0;
+    client->streams = 0;
+}
+
+void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primary)
+{
+    for (int i = 0; i < POD_CLIENTS_MAX; i++) {
+        struct pod_client *client = &relay->clients[i];
+        if (client->fd >= 0)
+            continue;
+        *client = (struct pod_client){.fd = fd, .streams = streams, .primary = primary};
+        if (pod_frame_send(fd, POD_FRAME_HELLO, 0, POD_PROTOCOL, NULL, 0) < 0)
+            drop(client);
+        return;
+    }
+    close(fd); /* too many: it sees the end and says so */
+}
+
+void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value)
+{
+    for (int i = 0; i < POD_CLIENTS_MAX; i++)
+        if (relay->clients[i].fd >= 0 &&
+            pod_frame_send(relay->clients[i].fd, type, 0, value, NULL, 0) < 0)
+            drop(&relay->clients[i]);
+}
+
+/* Offers the current chunk to those who want it and lack it; forgets it once all have it. */
+static void offer_chunk(struct pod_relay *relay)
+{
+    int waiting = 0;
+
+    for (int i = 0; relay->chunk_length && i < POD_CLIENTS_MAX; i++) {
+        struct pod_client *client = &relay->clients[i];
+        if (client->fd < 0 || !client->pending)
+            continue;
+        ssize_t sent = pod_frame_send(client->fd, POD_FRAME_OUTPUT, relay->chunk.head.stream, 0,
+                                      relay->chunk.payload, relay->chunk_length);
+        if (sent >= 0) {
+            client->pending = 0;
+            client->since = 0;
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
+            int64_t now = now_ms();
+            client->since = client->since ? client->since : now;
+            if (!client->primary && now - client->since > STALLED_MS)
+                drop(client);
+            else
+                waiting = 1;
+        } else {
+            drop(client);
+        }
+    }
+    if (!waiting)
+        relay->chunk_length = 0;
+}
+
+/* Takes one chunk from the process. Returns 0 when nothing is there now. */
+static int take_output(struct pod_relay *relay, int which)
+{
+    ssize_t got = read(relay->out[which], relay->chunk.payload, sizeof relay->chunk.payload);
+    int stream = which + 1;
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0) {
+        /* EIO: the last descriptor of the terminal's other side is closed. A new one may be opened as long as the process lives. */
+        if (relay->tty && got < 0 && errno == EIO && !relay->ended)
+            return 0;
+        if (!relay->tty)
+            close(relay->out[which]);
+        relay->out[which] = -1;
+        return 0;
+    }
+    pod_log_write(&relay->log, stream, relay->chunk.payload, (size_t)got);
+    relay->chunk.head.stream = (uint8_t)stream;
+    relay->chunk_length = (size_t)got;
+    for (int i = 0; i < POD_CLIENTS_MAX; i++)
+        relay->clients[i].pending =
+            relay->clients[i].fd >= 0 && (relay->clients[i].streams & (1u << stream)) != 0;
+    offer_chunk(relay);
+    return 1;
+}
+
+static void close_input(struct pod_relay *relay)
+{
+    if (relay->in >= 0 && !relay->tty)
+        close(relay->in);
+    if (!relay->tty)
+        relay->in = -1;
+}
+
+static void push_input(struct pod_relay *relay)
+{
+    while (relay->in >= 0 && relay->input_done < relay->input_used) {
+        ssize_t wrote = write(relay->in, relay->input + relay->input_done, relay->input_used - relay->input_done);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0 && errno == EAGAIN)
+            return;
+        if (wrote < 0) {
+            close_input(relay); /* nobody reads: EPIPE */
+            break;
+        }
+        relay->input_done += (size_t)wrote;
+    }
+    relay->input_used = relay->input_done = 0;
+    if (relay->input_eof) {
+        relay->input_eof = 0;
+        close_input(relay);
+    }
+}
+
+static void handle_frame(struct pod_relay *relay, struct pod_client *client, struct pod_packet *packet, size_t length)
+{
+    struct winsize size = {0};
+
+    switch (packet->head.type) {
+    case POD_FRAME_ATTACH:
+        client->streams = packet->head.value & 7;
+        break;
+    case POD_FRAME_INPUT:
+        if (!(client->streams & 1))
+            break;
+        memcpy(relay->input, packet->payload, length);
+        relay->input_used = length;
+        relay->input_done = 0;
+        push_input(relay);
+        break;
+    case POD_FRAME_EOF:
+        if (client->streams & 1 && !relay->keep_in) {
+            relay->input_eof = 1;
+            push_input(relay);
+        }
+        break;
+    case POD_FRAME_WINSIZE:
+        size.ws_row = (unsigned short)(packet->head.value >> 16);
+        size.ws_col = (unsigned short)packet->head.value;
+        if (relay->tty && relay->out[0] >= 0)
+            ioctl(relay->out[0], TIOCSWINSZ, &size);
+        break;
+    case POD_FRAME_SIGNAL:
+        /* The child is ours and not reaped yet: its pid cannot mean another process. */
+        if (!relay->ended && packet->head.value > 0 && packet->head.value < 65)
+            kill(relay->child, (int)packet->head.value);
+        break;
+    default:
+        drop(client);
+    }
+}
+
+static void serve_client(struct pod_relay *relay, struct pod_client *client)
+{
+    struct pod_packet packet;
+    ssize_t got = pod_frame_receive(client->fd, &packet);
+
+    if (got == -2)
+        drop(client);
+    else if (got >= 0)
+        handle_frame(relay, client, &packet, (size_t)got);
+}
+
+static void reap(struct pod_relay *relay)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    while (read(relay->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        ;
+    /* As sub-reaper we may get processes that a --pid=host container left. */
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (pid == relay->child) {
+            relay->ended = 1;
+            relay->status = status;
+        }
+}
+
+static void accept_client(struct pod_relay *relay)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    int fd = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    /* The folder is 0700 already; a descriptor that leaked elsewhere is of no use to others. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid != geteuid()) {
+        close(fd);
+        return;
+    }
+    pod_relay_add(relay, fd, 0, 0);
+}
+
+enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_CLIENTS };
+
+static int fill(struct pod_relay *relay, struct pollfd *slots)
+{
+    int holding = relay->chunk_length != 0, pending = relay->input_used > relay->input_done;
+    int timeout = -1;
+
+    slots[SLOT_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
+    slots[SLOT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
+    slots[SLOT_OUT] = (struct pollfd){.fd = holding ? -1 : relay->out[0], .events = POLLIN};
+    slots[SLOT_ERR] = (struct pollfd){.fd = holding ? -1 : relay->out[1], .events = POLLIN};
+    slots[SLOT_IN] = (struct pollfd){.fd = pending ? relay->in : -1, .events = POLLOUT};
+    for (int i = 0; i < POD_CLIENTS_MAX; i++) {
+        struct pod_client *client = &relay->clients[i];
+        short events = (short)((pending ? 0 : POLLIN) | (client->pending ? POLLOUT : 0));
+        slots[SLOT_CLIENTS + i] = (struct pollfd){.fd = client->fd, .events = events};
+        if (client->pending && !client->primary)
+            timeout = 1000;
+    }
+    return timeout;
+}
+
+/* The process is gone: whatever it wrote is in the pipes already. */
+static void drain(struct pod_relay *relay)
+{
+    struct pollfd slots[SLOT_CLIENTS + POD_CLIENTS_MAX];
+
+    for (int which = 0; which < 2; which++)
+        for (;;) {
+            while (relay->chunk_length) {
+                poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, (fill(relay, slots), 1000));
+                offer_chunk(relay);
+                for (int i = 0; i < POD_CLIENTS_MAX; i++)
+                    if (relay->clients[i].fd >= 0 && (slots[SLOT_CLIENTS + i].revents & (POLLHUP | POLLERR)))
+                        drop(&relay->clients[i]);
+            }
+            if (relay->out[which] < 0 || !take_output(relay, which))
+                break;
+        }
+}
+
+void pod_relay_run(struct pod_relay *relay)
+{
+    struct pollfd slots[SLOT_CLIENTS + POD_CLIENTS_MAX];
+
+    for (int i = 0; i < 2; i++)
+        if (relay->out[i] >= 0)
+            fcntl(relay->out[i], F_SETFL, fcntl(relay->out[i], F_GETFL) | O_NONBLOCK);
+    if (relay->in >= 0)
+        fcntl(relay->in, F_SETFL, fcntl(relay->in, F_GETFL) | O_NONBLOCK);
+    while (!relay->ended) {
+        int timeout = fill(relay, slots);
+        if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, timeout) < 0)
+            continue;
+        /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
+        if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) && !(slots[SLOT_OUT].revents & POLLIN) &&
+            !slots[SLOT_SIGNALS].revents)
+            poll(&slots[SLOT_SIGNALS], 1, 20);
+        if (relay->chunk_length)
+            offer_chunk(relay);
+        if (slots[SLOT_SIGNALS].revents)
+            reap(relay);
+        for (int which = 0; which < 2; which++)
+            if (!relay->chunk_length && slots[SLOT_OUT + which].revents && relay->out[which] >= 0)
+                take_output(relay, which);
+        if (slots[SLOT_IN].revents)
+            push_input(relay);
+        for (int i = 0; i < POD_CLIENTS_MAX; i++)
+            if (slots[SLOT_CLIENTS + i].revents & (POLLIN | POLLHUP | POLLERR) &&
+                relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd) {
+                /* While input waits for the process, only the end of a client can show here. */
+                if (slots[SLOT_IN].fd >= 0)
+                    drop(&relay->clients[i]);
+                else if (relay->input_used == relay->input_done)
+                    serve_client(relay, &relay->clients[i]);
+            }
+        if (slots[SLOT_LISTENER].revents)
+            accept_client(relay);
+    }
+    drain(relay);
+    pod_log_finish(&relay->log);
+}

@@ -1,0 +1,50 @@
+/* The supervisor's loop: bytes between a process and whoever is attached to it, its log, its end.
+ *
+ * One chunk of output is held until every attached client has taken it: a slow client slows the container as a pipe would, and
+ * memory stays bounded. A client that came later and takes nothing for 10 s is dropped. */
+#ifndef POD_RELAY_H
+#define POD_RELAY_H
+
+#include <sys/types.h>
+
+#include "frame.h"
+#include "log.h"
+
+#define POD_CLIENTS_MAX 32
+
+struct pod_client {
+    int fd; /* -1: free */
+    unsigned streams; /* bits 1 << stream that it wants */
+    int primary;      /* the client that started the container */
+    int pending;      /* has not taken the current chunk yet */
+    int64_t since;    /* ms of CLOCK_MONOTONIC when the chunk was first refused */
+};
+
+struct pod_relay {
+    int listener; /* -1: nobody else may attach */
+    int signals;  /* signalfd with SIGCHLD */
+    pid_t child;
+    int tty;
+    int out[2];  /* what the process writes: stdout or the terminal, stderr; -1: ended */
+    int in;      /* where its input goes; -1: closed. With a terminal the same as out[0] */
+    int keep_in; /* input stays open when a client's input ends (-d -i) */
+    struct pod_client clients[POD_CLIENTS_MAX];
+    struct pod_packet chunk; /* output on its way */
+    size_t chunk_length;     /* 0: none */
+    char input[POD_PAYLOAD_MAX];
+    size_t input_used, input_done;
+    int input_eof;
+    struct pod_log log;
+    int ended;  /* the process has ended: */
+    int status; /* wait(2) status */
+};
+
+void pod_relay_init(struct pod_relay *relay);
+/* Adds a connection; it gets HELLO at once, output once it asks (ATTACH) or if STREAMS says so already. */
+void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primary);
+/* Runs until the process has ended and its output is drained. */
+void pod_relay_run(struct pod_relay *relay);
+/* A frame without payload to everyone who is connected. */
+void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value);
+
+#endif
