@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-_REPOSITORY = str(Path(__file__).resolve().parents[1])
-if _REPOSITORY not in sys.path:
-    sys.path.insert(0, _REPOSITORY)
-
-from tests.support import images, places, podcli, tools  # noqa: E402
-from tests.support.podcli import Pod  # noqa: E402
-from tests.support.registry import Registry  # noqa: E402
+from tests.support import images, places, podcli, tools
+from tests.support.podcli import Pod
+from tests.support.registry import Registry
 
 _PROGRAMS = {
     "skopeo": "skopeo",
@@ -27,29 +22,32 @@ _PROGRAMS = {
     "docker_registry": "docker-registry",
     "qemu": "qemu-aarch64-static",
 }
-CAPABILITIES: dict[str, Callable[[], str | None]] = {
-    "sub_ids": lambda: None if tools.sub_ids() else "this user has no sub-ids (or newuidmap is missing)",
-    "no_sub_ids": lambda: "this user has sub-ids" if tools.sub_ids() else None,
-    "not_root": lambda: "the suite runs as root" if os.getuid() == 0 else None,
-    **{
-        name: lambda program=program: None if tools.find(program) else f"{program} is not installed"
-        for name, program in _PROGRAMS.items()
-    },
-}
-"""Name of a mark -> a function that says why this host or user lacks it (None: it is there)."""
+CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", *_PROGRAMS)
+"""Names of the marks by which a test says what it needs."""
+
+
+def lacking(capability: str) -> str:
+    """Why this host or user lacks a capability; empty where it is there."""
+    if capability == "sub_ids":
+        return "" if tools.sub_ids() else "this user has no sub-ids (or newuidmap is missing)"
+    if capability == "no_sub_ids":
+        return "this user has sub-ids" if tools.sub_ids() else ""
+    if capability == "not_root":
+        return "the suite runs as root" if os.getuid() == 0 else ""
+    program = _PROGRAMS[capability]
+    return "" if tools.find(program) else f"{program} is not installed"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in CAPABILITIES:
         config.addinivalue_line("markers", f"{name}: the test needs this capability")
     config.addinivalue_line("markers", "image(name): the test needs this image of the test registry")
-    config.addinivalue_line("markers", "slow: takes more than some seconds")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for name, missing in CAPABILITIES.items():
+    for name in CAPABILITIES:
         if item.get_closest_marker(name):
-            reason = missing()
+            reason = lacking(name)
             if reason:
                 pytest.skip(f"capability {name}: {reason}")
     for mark in item.iter_markers("image"):
@@ -58,12 +56,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Lists the capabilities that this run did without."""
-    missing = [(name, reason) for name, check in CAPABILITIES.items() for reason in [check()] if reason]
-    skipped = terminalreporter.stats.get("skipped", [])
-    if missing and skipped:
+    missing = [f"{name}: {lacking(name)}" for name in CAPABILITIES if lacking(name)]
+    if missing and terminalreporter.stats.get("skipped"):
         terminalreporter.section("capabilities missing here")
-        for name, reason in missing:
-            terminalreporter.write_line(f"{name}: {reason}")
+        for line in missing:
+            terminalreporter.write_line(line)
 
 
 def _need_image(name: str) -> None:

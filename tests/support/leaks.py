@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -37,10 +38,8 @@ def _names(pid: str, wanted: bytes) -> bool:
 
 def _links(pid: str) -> list[bytes]:
     links = [f"/proc/{pid}/cwd", f"/proc/{pid}/root"]
-    try:
+    with contextlib.suppress(OSError):
         links += [f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd")]
-    except OSError:
-        pass
     targets = []
     for link in links:
         try:

@@ -21,7 +21,7 @@ TIMEOUT = 60.0
 
 
 def command() -> list[str]:
-    """How pod is started: $POD_UNDER_TEST ("dev" is the working tree), else pod.pyz of the repository, else the tree."""
+    """How pod is started: $POD_UNDER_TEST ("dev" is the working tree), else the repository's pod.pyz, else the tree."""
     named = os.environ.get("POD_UNDER_TEST", "")
     if named and named != "dev":
         return [os.path.abspath(named)]
@@ -215,7 +215,7 @@ def until(check: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def new_base() -> Path:
-    """A fresh folder for a store, on a real disk (not the tmpfs that /tmp may be), named so that a person sees whose."""
+    """A fresh folder for a store, on a real disk (not the tmpfs that /tmp may be), whose name says what it is."""
     return Path(tempfile.mkdtemp(prefix="pod-test-", dir="/var/tmp"))
 
 

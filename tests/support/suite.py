@@ -1,7 +1,7 @@
 """Prepares and runs the tests: ``python3 -m tests.support.suite [pytest arguments]``.
 
-Started by root: makes the two users, builds the images for both, runs pytest as each of them. Started by a person: builds
-what that person can and runs pytest as that person. Ends with one line, "N passed, N failed, N skipped", for all runs.
+Started by root: makes the two users, builds the images for both, runs pytest as each of them. Started by a person:
+builds what that person can and runs pytest as that person. The last line, "N passed, N failed, N skipped", is for all.
 The interpreter is the one that runs this file; it must have pytest.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -58,10 +59,8 @@ def sub_ids() -> tuple[int, int] | None:
     if find("newuidmap") is None or find("newgidmap") is None:
         return None
     owners = {str(os.getuid())}
-    try:
+    with contextlib.suppress(KeyError):
         owners.add(pwd.getpwuid(os.getuid()).pw_name)
-    except KeyError:
-        pass
     uids, gids = _ranges("/etc/subuid", owners), _ranges("/etc/subgid", owners)
     return uids[0] if uids and gids else None
 
