@@ -84,7 +84,7 @@ def parse_bytes(text: str) -> int:
     endings = ("", "b", "ib") if power else ("",)
     if power < 0 or suffix[1:] not in endings:
         raise ValueError(f"invalid suffix: '{suffix}'")
-    total = size * float(1 << (10 * power))
+    total: float = size * 1024.0**power
     if total >= 1 << 63:
         raise ValueError(f"invalid size: '{text}'")
     return int(total)

@@ -1,0 +1,24 @@
+"""``pod container``: the commands on containers under their long names."""
+
+from __future__ import annotations
+
+from pod.cli.options import Command
+
+COMMAND = Command("container", "COMMAND", "Manage containers")
+
+COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
+    "create": ("create", "Create a new container"),
+    "exec": ("exec", "Execute a command in a running container"),
+    "inspect": ("inspect", "Display detailed information on one or more containers", ("--type", "container")),
+    "kill": ("kill", "Kill one or more running containers"),
+    "logs": ("logs", "Fetch the logs of a container"),
+    "ls": ("ps", "List containers"),
+    "list": ("ps", ""),
+    "ps": ("ps", ""),
+    "rm": ("rm", "Remove one or more containers"),
+    "remove": ("rm", ""),
+    "run": ("run", "Create and run a new container from an image"),
+    "start": ("start", "Start one or more stopped containers"),
+    "stop": ("stop", "Stop one or more running containers"),
+}
+"""See cli/main.py: an empty summary marks another spelling."""

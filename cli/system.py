@@ -1,0 +1,12 @@
+"""``pod system``: the commands on the engine itself."""
+
+from __future__ import annotations
+
+from pod.cli.options import Command
+
+COMMAND = Command("system", "COMMAND", "Manage pod")
+
+COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
+    "info": ("info", "Display what pod found on this host and in its store"),
+}
+"""See cli/main.py."""
