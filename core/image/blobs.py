@@ -14,6 +14,8 @@ from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+
     from pod.core.engine import Engine
 
 _TEMPORARY = ".part-"
@@ -73,7 +75,8 @@ class Writer:
         import contextlib
         import fcntl
 
-        self._path = f"{self._engine.paths.blobs}/{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        name = f"{_prefix(self.digest)}{os.getpid()}-{os.urandom(4).hex()}"
+        self._path = f"{self._engine.paths.blobs}/{name}"
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with contextlib.suppress(OSError):  # Without flock on this file system the grace time alone protects it.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,6 +121,65 @@ class Writer:
 
 
 _LIAR = "the registry, a mirror or something on the way changed the data; nothing of it was kept"
+
+
+def _prefix(digest: str) -> str:
+    """How the temporary files of one blob begin."""
+    return f"{_TEMPORARY}{digest[7:23]}-"
+
+
+class Turn:
+    """One download for two processes: a lock on the blob's name in the run directory.
+
+    :meth:`wait` returns when the lock is ours, when the blob is there, or when nobody's temporary file has grown for
+    STALL seconds: who is stopped or stuck holds nobody up.
+    """
+
+    __slots__ = ("_engine", "_fd", "digest")
+
+    STALL = 5.0
+    _PAUSE = 0.05
+
+    def __init__(self, engine: Engine, digest: str) -> None:
+        self._engine = engine
+        self.digest = digest
+        self._fd = -1
+
+    def __enter__(self) -> Turn:
+        path = f"{self._engine.run_dir}/locks/blob-{self.digest[7:]}"
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return self
+
+    def wait(self, stop: threading.Event) -> None:
+        import fcntl
+        import time
+
+        grown, since = -1, time.monotonic()
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                size = self._progress()
+            if size != grown:
+                grown, since = size, time.monotonic()
+            if has(self._engine, self.digest) or time.monotonic() - since > self.STALL or stop.wait(self._PAUSE):
+                return
+
+    def _progress(self) -> int:
+        """Bytes in all temporary files of this blob."""
+        total = 0
+        prefix = _prefix(self.digest)
+        for name in os.listdir(self._engine.paths.blobs):
+            if name.startswith(prefix):
+                try:
+                    total += os.stat(f"{self._engine.paths.blobs}/{name}").st_size
+                except FileNotFoundError:
+                    continue  # Published or given up just now.
+        return total
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
 
 def collect(engine: Engine) -> int:

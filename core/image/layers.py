@@ -64,7 +64,7 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
     path = engine.paths.layer(idmap.key, layer["chainID"])
     folder = engine.paths.layers(idmap.key)
     os.makedirs(folder, 0o700, exist_ok=True)
-    lock = f"{engine.run_dir}/layer-{idmap.key}-{layer['chainID'][7:]}.lock"
+    lock = f"{engine.run_dir}/locks/layer-{idmap.key}-{layer["chainID"][7:]}"
     with statefile.Lock(lock, timeout=_LOCK_TIMEOUT):
         if is_done(path):
             return path
@@ -195,7 +195,7 @@ def ensure_flat(engine: Engine, image: Image, idmap: IdMap | None = None) -> str
     path = f"{engine.paths.layers(idmap.key)}/flat-{chain}"
     if is_done(path):
         return path
-    with statefile.Lock(f"{engine.run_dir}/flat-{idmap.key}-{chain}.lock", timeout=_LOCK_TIMEOUT):
+    with statefile.Lock(f"{engine.run_dir}/locks/flat-{idmap.key}-{chain}", timeout=_LOCK_TIMEOUT):
         if is_done(path):
             return path
         os.makedirs(engine.paths.layers(idmap.key), 0o700, exist_ok=True)

@@ -38,7 +38,7 @@ def prepare(engine: Engine) -> None:
 
 def write_index(engine: Engine) -> None:
     """Writes index.json anew from the refs; under a lock, so that the last writer has seen every name."""
-    with statefile.Lock(engine.run_dir + "/index.lock"):
+    with statefile.Lock(engine.run_dir + "/locks/index"):
         entries: list[dict[str, Any]] = []
         for ref in store.list_refs(engine):
             if "@" not in ref["name"]:

@@ -269,4 +269,4 @@ def _write_ref(engine: Engine, reference: Reference, digest: str, image_id: str)
 
 def collection_lock(engine: Engine, *, publish: bool) -> statefile.Lock:
     """Held for milliseconds: shared to check and publish an image, alone to sort out unused blobs."""
-    return statefile.Lock(engine.run_dir + "/images.lock", shared=publish)
+    return statefile.Lock(engine.run_dir + "/locks/images", shared=publish)

@@ -1,0 +1,294 @@
+"""From documents and blobs of some source to an image of the store: what pull and the embedded image share.
+
+    source → manifest (of the platform) → configuration → blobs, verified → layers, extracted → record and name
+
+Nothing is visible before its digest was checked, and the name comes last. Blobs are fetched by a few threads; the
+calling thread extracts. Where extraction forks (a range map) it waits until the threads are gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pod.core.errors import RegistryError, StoreCorrupt
+from pod.core.image import blobs, layers, layout, store
+from pod.core.oci import image_spec
+from pod.core.oci.image_spec import Descriptor, ImageConfig, Index, Manifest
+from pod.core.oci.platform import Platform
+from pod.core.oci.platform import host as host_platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from pod.core.engine import Engine
+    from pod.core.image.store import Image
+    from pod.core.oci.reference import Reference
+
+    Report = Callable[[int], None]
+
+    class Source(Protocol):
+        """Documents and blobs. ``fetch`` writes a whole blob, tells of its bytes, ends when ``stop`` is set."""
+
+        def manifest(self, digest: str) -> tuple[bytes, str]: ...
+
+        def fetch(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None: ...
+
+
+_REPORT_EVERY = 0.1
+_ROUNDS = 3
+
+
+def choose(
+    source: Source, raw: bytes, media_type: str, wanted: Platform | None, shown: str
+) -> tuple[Manifest, Index | None]:
+    """The manifest for the platform, and the index it was chosen from. RegistryError where there is none."""
+    index: Index | None = None
+    document = _parse(raw, media_type, shown)
+    if isinstance(document, Index):
+        index = document
+        entry = index.choose(wanted or host_platform())
+        if entry is None:
+            offered = ", ".join(index.platforms()[:12]) or "none"
+            raise RegistryError(
+                f"no matching manifest for {wanted or host_platform()} in the manifest list entries: {shown}",
+                hint=f"it is there for: {offered}; choose one with --platform",
+            )
+        raw, media_type = source.manifest(entry.digest)
+        if len(raw) != entry.size:
+            raise RegistryError(f"read manifest: {shown}: {len(raw)} bytes instead of the {entry.size} of its index")
+        document = _parse(raw, media_type, shown)
+        if isinstance(document, Index):
+            raise RegistryError(f"read manifest: {shown}: an index where its index promised a manifest")
+    return document, index
+
+
+def _parse(raw: bytes, media_type: str, shown: str) -> Manifest | Index:
+    try:
+        return image_spec.parse_manifest(raw, media_type)
+    except image_spec.DocumentError as error:
+        raise RegistryError(f"read manifest: {shown}: {error}") from None
+
+
+def install(
+    engine: Engine,
+    source: Source,
+    manifest: Manifest,
+    index: Index | None,
+    *,
+    reference: Reference | None,
+    wanted: Platform | None,
+) -> Image:
+    """Fetches what is missing, extracts, publishes the image under ``reference`` (None: no name)."""
+    shown = reference.familiar() if reference is not None else manifest.digest
+    layout.prepare(engine)
+    blobs.collect(engine)
+    for _ in range(_ROUNDS):
+        config = _configuration(engine, source, manifest, wanted, shown)
+        record = make_record(manifest, config)
+        _bring_layers(engine, source, record)
+        with store.collection_lock(engine, publish=True):
+            if not _complete(engine, record):
+                continue  # Someone's rmi took a part while we worked: fetch that part again.
+            blobs.put(engine, manifest.raw)
+            if index is not None:
+                blobs.put(engine, index.raw)
+            image = store.Image(record)
+            record["size"] = layers.sizes(engine, image, engine.idmap)
+            digest = index.digest if index is not None else manifest.digest
+            return store.put(engine, record, reference, digest)
+    raise StoreCorrupt(f"store image: {shown}: parts of it vanish again and again", hint="is another rmi running?")
+
+
+def _configuration(
+    engine: Engine, source: Source, manifest: Manifest, wanted: Platform | None, shown: str
+) -> ImageConfig:
+    descriptor = manifest.config
+    if not blobs.has(engine, descriptor.digest, descriptor.size):
+        _fetch(engine, source, descriptor, lambda _: None, threading.Event())
+    try:
+        config = ImageConfig(blobs.read(engine, descriptor.digest, image_spec.MAX_CONFIG))
+    except image_spec.DocumentError as error:
+        raise RegistryError(f"read image: {shown}: {error}") from None
+    if len(config.diff_ids) != len(manifest.layers):
+        counts = f"{len(manifest.layers)} layers but {len(config.diff_ids)} diff_ids in its configuration"
+        raise RegistryError(f"read image: {shown}: {counts}")
+    if config.os not in ("", "linux"):
+        raise RegistryError(f'image operating system "{config.os}" cannot be used on this platform: {shown}')
+    if wanted is not None and wanted.rank(config.platform) is None:
+        raise RegistryError(
+            f"image with reference {shown} was found but its platform ({config.platform}) does not match the "
+            f"specified platform ({wanted})",
+            hint="leave --platform out to take what there is",
+        )
+    return config
+
+
+def make_record(manifest: Manifest, config: ImageConfig) -> dict[str, Any]:
+    """The record of images/ (see store) for a manifest and its configuration; ``size`` is 0 until layers are there."""
+    chain = image_spec.chain_ids(config.diff_ids)
+    return {
+        "version": 1,
+        "id": manifest.config.digest,
+        "manifest": manifest.digest,
+        "mediaType": manifest.media_type,
+        "created": config.created,
+        "architecture": config.architecture,
+        "os": config.os or "linux",
+        "variant": config.variant,
+        "size": 0,
+        "layers": [
+            {
+                "digest": layer.digest,
+                "mediaType": layer.media_type,
+                "size": layer.size,
+                "diffID": diff_id,
+                "chainID": chain_id,
+            }
+            for layer, diff_id, chain_id in zip(manifest.layers, config.diff_ids, chain)
+        ],
+    }
+
+
+def _complete(engine: Engine, record: dict[str, Any]) -> bool:
+    if not blobs.has(engine, record["id"]):
+        return False
+    key = engine.idmap.key
+    return all(
+        blobs.has(engine, layer["digest"], layer["size"])
+        and layers.is_done(engine.paths.layer(key, layer["chainID"]))
+        for layer in record["layers"]
+    )
+
+
+class _Progress:
+    """"layer" events from several threads, one at a time, a layer's bytes at most ten times a second."""
+
+    __slots__ = ("_engine", "_last", "_lock")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._last: dict[str, float] = {}
+
+    def tell(self, layer: dict[str, Any], status: str, current: int | None = None) -> None:
+        fields = {"id": layer["digest"][7:19], "status": status, "current": current, "total": layer["size"]}
+        with self._lock:
+            now = time.monotonic()
+            if current is not None and now - self._last.get(layer["digest"], 0.0) < _REPORT_EVERY:
+                return
+            self._last[layer["digest"]] = now
+            self._engine.progress("layer", fields)
+
+
+class _Download:
+    """The blobs that are missing, fetched by threads; :meth:`wait` for one of them, :meth:`stop` for all."""
+
+    __slots__ = ("_condition", "_done", "_engine", "_error", "_progress", "_queue", "_source", "_stop", "_threads")
+
+    def __init__(self, engine: Engine, source: Source, missing: list[dict[str, Any]], progress: _Progress) -> None:
+        self._engine = engine
+        self._source = source
+        self._progress = progress
+        self._queue = list(reversed(missing))
+        self._done: set[str] = set()
+        self._error: BaseException | None = None
+        self._condition = threading.Condition()
+        self._stop = threading.Event()
+        count = min(engine.config.parallel_downloads, len(missing))
+        self._threads = [threading.Thread(target=self._run, name=f"pull-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._condition:
+                if not self._queue:
+                    return
+                layer = self._queue.pop()
+            try:
+                self._fetch(layer)
+            except BaseException as error:  # noqa: BLE001  # carried to the thread that waits
+                self._stop.set()
+                with self._condition:
+                    self._error = self._error or error
+                    self._condition.notify_all()
+                return
+            with self._condition:
+                self._done.add(layer["digest"])
+                self._condition.notify_all()
+
+    def _fetch(self, layer: dict[str, Any]) -> None:
+        def report(count: int) -> None:
+            self._progress.tell(layer, "Downloading", count)
+
+        descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
+        _fetch(self._engine, self._source, descriptor, report, self._stop)
+        if not self._stop.is_set():
+            self._progress.tell(layer, "Download complete")
+
+    def wait(self, digest: str) -> None:
+        """Returns when the blob is there; raises what any thread met."""
+        with self._condition:
+            while digest not in self._done and self._error is None:
+                self._condition.wait()
+            if self._error is not None:
+                raise self._error
+
+    def finish(self) -> None:
+        """All of them, and the threads are gone."""
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Ends the threads at their next chunk; what they had is removed by their writers."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(5.0)
+
+
+def _bring_layers(engine: Engine, source: Source, record: dict[str, Any]) -> None:
+    """Blobs and extracted layers of ``record``, those that are missing."""
+    idmap = engine.idmap
+    progress = _Progress(engine)
+    missing: dict[str, dict[str, Any]] = {}
+    todo = []
+    for layer in record["layers"]:
+        present = blobs.has(engine, layer["digest"], layer["size"])
+        if present and layers.is_done(engine.paths.layer(idmap.key, layer["chainID"])):
+            progress.tell(layer, "Already exists")
+            continue
+        progress.tell(layer, "Pulling fs layer")
+        todo.append(layer)
+        if not present:
+            missing.setdefault(layer["digest"], layer)
+    download = _Download(engine, source, list(missing.values()), progress)
+    try:
+        if idmap.kind == "range":
+            download.finish()
+        for layer in todo:
+            if layer["digest"] in missing:
+                download.wait(layer["digest"])
+            progress.tell(layer, "Extracting")
+            layers.extract(engine, layer, idmap)
+            progress.tell(layer, "Pull complete")
+        download.finish()
+    finally:
+        download.stop()
+
+
+def _fetch(engine: Engine, source: Source, descriptor: Descriptor, report: Report, stop: threading.Event) -> None:
+    """One blob into the store; where another process is at it and makes way, waits for that."""
+    turn = blobs.Turn(engine, descriptor.digest)
+    with turn:
+        turn.wait(stop)
+        if stop.is_set() or blobs.has(engine, descriptor.digest, descriptor.size):
+            return
+        with blobs.Writer(engine, descriptor.digest, descriptor.size) as writer:
+            source.fetch(writer, report, stop)
+            if not stop.is_set():
+                writer.commit()

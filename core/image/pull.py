@@ -1,0 +1,144 @@
+"""`pod pull`: an image from its registry into the store.
+
+Progress is told in these events (rendered by cli/progress):
+    pulling {tag, name}      layer {id, status, current, total}      digest {digest}      status {text}
+"""
+
+from __future__ import annotations
+
+import threading
+
+from pod.core.errors import ManifestUnknown, NoSuchImage, Unauthorized, Unreachable, UsageError
+from pod.core.image import blobs, install, store
+from pod.core.oci import platform as platforms
+from pod.core.oci.platform import Platform
+from pod.core.registry import registries
+from pod.core.registry.client import Client, blob_chunks, connect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+    from pod.core.image.install import Report
+    from pod.core.image.store import Image
+    from pod.core.oci.reference import Reference
+
+POLICIES = ("always", "missing", "never")
+_ATTEMPTS = 5
+_PAUSE = 0.3
+
+
+class _Registry:
+    """install.Source over a registry client; broken transfers go on where they ended."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def manifest(self, digest: str) -> tuple[bytes, str]:
+        document = self._client.manifest(digest)
+        return document.raw, document.media_type
+
+    def fetch(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._transfer(writer, report, stop)
+                return
+            except Unreachable:
+                if attempt == _ATTEMPTS or stop.wait(_PAUSE * 2**attempt):
+                    raise
+
+    def _transfer(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None:
+        answer, resumed = self._client.blob(writer.digest, writer.received)
+        if writer.received and not resumed:
+            writer.restart()
+        for chunk in blob_chunks(answer):
+            writer.write(chunk)
+            report(writer.received)
+            if stop.is_set():
+                answer.close()
+                return
+
+
+def pull(
+    engine: Engine,
+    reference: str,
+    *,
+    platform: str | None = None,
+    all_tags: bool = False,
+    policy: str = "always",
+) -> Image:
+    """The image of ``reference``, from the registry where ``policy`` asks for it; with ``all_tags`` the last of them.
+
+    ``policy``: always, missing (only when the store has none for the platform), never (NoSuchImage then).
+    Errors: InvalidReference, ManifestUnknown, Unauthorized, Unreachable, DigestMismatch, RegistryError.
+    """
+    if policy not in POLICIES:
+        raise UsageError(f'invalid pull policy: "{policy}": must be one of "always", "missing" or "never"')
+    wanted = platforms.parse(platform) if platform else None
+    candidates = registries.of(engine.config).candidates(reference)
+    if policy != "always":
+        local = _local(engine, reference, wanted)
+        if local is not None:
+            return local
+        if policy == "never":
+            raise NoSuchImage(f"No such image: {candidates[0].with_default_tag().familiar()}")
+    if candidates[0].domain == store.EMBEDDED_DOMAIN:
+        return store.resolve(engine, reference)
+    for number, candidate in enumerate(candidates):
+        try:
+            return _pull_name(engine, candidate, wanted, all_tags=all_tags)
+        except (ManifestUnknown, Unauthorized, Unreachable):
+            if number == len(candidates) - 1:
+                raise
+    raise AssertionError("candidates() gives at least one")
+
+
+def _local(engine: Engine, reference: str, wanted: Platform | None) -> Image | None:
+    try:
+        image = store.resolve(engine, reference)
+    except NoSuchImage:
+        return None
+    if wanted is not None and wanted.rank(platform_of(image)) is None:
+        return None
+    return image
+
+
+def platform_of(image: Image) -> Platform:
+    """The platform that an image of the store is for."""
+    record = image.record
+    return Platform(record["os"], record["architecture"], record.get("variant") or "")
+
+
+def _pull_name(engine: Engine, reference: Reference, wanted: Platform | None, *, all_tags: bool) -> Image:
+    client = connect(engine, reference)
+    try:
+        if not all_tags:
+            return _pull_one(engine, client, reference.with_default_tag(), wanted)
+        if reference.tag or reference.digest:
+            raise UsageError("tag can't be used with --all-tags/-a")
+        image: Image | None = None
+        for tag in client.tags():
+            image = _pull_one(engine, client, reference.with_tag(tag), wanted)
+        if image is None:
+            raise ManifestUnknown(f"pull {reference.familiar_name}: the repository has no tags")
+        return image
+    finally:
+        client.close()
+
+
+def _pull_one(engine: Engine, client: Client, reference: Reference, wanted: Platform | None) -> Image:
+    target = reference.digest or reference.tag
+    document = client.manifest(target)
+    shown_tag = reference.name + "@" + reference.digest if reference.digest else reference.tag
+    engine.progress("pulling", {"tag": shown_tag, "name": reference.path})
+    key = reference.with_digest(reference.digest) if reference.digest else reference
+    before = store.read_ref(engine, key.canonical())
+    source = _Registry(client)
+    manifest, index = install.choose(source, document.raw, document.media_type, wanted, reference.familiar())
+    image = install.install(engine, source, manifest, index, reference=reference, wanted=wanted)
+    engine.progress("digest", {"digest": document.digest})
+    same = before is not None and before["image"] == image.id
+    text = "Image is up to date" if same else "Downloaded newer image"
+    engine.progress("status", {"text": f"{text} for {reference.familiar()}"})
+    return image
