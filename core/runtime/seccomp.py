@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pod.core.engine import Engine
 
-REVISION = 1
+REVISION = 2
 """Counts changes of the default profile and of the compiler; part of every key."""
 
 UNCONFINED: dict[str, Any] = {

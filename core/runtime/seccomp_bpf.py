@@ -34,6 +34,8 @@ _ABIS = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64", "arm")}
 _X32_BIT = 0x40000000
 _NO_CALL = 0xFFFFFFFF
 _ARM_PRIVATE = 0x0F0000
+_USUAL_END = 470
+_REACH = 250
 _LD, _JA, _JEQ, _JGT, _JGE, _AND, _RET = 0x20, 0x05, 0x15, 0x25, 0x35, 0x54, 0x06
 _OPCODES = {"ld": _LD, "and": _AND, "jeq": _JEQ, "jgt": _JGT, "jge": _JGE, "ret": _RET}
 _LOW = 0xFFFFFFFF
@@ -77,7 +79,7 @@ def _abi_block(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> Code:
     ranges = _ranges(abi, profile, overrides)
     if abi != "x86_64":
         ranges.append((_NO_CALL, (((), ALLOW),)))
-    return code + _search(ranges)
+    return code + _Search().code(ranges)
 
 
 def _ranges(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> list[tuple[int, Chain]]:
@@ -136,17 +138,63 @@ def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int)
     return (*chain, ((), default))
 
 
-def _search(ranges: list[tuple[int, Chain]]) -> Code:
-    """Binary search for the range of the number in the accumulator."""
-    if len(ranges) == 1:
-        return _leaf(ranges[0][1])
-    middle = len(ranges) // 2
-    low = _search(ranges[:middle])
-    high = _search(ranges[middle:])
-    start = ranges[middle][0]
-    if len(low) <= 255:
-        return [(_JGE, len(low), 0, start), *low, *high]
-    return [(_JGE, 0, 1, start), (_JA, 0, 0, len(low)), *low, *high]
+class _Search:
+    """Writes the search from its last instruction to its first, so that every jump knows how far it goes.
+
+    Places count from the end. Returns are shared, since the price of a filter is first of all its length (it is checked
+    and translated to machine code on attach); a jump reaches 255 instructions, then there is another return or a relay.
+    """
+
+    __slots__ = ("_reversed", "_returns")
+
+    def __init__(self) -> None:
+        self._reversed: Code = []
+        self._returns: dict[int, int] = {}
+
+    def code(self, ranges: list[tuple[int, Chain]]) -> Code:
+        """Finds the range of the number in the accumulator and answers."""
+        top = self._tree(ranges, _USUAL_END)
+        if top < 0:
+            self._reversed.append((_RET, 0, 0, ranges[0][1][0][1]))
+        return self._reversed[::-1]
+
+    def _tree(self, ranges: list[tuple[int, Chain]], end: int) -> int:
+        """Place of the tree's first instruction; -1 where it is nothing but a return, which is shared.
+
+        Cut where half of the numbers below ``end`` are on each side: the kernel asks for every number on attach.
+        """
+        if len(ranges) == 1:
+            chain = ranges[0][1]
+            if len(chain) == 1:
+                return -1
+            self._reversed += _leaf(chain)[::-1]
+            return len(self._reversed) - 1
+        half = (ranges[0][0] + end) // 2
+        middle = min(range(1, len(ranges)), key=lambda place: abs(ranges[place][0] - half))
+        start = ranges[middle][0]
+        high = self._tree(ranges[middle:], end)
+        low = self._tree(ranges[:middle], start)
+        high = self._near(high, ranges[middle][1])
+        low = self._near(low, ranges[middle - 1][1])
+        here = len(self._reversed)
+        self._reversed.append((_JGE, here - high - 1, here - low - 1, start))
+        return here
+
+    def _near(self, place: int, chain: Chain) -> int:
+        """A place within reach of what comes next that does what ``place`` does; -1 is the return of ``chain``."""
+        here = len(self._reversed)
+        if place < 0:
+            action = chain[0][1]
+            place = self._returns.get(action, -_REACH - 1)
+            if here - place <= _REACH:
+                return place
+            self._returns[action] = here
+            self._reversed.append((_RET, 0, 0, action))
+            return here
+        if here - place <= _REACH:
+            return place
+        self._reversed.append((_JA, 0, 0, here - place - 1))
+        return here
 
 
 def _leaf(chain: Chain) -> Code:

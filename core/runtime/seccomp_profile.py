@@ -256,7 +256,7 @@ def _action(where: dict[str, Any], key: str, errno_key: str, place: str, errno_d
         raise _bad(f"{place}{key}: SCMP_ACT_NOTIFY needs a listener, which pod does not offer")
     action = _ACTIONS.get(name)
     if action is None:
-        raise _bad(f"{place}{key}: unknown action {name!r}" if name else f"{place}{key}: no action given")
+        raise _bad(f"{place}{key}: unknown action {name[:40]!r}" if name else f"{place}{key}: no action given")
     if action not in (ERRNO, TRACE):
         return action
     number = _get(where, errno_key, int, place) if where.get(errno_key) is not None else errno_default
@@ -316,7 +316,7 @@ def _conditions(entry: dict[str, Any], place: str) -> list[tuple[Condition, ...]
         if not 0 <= value <= _U64 or not 0 <= second <= _U64:
             raise _bad(f"{where}value: not an unsigned 64-bit number")
         if op not in _OPERATORS:
-            raise _bad(f"{where}op: unknown operator {argument.get('op')!r}")
+            raise _bad(f"{where}op: unknown operator {op[:40]!r}")
         found.append((index, op, value, second))
     if len({condition[0] for condition in found}) < len(found):
         return [(condition,) for condition in found]
@@ -344,7 +344,7 @@ def _applies(entry: dict[str, Any], place: str, machine: str, caps: int, kernel:
 def _version(text: str, place: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(text) < 16):
-        raise _bad(f"{place}minKernel: {text!r} is not of the form MAJOR.MINOR")
+        raise _bad(f"{place}minKernel: {text[:40]!r} is not of the form MAJOR.MINOR")
     return int(major), int(minor)
 
 
