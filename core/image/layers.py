@@ -64,7 +64,7 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
     path = engine.paths.layer(idmap.key, layer["chainID"])
     folder = engine.paths.layers(idmap.key)
     os.makedirs(folder, 0o700, exist_ok=True)
-    lock = f"{engine.run_dir}/locks/layer-{idmap.key}-{layer["chainID"][7:]}"
+    lock = f"{engine.run_dir}/locks/layer-{idmap.key}-{path.rpartition('/')[2]}"
     with statefile.Lock(lock, timeout=_LOCK_TIMEOUT):
         if is_done(path):
             return path
@@ -160,11 +160,11 @@ def discard(engine: Engine, path: str, idmap: IdMap) -> None:
         os.rename(path, target)
     except FileNotFoundError:
         return
-    remove_tree(engine, target, idmap)
+    remove_tree(engine, target, ranged=idmap.kind == "range")
 
 
-def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
-    """Removes a tree whose owners may be sub-ids: in the mapped namespace where there is a range."""
+def remove_tree(engine: Engine, path: str, *, ranged: bool) -> None:
+    """Removes a tree; where its owners may be sub-ids (``ranged``) in the user's mapped namespace, if there is one."""
     from pod.ext.layer import rmtree
 
     folder, _, name = path.rpartition("/")
@@ -175,8 +175,8 @@ def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
             rmtree(parent, name)
             return b""
 
-        if idmap.kind == "range":
-            _call_mapped(engine, idmap, work)
+        if ranged and engine.idmap.kind == "range":
+            _call_mapped(engine, engine.idmap, work)
         else:
             work()
     finally:

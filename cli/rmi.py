@@ -1,0 +1,56 @@
+"""``pod rmi``: removes names and images; docker/cli: image rm."""
+
+from __future__ import annotations
+
+from pod.cli import output
+from pod.cli.options import Command, Options
+from pod.core.errors import NoSuchImage, PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+
+COMMAND = Command(
+    "rmi",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Remove one or more images",
+    (
+        ("force", "f", "bool", "Force removal of the image, and ignore images that do not exist"),
+        ("no-prune", "", "bool", "Do not delete untagged parents (images here have none)"),
+        ("platform", "", "stringSlice", "Remove the image only if it is for this platform"),
+    ),
+    min_args=1,
+    aliases=("pod image rm", "pod image remove", "pod rmi"),
+)
+
+
+def main(engine: Engine, options: Options) -> int:
+    """Goes on after an image that cannot be removed; its error is said and the status is 1."""
+    status = 0
+    for name in options.args:
+        try:
+            _remove(engine, name, options)
+        except NoSuchImage as error:
+            output.error(error)
+            status = status if options["force"] else 1
+        except PodError as error:
+            output.error(error)
+            status = 1
+    return status
+
+
+def _remove(engine: Engine, name: str, options: Options) -> None:
+    from pod.core.container import store as containers
+    from pod.core.image import pull, remove, store
+    from pod.core.oci import platform as platforms
+
+    if options["platform"]:
+        image = store.resolve(engine, name)
+        if all(platforms.parse(text) != pull.platform_of(image) for text in options["platform"]):
+            raise NoSuchImage(f"No such image: {name} for {', '.join(options['platform'])}")
+
+    def is_running(container_id: str) -> bool:
+        return containers.is_running(engine, container_id)
+
+    for removal in remove.remove(engine, name, force=options["force"], is_running=is_running):
+        output.line(str(removal))
