@@ -83,13 +83,15 @@ class BuildExt(build_ext):
 
     def compile_own(self, ext: Extension, path: Path) -> str:
         """Compiles one file of ours when it or a header is newer than its object."""
-        output = Path(self.build_temp) / ext.name / path.relative_to(HERE).with_suffix(".o")
+        identity = SOURCES.build_id()
+        mark = f".{identity[:8]}.o" if "POD_BUILD_ID" in path.read_text("utf-8") else ".o"
+        output = Path(self.build_temp) / ext.name / path.relative_to(HERE).with_suffix(mark)
         newest = max(one.stat().st_mtime for one in [path, *(HERE / "ext").rglob("*.h"), HERE / "packaging/sources.py"])
         if output.exists() and output.stat().st_mtime > newest:
             return str(output)
         output.parent.mkdir(parents=True, exist_ok=True)
         includes = [f"-I{folder}" for folder in ext.include_dirs]
-        command = [*host_compiler(), *SOURCES.C_FLAGS, *SOURCES.WARNINGS, "-O2", "-g", "-fPIC", *sanitize(), *includes]
+        command = [*host_compiler(), *SOURCES.own_flags(identity), "-O2", "-g", "-fPIC", *sanitize(), *includes]
         execute([*command, "-c", str(path), "-o", str(output)])
         return str(output)
 

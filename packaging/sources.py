@@ -92,6 +92,11 @@ def build_module(identity: str) -> str:
     return f'"""Written by the build."""\n\nBUILD_ID = "{identity}"\n{note}\n'
 
 
+def own_flags(identity: str) -> list[str]:
+    """Compiler flags of our own C, besides optimisation and those that choose the target."""
+    return [*C_FLAGS, *WARNINGS, f'-DPOD_BUILD_ID="{identity}"']
+
+
 def helper_flags(identity: str) -> list[str]:
     """Compiler flags of the helper besides those that choose the target."""
-    return [*C_FLAGS, *WARNINGS, "-Os", "-g0", "-static", f'-DPOD_BUILD_ID="{identity}"']
+    return [*own_flags(identity), "-Os", "-g0", "-static"]

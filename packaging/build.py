@@ -1,0 +1,155 @@
+"""Builds pod.pyz, the one file for both architectures: ``python packaging/build.py [--output FILE]``.
+
+    1. Debian's static libraries, Python headers and busybox for both machines       sysroot.py
+    2. extensions and helper for both machines, by zig                              native.py
+    3. an audit of every ELF file                                                   audit.py
+    4. the embedded image for both machines                                         image.py
+    5. a stage: the packages pod, urllib3, tomli; shiv makes the archive of it      here
+    6. the archive written again with our start in front                            archive.py
+
+Everything it makes or gets is below build/. Two builds of one tree give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import archive
+import audit
+import image
+import native
+import sources
+import sysroot
+
+ROOT = sources.ROOT
+BUILD = ROOT / "build"
+
+
+def main() -> int:
+    """Status 0, or 1 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="build.py", description="Builds pod.pyz.")
+    parser.add_argument("--output", default="pod.pyz", type=Path)
+    parser.add_argument("--force", action="store_true", help="build even when the file is newer than every source")
+    options = parser.parse_args()
+    started = time.monotonic()
+    if not options.force and fresh(options.output):
+        return 0
+    os.umask(0o022)
+    try:
+        build(options.output)
+    except (sysroot.PackageError, native.CompileError, audit.AuditError, StageError, subprocess.SubprocessError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    size = options.output.stat().st_size
+    say(f"{options.output}: {size / 1e6:.2f} MB, {time.monotonic() - started:.0f} s")
+    return 0
+
+
+class StageError(Exception):
+    """The stage could not be filled."""
+
+
+def build(output: Path) -> None:
+    """All the steps."""
+    packages = sysroot.Packages(BUILD / "debian")
+    identity = sources.build_id()
+    stage = BUILD / "stage"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    for machine in sysroot.DEBIAN:
+        say(f"native files for {machine}")
+        made = native.build(machine, packages, BUILD / "native", identity)
+        for name, path in sorted(made.items()):
+            if name != "_build.py":
+                audit.check(path, machine)
+            place = stage / "pod/_lib" / machine / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    say("the embedded image")
+    image.build(packages, os.uname().machine, ROOT / "packaging/pod/_images")
+    say("the archive")
+    fill_stage(stage, packages)
+    check_syntax(stage)
+    plain = BUILD / "shiv.pyz"
+    command = [sys.executable, "-m", "shiv", "--site-packages", str(stage), "--compressed", "--reproducible"]
+    command += ["-e", "pod.cli.main:main", "-p", "/bin/sh", "-o", str(plain)]
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": str(archive.EPOCH)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode:
+        raise StageError(f"shiv: {done.stderr.strip() or done.stdout.strip()}")
+    archive.rewrite(plain, output)
+
+
+def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
+    """pod's Python, its pure dependencies and the notices."""
+    shutil.copytree(ROOT / "packaging/pod", stage / "pod", dirs_exist_ok=True, ignore=ignored)
+    wheels = BUILD / "wheels"
+    if not (wheels / "urllib3").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile", "--target", str(wheels)]
+        command += ["--only-binary", ":all:", "--platform", "any", "--python-version", "3.9", "--implementation", "py"]
+        command += ["--abi", "none", "--upgrade", "-r", str(ROOT / "packaging/requirements-run.txt")]
+        if subprocess.run(command, check=False, timeout=600).returncode:
+            raise StageError("pip: could not get urllib3 and tomli")
+    for name in ("urllib3", "tomli"):
+        shutil.copytree(wheels / name, stage / name, ignore=ignored)
+        for notice in wheels.glob(f"{name}-*.dist-info/**/LICENSE*"):
+            shutil.copy(notice, stage / name / "LICENSE")
+    shutil.copy(ROOT / "LICENSE", stage / "pod/LICENSE")
+    versions = [f"{name} {packages.version(name, 'x86_64')}" for name in sorted(carried())]
+    versions += [line for line in (ROOT / "packaging/requirements-run.txt").read_text().splitlines() if "==" in line]
+    text = (ROOT / "THIRD_PARTY.md").read_text("utf-8") + "\n## Versions in this file\n\n"
+    (stage / "pod/THIRD_PARTY.md").write_text(text + "".join(f"- {line}\n" for line in versions), "utf-8")
+
+
+def check_syntax(stage: Path) -> None:
+    """Every module must be readable by this Python (ruff knows the rules of 3.9): the cold start compiles many."""
+    for path in sorted(stage.rglob("*.py")):
+        try:
+            compile(path.read_bytes(), str(path.relative_to(stage)), "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise StageError(f"{error.filename}:{error.lineno}: {error.msg}") from None
+
+
+def carried() -> list[str]:
+    """Debian packages whose code is in the file."""
+    return [image.PACKAGE, *(library.package for library in sources.libraries())]
+
+
+def ignored(folder: str, names: list[str]) -> set[str]:
+    """What the file does not carry: C and Cython sources, type stubs, what a development build left."""
+    unwanted = (".c", ".h", ".pyx", ".pxd", ".pyi", ".so", ".o", ".pyc", ".typed", ".map")
+    extra = {"__pycache__", "src", "_build.py", "pod-helper", ".pod-helper.new", "emscripten"}
+    return {name for name in names if name.endswith(unwanted) or name in extra}
+
+
+def fresh(output: Path) -> bool:
+    """Whether the file is newer than everything it is made of."""
+    if not output.exists():
+        return False
+    newest = output.stat().st_mtime
+    parts = [ROOT / name for name in ("core", "cli", "ext", "packaging", "THIRD_PARTY.md", "LICENSE")]
+    files = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*"))]
+    made = {"_build.py", "pod-helper"}
+    return all(
+        path.stat().st_mtime <= newest
+        for path in files
+        if path.is_file() and path.suffix not in {".pyc", ".so"} and path.name not in made
+        and not (path.suffix == ".c" and path.parent == ROOT / "ext")
+    )
+
+
+def say(text: str) -> None:
+    """Progress for the person at the terminal."""
+    print(f"+ {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

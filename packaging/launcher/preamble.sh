@@ -1,0 +1,21 @@
+#!/bin/sh
+# pod: a container engine in one file. This is a shell script, then a zip archive for Python 3.9 or later.
+# Warm: a cache folder of this build, ours, that names a Python that is there. Cold: __main__.py in the archive makes one.
+warm() {
+    d=$1/pod/@BUILD@
+    shift
+    if [ -O "$d/../" ] && [ -O "$d/python" ] && read -r p <"$d/python" && [ -x "$p" ]; then
+        case $d in /*) exec "$p" -I -S "$d/_pod_run.py" "$0" "$@" ;; esac
+    fi
+}
+warm "${XDG_CACHE_HOME:-$HOME/.cache}" "$@"
+warm "$XDG_RUNTIME_DIR" "$@"
+warm "/var/tmp/pod-$(id -u)" "$@"
+for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python; do
+    if p=$(command -v "$p") && "$p" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+        exec "$p" -I -S "$0" "$@"
+    fi
+done
+echo 'pod: start: python3: no Python 3.9 or later in PATH' >&2
+echo 'hint: install python3, or name one: /path/to/python3 pod.pyz ...' >&2
+exit 125
