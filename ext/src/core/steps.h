@@ -63,5 +63,6 @@
     POD_STEP(OWNERS,        "write the owners record") \
     POD_STEP(STAT,          "look at") \
     POD_STEP(SYNC,          "sync") \
+    POD_STEP(PROBE,         "try") \
     POD_STEP(INTERNAL,      "keep a promise of this program (a bug)")
 /* clang-format on */

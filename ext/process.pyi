@@ -1,0 +1,17 @@
+"""Types of ext/process.pyx. Every function raises pod.ext.errors.StepError with the step, errno and path at fault."""
+
+def probe(name: str, scratch: str) -> None:
+    """Tries what ``name`` says (the table in ext/src/core/probe.c) in a forked child; returns where it works.
+
+    ``scratch`` is an empty folder of the caller's on the file system that matters; what is left in it is the caller's to
+    remove.
+    """
+
+def probe_range(uid_extents: bytes, gid_extents: bytes, newuidmap: str, newgidmap: str) -> None:
+    """Tries a user namespace with a range map. Extents are (inside, outside, count) as native 32-bit numbers."""
+
+def enter_idmap(pins: str, uid_extents: bytes, gid_extents: bytes, newuidmap: str, newgidmap: str) -> None:
+    """Moves the calling process, which must have one thread, into the map's user namespace as its root.
+
+    ``pins`` is the folder where living namespaces of this map are found (ext/src/core/userns.h). There is no way back.
+    """
