@@ -1,0 +1,99 @@
+"""`python3 -m tests.bench [--rounds N] [--only start,exec,pull,extract]`: one table a case, peers beside pod.
+
+By a person: as that person. By root: once as each of the two test users, in a mount namespace of its own where the
+second cgroup hierarchy of a hybrid host is hidden (crun refuses to start beside it). Ratios of one run hold; absolute
+times are of this machine at this hour. Needs nothing but the standard library: started by root it is /usr/bin/python3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import measure, peers, table
+from tests.support import images, places, prepare, tools, users
+from tests.support.registry import Registry
+
+CASES = ("start", "exec", "pull", "extract")
+
+
+def say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def report(title: str, subjects: list[measure.Subject], missing: list[str], rounds: int, bases: list[str]) -> None:
+    """Measures and prints one case."""
+    with tempfile.NamedTemporaryFile(prefix="pod-bench-") as log:
+        missing = missing + measure.interleave(subjects, rounds, Path(log.name))
+    say(*table.render(title, subjects, bases), *(f"  left out: {' '.join(line.split())[:300]}" for line in missing), "")
+
+
+def run_cases(bench: peers.Bench, cases: list[str], rounds: int) -> None:
+    if "start" in cases:
+        subjects, missing = peers.starts(bench)
+        bases = ["python3 -I -S -c pass", "crun", "podman"]
+        report("start: run --rm --network none busybox true (ms)", subjects, missing, rounds, bases)
+    if "exec" in cases:
+        subjects, missing = peers.execs(bench)
+        try:
+            report("exec: true in a running container (ms)", subjects, missing, rounds, ["crun", "podman"])
+        finally:
+            peers.end_sleepers(bench)
+    peers.settle()
+    few = max(5, rounds // 6)
+    if "pull" in cases and images.built("debian:12"):
+        subjects, missing = peers.pulls(bench, "debian:12")
+        report("pull: debian:12 into an empty store (ms)", subjects, missing, few, ["podman"])
+    if "extract" in cases:
+        debian = peers.layer_blob(places.registry_storage(), 30 << 20, 1 << 30)
+        if debian:
+            subjects, missing = peers.extractions(bench, debian, "debian")
+            report("extract: a Debian base layer, gzip (ms)", subjects, missing, few, ["tar -xzp"])
+        subjects, missing = peers.extractions(bench, peers.small_files_layer(bench), "many")
+        report("extract: 10000 small files, gzip (ms)", subjects, missing, few, ["tar -xzp"])
+
+
+def as_both_users(arguments: list[str]) -> int:
+    """Root's part: hides the unified hierarchy in a new mount namespace and starts one run for each user."""
+    prepare.prepare(list(images.RECIPES))
+    hide = 'mountpoint -q /sys/fs/cgroup/unified && umount -l /sys/fs/cgroup/unified; exec "$@"'
+    status = 0
+    for name in users.ensure():
+        command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", *arguments])
+        unshare = [tools.find("unshare") or "unshare", "--mount", "--propagation", "private"]
+        argv = [*unshare, "--", "/bin/sh", "-c", hide, "sh", *command]
+        status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.bench")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of start and exec (pull and extract: a sixth)")
+    parser.add_argument("--only", default=",".join(CASES), help="cases, separated by commas")
+    options = parser.parse_args(arguments)
+    if os.getuid() == 0:
+        return as_both_users(arguments)
+    prepare.prepare(list(images.RECIPES))
+    ids = "a range of sub-ids" if tools.sub_ids() else "a single id"
+    load = os.getloadavg()[0]
+    say(f"== {ids}, Linux {platform.release()}, {os.cpu_count()} cores, load {load:.1f}", "")
+    measure.adopt_orphans()
+    scratch = Path(tempfile.mkdtemp(prefix="pod-bench-", dir="/var/tmp"))
+    with Registry(places.registry_storage(), scratch / "registry", readonly=True) as registry:
+        bench = peers.Bench(scratch / "bench", registry)
+        try:
+            run_cases(bench, options.only.split(","), options.rounds)
+        finally:
+            bench.close()
+    tools.remove_tree(scratch)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

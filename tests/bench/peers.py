@@ -1,0 +1,300 @@
+"""How each peer starts a container, enters one and pulls an image here; or why it cannot take part."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.bench.measure import Subject
+from tests.support import layers, podcli, tools
+from tests.support.registry import Registry
+
+PYTHON = "/usr/bin/python3"
+LOCALE = {"PATH": tools.SEARCH, "LANG": "C.UTF-8", "USER": pwd.getpwuid(os.getuid()).pw_name}
+
+
+class Bench:
+    """The scratch folder of one run, the registry, a busybox tree and bundle for those who take no images."""
+
+    def __init__(self, scratch: Path, registry: Registry) -> None:
+        self.scratch = scratch
+        self.registry = registry
+        self.rootfs = scratch / "rootfs"
+        self.runtime_dir = scratch / "xdg"
+        self.runtime_dir.mkdir(mode=0o700, parents=True)
+        archive = scratch / "busybox.tar"
+        layers.busybox(archive)
+        self.rootfs.mkdir()
+        subprocess.run(
+            ["/bin/tar", "-x", "--no-same-owner", "-f", str(archive), "-C", str(self.rootfs)], check=True, timeout=60
+        )
+        self.environ = {**LOCALE, "HOME": str(scratch), "XDG_RUNTIME_DIR": str(self.runtime_dir)}
+        self.pod = podcli.Pod(scratch / "pod", registry.name)
+        self._policy()
+
+    def _policy(self) -> None:
+        folder = self.scratch / ".config" / "containers"
+        folder.mkdir(parents=True)
+        (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n')
+
+    def program(self, name: str) -> str:
+        """The full path; MissingPeer where it is not installed."""
+        found = tools.find(name)
+        if found is None:
+            raise MissingPeer(f"{name}: not installed")
+        return found
+
+    def podman(self, store: str = "podman") -> list[str]:
+        """podman with a store of its own, overlay as it can here, and a runtime that accepts this host's cgroups."""
+        base = self.scratch / store
+        argv = [
+            *(self.program("podman"), "--root", str(base / "root"), "--runroot", str(base / "run")),
+            *("--storage-driver", "overlay", "--storage-opt", "overlay.ignore_chown_errors=true"),
+            *("--runtime", "crun" if crun_works() else "runc"),
+            *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
+        ]
+        return argv
+
+    def bundle(self, name: str, words: list[str]) -> Path:
+        """An OCI bundle of the busybox tree for runc and crun, rootless, with a network namespace of its own."""
+        folder = self.scratch / name
+        folder.mkdir()
+        spec = [self.program("runc"), "spec", "--rootless", "--bundle", str(folder)]
+        subprocess.run(spec, check=True, env=self.environ, timeout=30)
+        document = json.loads((folder / "config.json").read_text())
+        document["process"]["terminal"] = False
+        document["process"]["args"] = words
+        document["root"] = {"path": str(self.rootfs), "readonly": True}
+        namespaces = document["linux"]["namespaces"]
+        if not any(entry["type"] == "network" for entry in namespaces):
+            namespaces.append({"type": "network"})
+        (folder / "config.json").write_text(json.dumps(document))
+        return folder
+
+    def close(self) -> None:
+        """Ends what peers leave running and removes all files."""
+        self.pod.destroy()
+        for pidfile in self.runtime_dir.glob("libpod/tmp/pause.pid"):
+            try:
+                os.kill(int(pidfile.read_text()), signal.SIGKILL)
+            except (OSError, ValueError):
+                continue
+        tools.remove_tree(self.scratch)
+
+
+class MissingPeer(Exception):
+    """A peer that cannot take part on this host, and why."""
+
+
+def crun_works() -> bool:
+    """crun refuses a hybrid cgroup layout; where the version 2 mount is hidden it works."""
+    return not Path("/sys/fs/cgroup/unified/cgroup.controllers").exists()
+
+
+def starts(bench: Bench) -> tuple[list[Subject], list[str]]:
+    """Everyone who can run `true` in a busybox, and why others cannot."""
+    makers = [_start_python, _start_bwrap, _start_charliecloud, _start_crun, _start_runc, _start_podman, _start_pod]
+    subjects, missing = [], []
+    for make in makers:
+        try:
+            subjects.append(make(bench))
+        except (MissingPeer, tools.CommandFailed, AssertionError, subprocess.SubprocessError, OSError) as error:
+            missing.append(f"{make.__name__[7:]}: {error}")
+    return subjects, missing
+
+
+def _start_python(bench: Bench) -> Subject:
+    return Subject("python3 -I -S -c pass", [PYTHON, "-I", "-S", "-c", "pass"], bench.environ)
+
+
+def _start_bwrap(bench: Bench) -> Subject:
+    argv = [bench.program("bwrap"), "--unshare-all", "--bind", str(bench.rootfs), "/", "--proc", "/proc"]
+    return Subject("bubblewrap", [*argv, "--dev", "/dev", "/bin/true"], bench.environ)
+
+
+def _start_charliecloud(bench: Bench) -> Subject:
+    return Subject("charliecloud", [bench.program("ch-run"), str(bench.rootfs), "--", "/bin/true"], bench.environ)
+
+
+def _start_crun(bench: Bench) -> Subject:
+    if not crun_works():
+        raise MissingPeer("refuses hybrid cgroups (run `make bench` as root: it hides them)")
+    bundle = bench.bundle("crun", ["/bin/true"])
+    argv = [bench.program("crun"), "--root", str(bench.scratch / "crun-state"), "--cgroup-manager=disabled"]
+    return Subject("crun", [*argv, "run", "--bundle", str(bundle), "bench"], bench.environ)
+
+
+def _start_runc(bench: Bench) -> Subject:
+    bundle = bench.bundle("runc", ["/bin/true"])
+    argv = [bench.program("runc"), "--root", str(bench.scratch / "runc-state")]
+    return Subject("runc", [*argv, "run", "--bundle", str(bundle), "bench"], bench.environ)
+
+
+def _start_podman(bench: Bench) -> Subject:
+    podman = bench.podman()
+    image = bench.registry.name("busybox:latest")
+    _ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
+    options = ["run", "--rm", "--network", "none", "--pull", "never"]
+    if crun_works():
+        options.append("--cgroups=disabled")
+    return Subject("podman", [*podman, *options, image, "true"], bench.environ)
+
+
+def _start_pod(bench: Bench) -> Subject:
+    image = bench.pod.image("busybox:latest")
+    argv = bench.pod.argv("run", "--rm", "--network", "none", image, "true")
+    return Subject("pod", argv, bench.pod.environ())
+
+
+def _ready(argv: list[str], bench: Bench) -> None:
+    """An unmeasured step of the preparation; what stays behind of it must not hold our pipes."""
+    log = bench.scratch / "ready.log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            argv, env=bench.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=300, check=False
+        )
+    if done.returncode != 0:
+        raise MissingPeer(f"{argv[0]}: {log.read_text(errors='replace').strip()[-300:]}")
+
+
+def execs(bench: Bench) -> tuple[list[Subject], list[str]]:
+    """Everyone who can run `true` in a container that sleeps."""
+    makers = [_exec_crun, _exec_runc, _exec_podman, _exec_pod]
+    subjects, missing = [], []
+    for make in makers:
+        try:
+            subjects.append(make(bench))
+        except (MissingPeer, tools.CommandFailed, AssertionError, subprocess.SubprocessError, OSError) as error:
+            missing.append(f"{make.__name__[6:]}: {error}")
+    return subjects, missing
+
+
+def _exec_runtime(bench: Bench, name: str, options: list[str]) -> Subject:
+    bundle = bench.bundle(f"{name}-exec", ["/bin/sleep", "600"])
+    argv = [bench.program(name), "--root", str(bench.scratch / f"{name}-exec-state"), *options]
+    _ready([*argv, "run", "--detach", "--bundle", str(bundle), "sleeper"], bench)
+    return Subject(name, [*argv, "exec", "sleeper", "/bin/true"], bench.environ)
+
+
+def _exec_crun(bench: Bench) -> Subject:
+    if not crun_works():
+        raise MissingPeer("refuses hybrid cgroups")
+    return _exec_runtime(bench, "crun", ["--cgroup-manager=disabled"])
+
+
+def _exec_runc(bench: Bench) -> Subject:
+    return _exec_runtime(bench, "runc", [])
+
+
+def _exec_podman(bench: Bench) -> Subject:
+    podman = bench.podman()
+    options = ["run", "--detach", "--name", "sleeper", "--network", "none", "--pull", "never"]
+    if crun_works():
+        options.append("--cgroups=disabled")
+    _ready([*podman, *options, bench.registry.name("busybox:latest"), "sleep", "600"], bench)
+    return Subject("podman", [*podman, "exec", "sleeper", "true"], bench.environ)
+
+
+def _exec_pod(bench: Bench) -> Subject:
+    image = bench.pod.image("busybox:latest")
+    bench.pod("run", "-d", "--name", "sleeper", "--network", "none", image, "sleep", "600").ok()
+    return Subject("pod", bench.pod.argv("exec", "sleeper", "true"), bench.pod.environ())
+
+
+def end_sleepers(bench: Bench) -> None:
+    """Ends the containers that the exec case entered."""
+    for name, options in (("crun", ["--cgroup-manager=disabled"]), ("runc", [])):
+        program = tools.find(name)
+        state = bench.scratch / f"{name}-exec-state"
+        if program and state.exists():
+            _quiet([program, "--root", str(state), *options, "delete", "--force", "sleeper"], bench)
+    if tools.find("podman"):
+        _quiet([*bench.podman(), "rm", "--force", "--time", "0", "sleeper"], bench)
+
+
+def _quiet(argv: list[str], bench: Bench) -> None:
+    subprocess.run(
+        argv,
+        env=bench.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def pulls(bench: Bench, short: str) -> tuple[list[Subject], list[str]]:
+    """Everyone who can pull and unpack an image into an empty store."""
+    image = bench.registry.name(short)
+    fresh = podcli.Pod(bench.scratch / "pod-pull", bench.registry.name)
+    subjects, missing = [], []
+    argv = fresh.argv("pull", "-q", image)
+    subjects.append(Subject("pod", argv, fresh.environ(), before=lambda: tools.remove_tree(fresh.root)))
+    try:
+        podman = bench.podman("podman-pull")
+        argv = [*podman, "pull", "--quiet", "--tls-verify=false", image]
+        store = bench.scratch / "podman-pull"
+        subjects.append(Subject("podman", argv, bench.environ, before=lambda: tools.remove_tree(store)))
+    except MissingPeer as error:
+        missing.append(str(error))
+    try:
+        target = bench.scratch / "skopeo-copy"
+        flags = ["copy", "--quiet", "--src-tls-verify=false"]
+        argv = [bench.program("skopeo"), *flags, f"docker://{image}", f"dir:{target}"]
+        subjects.append(Subject("skopeo (no unpacking)", argv, bench.environ, before=lambda: tools.remove_tree(target)))
+    except MissingPeer as error:
+        missing.append(str(error))
+    return subjects, missing
+
+
+def extractions(bench: Bench, blob: Path, label: str) -> tuple[list[Subject], list[str]]:
+    """Unpacking of one gzip layer into an empty folder: pod's engine, GNU tar, Python's tarfile."""
+
+    def subject(name: str, argv: list[str]) -> Subject:
+        target = bench.scratch / f"unpacked-{label}-{name.split()[0].replace('/', '')}"
+
+        def before() -> None:
+            tools.remove_tree(target)
+            target.mkdir()
+
+        words = [word.replace("TARGET", str(target)) for word in argv]
+        return Subject(name, words, bench.environ, before=before, after=lambda: tools.remove_tree(target))
+
+    script = str(Path(__file__).with_name("extract.py"))
+    tar = ["/bin/tar", "-xzpf", str(blob), "--no-same-owner", "--delay-directory-restore", "--exclude=./dev/*"]
+    subjects = [
+        subject("tar -xzp", [*tar, "-C", "TARGET"]),
+        subject("pod.ext.layer", [PYTHON, "-I", "-S", script, str(blob), "TARGET"]),
+    ]
+    return subjects, []
+
+
+def layer_blob(storage: Path, size_from: int, size_to: int) -> Path | None:
+    """The largest gzip blob of the registry within two sizes."""
+    found = []
+    for path in storage.glob("docker/registry/v2/blobs/sha256/*/*/data"):
+        size = path.stat().st_size
+        if size_from <= size <= size_to and path.open("rb").read(2) == b"\x1f\x8b":
+            found.append((size, path))
+    return max(found)[1] if found else None
+
+
+def small_files_layer(bench: Bench) -> Path:
+    """A gzip layer of 10 000 files of few bytes."""
+    plain = bench.scratch / "many.tar"
+    layers.many_small(plain, files=10000)
+    subprocess.run(["/bin/gzip", "-1", str(plain)], check=True, timeout=60)
+    return plain.with_name("many.tar.gz")
+
+
+def settle() -> None:
+    """Lets the disk catch up between cases."""
+    os.sync()
+    time.sleep(0.2)
