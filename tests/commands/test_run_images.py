@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-
 import pytest
 
-from tests.support import tools
 from tests.support.podcli import Pod
 
 DEBIANS = [
@@ -98,14 +94,3 @@ def test_run_zstd_layer(pod: Pod) -> None:
 @pytest.mark.image("multi:latest")
 def test_run_index_gives_this_machines_image(pod: Pod) -> None:
     assert pod("run", "--rm", pod.image("multi:latest"), "cat", "/machine").ok() in ("amd64\n", "arm64\n")
-
-
-@pytest.mark.skopeo
-def test_store_is_read_by_skopeo(pod: Pod, busybox: str) -> None:
-    """An OCI-typed image of the store is what another tool reads at `oci:STORE:REF`."""
-    skopeo = tools.find("skopeo")
-    assert skopeo is not None
-    argv = [skopeo, "inspect", f"oci:{pod.root}:{busybox}"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["Architecture"] in ("amd64", "arm64")
