@@ -51,8 +51,8 @@ class Ulimit:
 class Config:
     """Merged configuration; every field has its default here.
 
-    ``registries`` is where registry.registries.of keeps what it read. ``skipped`` lists files that exist but that this
-    user may not read, for `doctor`.
+    ``registries`` is where registry.registries.of keeps what it read. ``skipped`` lists what exists but was not taken, for
+    `doctor`: files that this user may not read, and log drivers of Docker's daemon that pod does not have.
     """
 
     __slots__ = (
@@ -301,7 +301,8 @@ _OWN_KEYS: dict[str, Callable[[Any], object]] = {"parallel-downloads": _download
 
 
 def _apply(config: Config, path: str, data: bytes, document: dict[str, Any], *, strict: bool) -> None:
-    for key, value in document.items():
+    foreign_log = False
+    for key, value in sorted(document.items()):  # log-driver comes before log-opts
         convert = _DAEMON_KEYS.get(key)
         if convert is None and key == "max-concurrent-downloads" and not strict:
             key, convert = "parallel-downloads", _downloads
@@ -311,6 +312,13 @@ def _apply(config: Config, path: str, data: bytes, document: dict[str, Any], *, 
                 known = ", ".join(sorted((*_DAEMON_KEYS, *_OWN_KEYS)))
                 raise complain(path, data, key, "unknown key", hint=f"known keys: {known}")
         if convert is None:
+            continue
+        if key == "log-driver" and not strict and isinstance(value, str) and value not in _LOG_DRIVERS:
+            # The daemon's own choice (journald, syslog, …), which pod need not share: the default stays.
+            config.skipped.append(f"{path}: log-driver {value}")
+            foreign_log = True
+            continue
+        if key == "log-opts" and foreign_log:
             continue
         try:
             setattr(config, key.replace("-", "_"), convert(value))
