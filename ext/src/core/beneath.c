@@ -15,6 +15,10 @@
 #define SYS_openat2 437
 #endif
 
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
 /* openat2(2) answers EAGAIN while renames or mounts go on beside a ".." of ours; after that many the walk decides. */
 #define AGAIN_TRIES 64
 /* path_resolution(7): more than 40 links is ELOOP. */
@@ -403,4 +407,39 @@ int pod_parent_in_root(int rootfd, const char *path, int make, char *name, struc
     if (make)
         return pod_mkdirs_in_root(rootfd, parent, 0755, err);
     return pod_open_in_root(rootfd, parent, O_PATH | O_DIRECTORY, 0, err);
+}
+
+/* "/proc/self/fd/N" without stdio: may run between clone and exec. */
+static void put_self_path(char *target, int fd)
+{
+    char digits[12];
+    int count = 0;
+
+    target = stpcpy(target, "/proc/self/fd/");
+    do {
+        digits[count++] = (char)('0' + fd % 10);
+        fd /= 10;
+    } while (fd);
+    while (count)
+        *target++ = digits[--count];
+    *target = '\0';
+}
+
+int pod_chmod_at(int dirfd, const char *name, mode_t mode, struct pod_err *err)
+{
+    POD_AUTO_FD int fd = -1;
+    struct stat st;
+    char self[32];
+
+    if (syscall(SYS_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    if (errno != ENOSYS && errno != EPERM && errno != EINVAL)
+        return pod_fail(err, POD_CHMOD, name);
+    fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return pod_fail(err, POD_CHMOD, name);
+    if (S_ISLNK(st.st_mode))
+        return pod_fail_errno(err, POD_CHMOD, ELOOP, name);
+    put_self_path(self, fd);
+    return chmod(self, mode) < 0 ? pod_fail(err, POD_CHMOD, name) : 0;
 }

@@ -23,4 +23,8 @@ int pod_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct pod_err
  * NAME (at least 256 bytes). EINVAL for "/", "." and "..". */
 int pod_parent_in_root(int rootfd, const char *path, int make, char *name, struct pod_err *err);
 
+/* chmod(2) of NAME under DIRFD itself, never of what a link there points to (ELOOP or EOPNOTSUPP). Before fchmodat2 (6.6)
+ * it needs /proc. Step CHMOD. */
+int pod_chmod_at(int dirfd, const char *name, mode_t mode, struct pod_err *err);
+
 #endif

@@ -11,12 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-#ifndef AT_EMPTY_PATH
-#define AT_EMPTY_PATH 0x1000
-#endif
+#include "beneath.h"
 
 /* Directories held open at once. What lies deeper is first moved up beside the tree's first level. */
 #define DEPTH_MAX 48
@@ -67,17 +62,12 @@ static char *put_number(char *at, unsigned value)
 /* u+rwx for a directory that cannot be opened for reading; never through a link. */
 static int open_up(int dirfd, const char *name)
 {
-    POD_AUTO_FD int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    char self[32] = "/proc/self/fd/";
+    struct pod_err err;
 
-    if (fd < 0)
-        return -1;
-    if (syscall(SYS_fchmodat2, fd, "", 0700, AT_EMPTY_PATH) == 0)
+    if (pod_chmod_at(dirfd, name, 0700, &err) == 0)
         return 0;
-    if (errno != ENOSYS && errno != EPERM)
-        return -1;
-    put_number(self + strlen(self), (unsigned)fd);
-    return chmod(self, 0700);
+    errno = err.errnum;
+    return -1;
 }
 
 static int open_directory(int dirfd, const char *name)

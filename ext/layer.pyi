@@ -1,0 +1,41 @@
+"""Types of ext/layer.pyx. Every function raises pod.ext.errors.StepError with the step, errno and path at fault."""
+
+def extract(
+    fd: int,
+    root_fd: int,
+    owners_fd: int,
+    *,
+    mapped: bool,
+    dialect: str = "overlay",
+    max_bytes: int = ...,
+    max_entries: int = ...,
+) -> tuple[str, int, str, int, int]:
+    """Unpacks the layer that ``fd`` (file or pipe, read to its end) holds into the directory ``root_fd``.
+
+    gzip, zstd and plain archives are told apart by content. ``owners_fd`` is an empty file open for reading and
+    writing; it gets the record of ext/src/layer/owners.h. ``mapped``: this process is root of a user namespace with a
+    range of ids, so chown for real; else every owner but 0:0 is recorded. ``dialect``: "overlay" (whiteout nodes, the
+    opaque xattr), "aufs" (".wh." files stay, for :func:`flatten`), "plain" (such names mean nothing).
+    ``max_bytes`` bounds the decompressed archive and the sum of the files' sizes, ``max_entries`` the entries.
+
+    Returns (blob sha256, blob bytes, diff sha256, diff bytes, entries); digests are 64 hex digits, diff is the
+    decompressed stream to its end. On failure the tree is half made and the caller's to remove.
+    """
+
+def probe_dialect(dir_fd: int) -> str:
+    """ "overlay" where the file system of the directory holds whiteout nodes and user xattrs, else "aufs"."""
+
+def flatten(layer_fds: list[int], target_fd: int) -> None:
+    """Copies layers' trees, base first, into the directory ``target_fd`` and carries their whiteouts out."""
+
+def copytree(source_fd: int, target_fd: int, *, owners: bool = False) -> None:
+    """Copies what lies below one directory into another, which gets its mode, owner (with ``owners``) and times."""
+
+def rmtree(dir_fd: int, name: str) -> None:
+    """Removes the entry ``name`` of ``dir_fd``, a whole tree if need be; a missing one is success."""
+
+def read_owners(fd: int) -> list[tuple[str, tuple[int, int] | None, int, tuple[int, int] | None, dict[str, bytes]]]:
+    """The owners record in ``fd``, by path: (path, (uid, gid), mode with type bits, device (major, minor), xattrs).
+
+    ids are None where those on disk are right, device where the entry is none.
+    """

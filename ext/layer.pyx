@@ -1,0 +1,222 @@
+# cython: language_level=3
+"""Thin glue over ext/src/layer and ext/src/core: archives into trees, trees into trees, trees away."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+import os
+
+from pod.ext.errors import StepError
+
+
+cdef extern from "err.h":
+    struct pod_err:
+        int32_t step
+        int32_t errnum
+        char path[256]
+    const char *pod_step_name(int step) nogil
+    const char *pod_step_words(int step) nogil
+
+cdef extern from "source.h":
+    struct pod_source_sum:
+        unsigned char blob[32]
+        unsigned char diff[32]
+        uint64_t blob_size
+        uint64_t diff_size
+
+cdef extern from "extract.h":
+    enum pod_dialect:
+        POD_DIALECT_OVERLAY
+        POD_DIALECT_AUFS
+        POD_DIALECT_PLAIN
+    struct pod_extract_options:
+        int root_fd
+        int owners_fd
+        int mapped
+        pod_dialect dialect
+        uint64_t max_bytes
+        uint64_t max_entries
+        int (*interrupted)(void *context) noexcept nogil
+        void *context
+    struct pod_extract_result:
+        pod_source_sum sum
+        uint64_t entries
+    int pod_extract(
+        int fd, const pod_extract_options *options, pod_extract_result *result, pod_err *err
+    ) nogil
+    int pod_probe_dialect(int dirfd, pod_dialect *dialect, pod_err *err) nogil
+
+cdef extern from "flatten.h":
+    int pod_flatten(const int *layer_fds, int count, int targetfd, pod_err *err) nogil
+
+cdef extern from "copytree.h":
+    enum:
+        POD_COPY_WHITEOUTS
+        POD_COPY_OWNERS
+    int pod_copytree(int srcfd, int dstfd, unsigned flags, pod_err *err) nogil
+
+cdef extern from "rmtree.h":
+    int pod_rmtree(int dirfd, const char *name, pod_err *err) nogil
+
+cdef extern from "owners.h":
+    enum:
+        POD_OWNER_IDS
+        POD_OWNER_DEVICE
+    struct pod_owner:
+        const char *path
+        size_t path_length
+        uint32_t flags
+        uint32_t uid
+        uint32_t gid
+        uint32_t mode
+        uint32_t major
+        uint32_t minor
+    struct pod_owners:
+        size_t count
+    int pod_owners_map(int fd, pod_owners *owners, pod_err *err) nogil
+    void pod_owners_at(const pod_owners *owners, size_t position, pod_owner *owner) nogil
+    int pod_owners_xattr(
+        const pod_owner *owner, size_t *at, const char **name, size_t *name_length,
+        const unsigned char **value, size_t *value_length
+    ) nogil
+    void pod_owners_unmap(pod_owners *owners) nogil
+
+
+cdef int check(int result, pod_err *err) except -1:
+    """The one place where the C core's failures become exceptions."""
+    if result >= 0:
+        return result
+    raise StepError(
+        err.errnum,
+        pod_step_name(err.step).decode("ascii"),
+        os.fsdecode(<bytes> err.path),
+        pod_step_words(err.step).decode("ascii"),
+    )
+
+
+cdef int interrupted(void *context) noexcept with gil:
+    """Asked between blocks: Ctrl-C ends the work. The handler's exception is parked in the list behind CONTEXT."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list> context).append(error)
+        return 1
+    return 0
+
+
+DIALECTS = {"overlay": POD_DIALECT_OVERLAY, "aufs": POD_DIALECT_AUFS, "plain": POD_DIALECT_PLAIN}
+
+
+def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
+            uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000):
+    cdef pod_extract_options options
+    cdef pod_extract_result result
+    cdef pod_err err
+    cdef int done
+    cdef list raised = []
+    options.root_fd = root_fd
+    options.owners_fd = owners_fd
+    options.mapped = mapped
+    options.dialect = <pod_dialect> <int> DIALECTS[dialect]
+    options.max_bytes = max_bytes
+    options.max_entries = max_entries
+    options.interrupted = interrupted
+    options.context = <void *> raised
+    with nogil:
+        done = pod_extract(fd, &options, &result, &err)
+    if raised:
+        raise raised[0]
+    check(done, &err)
+    return (
+        PyBytes_FromStringAndSize(<char *> result.sum.blob, 32).hex(),
+        result.sum.blob_size,
+        PyBytes_FromStringAndSize(<char *> result.sum.diff, 32).hex(),
+        result.sum.diff_size,
+        result.entries,
+    )
+
+
+def probe_dialect(int dir_fd):
+    cdef pod_dialect dialect = POD_DIALECT_AUFS
+    cdef pod_err err
+    cdef int done
+    with nogil:
+        done = pod_probe_dialect(dir_fd, &dialect, &err)
+    check(done, &err)
+    return "overlay" if dialect == POD_DIALECT_OVERLAY else "aufs"
+
+
+def flatten(list layer_fds, int target_fd):
+    cdef pod_err err
+    cdef int done
+    cdef int count = len(layer_fds)
+    cdef int i
+    cdef int *fds = <int *> PyMem_Malloc((count + 1) * sizeof(int))
+    if not fds:
+        raise MemoryError
+    try:
+        for i in range(count):
+            fds[i] = layer_fds[i]
+        with nogil:
+            done = pod_flatten(fds, count, target_fd, &err)
+        check(done, &err)
+    finally:
+        PyMem_Free(fds)
+
+
+def copytree(int source_fd, int target_fd, *, bint owners=False):
+    cdef unsigned flags = POD_COPY_OWNERS if owners else 0
+    cdef pod_err err
+    cdef int done
+    with nogil:
+        done = pod_copytree(source_fd, target_fd, flags, &err)
+    check(done, &err)
+
+
+def rmtree(int dir_fd, str name):
+    cdef bytes encoded = os.fsencode(name)
+    cdef const char *text = encoded
+    cdef pod_err err
+    cdef int done
+    if "/" in name or not name or name in (".", ".."):
+        raise ValueError("rmtree wants the name of an entry")
+    with nogil:
+        done = pod_rmtree(dir_fd, text, &err)
+    check(done, &err)
+
+
+cdef tuple describe(const pod_owner *owner):
+    cdef size_t at = 0
+    cdef size_t name_length = 0
+    cdef size_t value_length = 0
+    cdef const char *name = NULL
+    cdef const unsigned char *value = NULL
+    cdef dict xattrs = {}
+    while pod_owners_xattr(owner, &at, &name, &name_length, &value, &value_length):
+        key = os.fsdecode(PyBytes_FromStringAndSize(name, <Py_ssize_t> name_length))
+        xattrs[key] = PyBytes_FromStringAndSize(<const char *> value, <Py_ssize_t> value_length)
+    path = os.fsdecode(PyBytes_FromStringAndSize(owner.path, <Py_ssize_t> owner.path_length))
+    ids = (owner.uid, owner.gid) if owner.flags & POD_OWNER_IDS else None
+    device = (owner.major, owner.minor) if owner.flags & POD_OWNER_DEVICE else None
+    return path, ids, owner.mode, device, xattrs
+
+
+def read_owners(int fd):
+    cdef pod_owners owners
+    cdef pod_owner owner
+    cdef pod_err err
+    cdef int done
+    cdef size_t i
+    cdef list found = []
+    with nogil:
+        done = pod_owners_map(fd, &owners, &err)
+    check(done, &err)
+    try:
+        for i in range(owners.count):
+            pod_owners_at(&owners, i, &owner)
+            found.append(describe(&owner))
+    finally:
+        pod_owners_unmap(&owners)
+    return found
