@@ -137,7 +137,9 @@ def parse_duration(text: str) -> int:
             raise ValueError(f'time: missing unit in duration "{text}"')
         if unit not in _UNITS:
             raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // 10 ** len(fraction)
+        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // int(
+            "1" + "0" * len(fraction)
+        )
         if not rest:
             break
     if total >= 1 << 63:

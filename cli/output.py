@@ -81,7 +81,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def align(text: str) -> str:
-    """Go's tabwriter as Docker sets it (least width 10, padding 3): tabs end cells, columns are runs of adjacent lines."""
+    """Go's tabwriter as Docker sets it (width 10 at least, padding 3): tabs end cells, adjacent lines share columns."""
     lines = [row.split("\t") for row in text.split("\n")]
     widths = _widths(lines)
     out = []
@@ -131,7 +131,7 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
     if not as_table:
         write("".join(parsed.execute(row, strict=True) + "\n" for row in kept))
         return
-    heading = parsed.execute(template.OpenMap(headers)) + "\n"
+    heading = parsed.execute(template.OpenMap(headers), headings=True) + "\n"
     shown = [{k: visible(v) if isinstance(v, str) else v for k, v in row.items()} for row in kept]
     write(align(heading + "".join(parsed.execute(row, strict=True) + "\n" for row in shown)))
 
