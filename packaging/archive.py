@@ -1,4 +1,4 @@
-"""shiv's archive written again as pod.pyz: our shell start in front, our cold start inside, entries sorted and dated 1980.
+"""shiv's archive written again as pod.pyz: shell start in front, our cold start inside, entries sorted, dated 1980.
 
 shiv's own bootstrap and environment.json stay inside (shiv-info reads them); nothing of it runs.
 """
@@ -22,6 +22,7 @@ def rewrite(source: Path, output: Path) -> None:
         entries = {info.filename: old.read(info) for info in old.infolist() if not info.is_dir()}
     entries["__main__.py"] = (LAUNCHER / "main.py").read_bytes()
     entries["_pod_cold.py"] = (LAUNCHER / "cold.py").read_bytes()
+    entries["_pod_lean.py"] = (LAUNCHER / "lean.py").read_bytes()
     entries["_pod_run.py"] = (LAUNCHER / "run.py").read_bytes()
     identity = content_id(entries)
     entries["_pod_manifest"] = manifest(entries, identity)

@@ -1,7 +1,8 @@
 """The build's gate: what every ELF file of pod.pyz must and must not have. Also ``python packaging/audit.py FILE…``.
 
-An extension: the right machine, only libc, libm, libpthread, libdl needed, no symbol version above glibc 2.17, no RPATH,
-no executable stack, full RELRO, PyInit_* as its only exports, and every import either Python's or also in musl's libc.
+An extension: the right machine, only libc, libm, libpthread, libdl needed, no symbol version above glibc 2.17, no
+RPATH, no executable stack, full RELRO, PyInit_* as its only exports, and every import either Python's or also in
+musl's libc.
 The helper: the right machine, static (no interpreter, nothing needed), no executable stack.
 """
 
@@ -21,8 +22,6 @@ MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 NEEDED = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
 LOADERS = {"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 GLIBC = (2, 17)
-STARTFILES = {"__cxa_finalize", "__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"}
-"""Imports that the compiler's start files make; weak where a libc lacks them."""
 
 
 class AuditError(Exception):
@@ -69,7 +68,7 @@ def check_extension(elf: Any) -> list[str]:
         faults.append("has an RPATH")
     relro = any(segment["p_type"] == "PT_GNU_RELRO" for segment in elf.iter_segments())
     flags = [tag.entry.d_val for tag in tags.get("DT_FLAGS", [])]
-    if not relro or not (flags and flags[0] & 0x8 or "DT_BIND_NOW" in tags):
+    if not relro or not ((flags and flags[0] & 0x8) or "DT_BIND_NOW" in tags):
         faults.append("no full RELRO")
     new = [version for version in glibc_versions(elf) if version > GLIBC]
     if new:
@@ -77,7 +76,7 @@ def check_extension(elf: Any) -> list[str]:
     exports, imports = names(elf)
     if not exports or any(not name.startswith("PyInit_") for name in exports):
         faults.append(f"exports {', '.join(sorted(exports)[:5]) or 'nothing'}")
-    foreign = {name for name in imports if not name.startswith(("Py", "_Py"))} - musl_names() - STARTFILES
+    foreign = {name for name in imports if not name.startswith(("Py", "_Py"))} - musl_names()
     if foreign:
         faults.append(f"imports what musl has not: {', '.join(sorted(foreign))}")
     return faults
@@ -107,13 +106,18 @@ def glibc_versions(elf: Any) -> list[tuple[int, ...]]:
 
 
 def names(elf: Any) -> tuple[set[str], set[str]]:
-    """Exported and imported names of the dynamic symbol table."""
+    """Exported and imported names of the dynamic symbol table; a weak import may stay without an answer."""
     exports, imports = set(), set()
     table = elf.get_section_by_name(".dynsym")
     if isinstance(table, SymbolTableSection):
         for symbol in table.iter_symbols():
-            if symbol.name and symbol["st_info"]["bind"] != "STB_LOCAL":
-                (imports if symbol["st_shndx"] == "SHN_UNDEF" else exports).add(symbol.name)
+            bind = symbol["st_info"]["bind"]
+            if not symbol.name or bind == "STB_LOCAL":
+                continue
+            if symbol["st_shndx"] != "SHN_UNDEF":
+                exports.add(symbol.name)
+            elif bind == "STB_GLOBAL":
+                imports.add(symbol.name)
     return exports, imports
 
 

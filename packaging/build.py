@@ -45,7 +45,7 @@ def main() -> int:
     os.umask(0o022)
     try:
         build(options.output)
-    except (sysroot.PackageError, native.CompileError, audit.AuditError, StageError, subprocess.SubprocessError) as error:
+    except (sysroot.PackageError, native.CompileError, audit.AuditError, StageError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
     size = options.output.stat().st_size
@@ -93,8 +93,9 @@ def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
     shutil.copytree(ROOT / "packaging/pod", stage / "pod", dirs_exist_ok=True, ignore=ignored)
     wheels = BUILD / "wheels"
     if not (wheels / "urllib3").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile", "--target", str(wheels)]
-        command += ["--only-binary", ":all:", "--platform", "any", "--python-version", "3.9", "--implementation", "py"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile"]
+        command += ["--target", str(wheels), "--only-binary", ":all:", "--platform", "any"]
+        command += ["--python-version", "3.9", "--implementation", "py"]
         command += ["--abi", "none", "--upgrade", "-r", str(ROOT / "packaging/requirements-run.txt")]
         if subprocess.run(command, check=False, timeout=600).returncode:
             raise StageError("pip: could not get urllib3 and tomli")

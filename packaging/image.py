@@ -79,7 +79,7 @@ def write_layout(folder: Path, machine: str, tree: Path, applets: list[str], ver
                 "org.opencontainers.image.title": "busybox",
                 "org.opencontainers.image.version": version,
                 "org.opencontainers.image.licenses": "GPL-2.0-only",
-                "org.opencontainers.image.description": "Debian's busybox-static; source: Debian source package busybox",
+                "org.opencontainers.image.description": "Debian's busybox-static; source package: busybox",
             },
         },
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest()]},

@@ -1,4 +1,4 @@
-"""Builds the native parts of pod.pyz for one machine with zig: extensions against glibc 2.17, the helper against musl."""
+"""The native parts of pod.pyz for one machine, by zig: extensions against glibc 2.17, the helper against musl."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CompileError(Exception):
 
 
 def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -> dict[str, Path]:
-    """The files {"layer.abi3.so", "process.abi3.so", "pod-helper", "_build.py"} for ``machine``, made below ``work``."""
+    """layer.abi3.so, process.abi3.so, pod-helper and _build.py for ``machine``, made below ``work``; names to paths."""
     headers = packages.python_headers()
     tree = packages.unpack([headers, *[library.package for library in sources.libraries()]], machine)
     output = work / machine
@@ -52,7 +52,8 @@ def build_extension(
     common += ["-Iext/src/core", f"-Iext/src/{extension.name}"]
     # pyconfig.h of Debian includes <triplet/pythonX.Y/pyconfig.h>, found through usr/include itself.
     python = [f"-I{tree}/usr/include/{version}", f"-DPy_LIMITED_API={sources.LIMITED_API}", "-w"]
-    objects = [compile_one(target, [*sources.C_FLAGS, *common, *python], translated, output / f"{extension.name}-glue.o")]
+    flags = [*sources.C_FLAGS, *common, *python]
+    objects = [compile_one(target, flags, translated, output / f"{extension.name}-glue.o")]
     for path in extension.c_sources:
         name = f"{extension.name}-{path.parent.name}-{path.stem}.o"
         own = [*sources.own_flags(identity), *common]
@@ -69,7 +70,7 @@ def build_extension(
 
 
 def compile_one(target: list[str], flags: list[str], path: Path, output: Path) -> Path:
-    """One object file. The source is named relative to the repository, so that no folder of this host gets into it."""
+    """One object file. Sources are named relative to the repository: no folder of this host gets into it."""
     execute([*zig(), *target, *flags, "-c", str(path), "-o", str(output)])
     return output
 

@@ -1,7 +1,7 @@
 """Debian packages without root: downloaded for any architecture and unpacked side by side.
 
-``apt-get download`` under a private APT_CONFIG (own lists, own empty dpkg status, the host's Debian sources and keys) and
-``dpkg -x``. Nothing is installed, and ``dpkg --add-architecture`` is not needed. apt.conf(5), apt-get(8).
+``apt-get download`` under a private APT_CONFIG (own lists, own empty dpkg status, the host's Debian sources and keys)
+and ``dpkg -x``. Nothing is installed, and ``dpkg --add-architecture`` is not needed. apt.conf(5), apt-get(8).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Packages:
             f'APT::Architecture "{native}";',
             f"APT::Architectures {{ {architectures} }};",
             'APT::Sandbox::User "";',
-            'APT::Update::Post-Invoke { };',
+            "APT::Update::Post-Invoke { };",
             f'Dir::State "{self.folder}/state";',
             f'Dir::State::status "{self.folder}/status";',
             f'Dir::Cache "{self.folder}/cache";',
@@ -118,10 +118,11 @@ def write_sources(one_line: Path, parts: Path) -> None:
     etc = Path("/etc/apt")
     listed = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
     lines = [line for path in listed if path.is_file() for line in path.read_text("utf-8").splitlines()]
-    one_line.write_text("".join(f"{line}\n" for line in lines if line.startswith("deb ") and "/debian" in line), "utf-8")
+    chosen = [line for line in lines if line.startswith("deb ") and "/debian" in line]
+    one_line.write_text("".join(f"{line}\n" for line in chosen), "utf-8")
     stanzas = []
     for path in sorted((etc / "sources.list.d").glob("*.sources")):
         stanzas += [stanza for stanza in path.read_text("utf-8").split("\n\n") if "/debian" in stanza]
     (parts / "debian.sources").write_text("\n\n".join(stanza.strip() for stanza in stanzas) + "\n", "utf-8")
-    if not one_line.read_text("utf-8") and not stanzas:
+    if not chosen and not stanzas:
         raise PackageError("get Debian packages: /etc/apt: names no Debian archive")

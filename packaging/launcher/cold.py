@@ -2,8 +2,8 @@
 
     <cache root>/pod/<build>/
         python           the interpreter, as preamble.sh reads it; written last, so the folder is whole where it exists
-        _pod_run.py      the lean start (run.py)
-        bundle           code of the warm modules for that interpreter
+        _pod_run.py      the lean start (lean.py)
+        bundle           its second half (run.py) and the warm modules, compiled for that interpreter
         site/            pod, urllib3, tomli; the native files of this machine only, in site/pod/ext
 
 The roots are tried in turn: XDG cache, run directory, /var/tmp/pod-UID, TMPDIR. One is taken when it is ours, not
@@ -15,6 +15,7 @@ import marshal
 import os
 import sys
 import time
+import zlib
 
 MANIFEST = "_pod_manifest"
 SITE = "site-packages/"
@@ -56,7 +57,7 @@ def start(loader):
     manifest = Manifest(loader.get_data(os.path.join(loader.archive, MANIFEST)).decode())
     native = [entry for entry in manifest.files if entry[3] == "pod/ext/pod-helper"]
     if not native:
-        fail("%s: this file has no code for such machines" % os.uname().machine)
+        fail(f"{os.uname().machine}: this file has no code for such machines")
     arguments = sys.argv[1:]
     for root, private in roots():
         folder = usable(root, private)
@@ -88,7 +89,7 @@ def roots():
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
         cache = os.environ.get("HOME", "").rstrip("/") + "/.cache"
-    own = "/pod-%d" % os.getuid()
+    own = f"/pod-{os.getuid()}"
     candidates = [(cache, False), (os.environ.get("XDG_RUNTIME_DIR", ""), False), ("/var/tmp" + own, True)]
     candidates.append((os.environ.get("TMPDIR", "/tmp").rstrip("/") + own, True))
     return [(root, public) for root, public in candidates if root.startswith("/") and root != "/.cache"]
@@ -135,12 +136,12 @@ def install(loader, manifest, folder, target):
     try:
         if ready(target):
             return
-        partial = "%s/.new-%d-%s" % (folder, os.getpid(), os.urandom(4).hex())
+        partial = f"{folder}/.new-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             os.mkdir(partial, 0o700)
             unpack(loader, manifest, partial)
             write_run(loader, manifest, partial)
-            write_bundle(manifest, partial, target)
+            write_bundle(loader, manifest, partial, target)
             write(partial + "/python", interpreter().encode() + b"\n", 0o600)
             publish(partial, target, folder)
         finally:
@@ -180,7 +181,7 @@ def publish(partial, target, folder):
     except OSError:
         if ready(target):
             return
-    aside = "%s/.old-%d-%s" % (folder, os.getpid(), os.urandom(4).hex())
+    aside = f"{folder}/.old-{os.getpid()}-{os.urandom(4).hex()}"
     os.rename(target, aside)
     os.rename(partial, target)
     remove(aside)
@@ -197,7 +198,7 @@ def unpack(loader, manifest, folder):
             made.add(parent)
         data = member(loader, source)
         if len(data) != size:
-            fail("%s: the archive is damaged: %s" % (loader.archive, source))
+            fail(f"{loader.archive}: the archive is damaged: {source}")
         write(path, data, mode)
 
 
@@ -205,8 +206,8 @@ def member(loader, name):
     """One file of site-packages."""
     try:
         return loader.get_data(os.path.join(loader.archive, SITE + name))
-    except Exception as error:  # zlib.error, ZipImportError, OSError: the file is not what it was
-        fail("%s: the archive is damaged: %s: %s" % (loader.archive, name, error))
+    except (OSError, ImportError, ValueError, EOFError, zlib.error) as error:
+        fail(f"{loader.archive}: the archive is damaged: {name}: {error}")
 
 
 def write(path, data, mode):
@@ -223,27 +224,53 @@ def write(path, data, mode):
 
 def write_run(loader, manifest, folder):
     """_pod_run.py, told which native files must be there, and whether they must be loaded from memory (noexec)."""
-    text = loader.get_data(os.path.join(loader.archive, "_pod_run.py")).decode()
+    text = loader.get_data(os.path.join(loader.archive, "_pod_lean.py")).decode()
     native = tuple(name for _, _, source, name in manifest.files if source != name)
-    text = text.replace("\nNEEDED = ()\n", "\nNEEDED = %r\n" % (native,))
+    text = text.replace("\nNEEDED = ()\n", f"\nNEEDED = {native!r}\n")
     if os.statvfs(folder).f_flag & os.ST_NOEXEC:
         text = text.replace("\nNOEXEC = False\n", "\nNOEXEC = True\n")
     write(folder + "/_pod_run.py", text.encode(), 0o600)
 
 
-def write_bundle(manifest, folder, target):
-    """The warm modules: importlib's magic number (4 bytes), marshalled {name: (package?, marshalled code)}, "end\\n"."""
+def write_bundle(loader, manifest, folder, target):
+    """The warm modules' code, as one file that a start reads at once:
+
+        importlib's magic number                                       4 bytes
+        length of the index, little endian                             4 bytes
+        marshalled index: (code of run.py, {name: (package?, start, end)})
+        marshalled code of the modules, from start to end of the file
+        "end\\n"                                                        4 bytes
+
+    Offsets count from the end of the index, so that loading one module copies nothing of the others.
+    """
     from _frozen_importlib_external import MAGIC_NUMBER
 
-    codes = {}
+    parts = []
+    size = 0
+    index = {}
     for name in manifest.warm:
         path = "/site/" + name.replace(".", "/")
         package = os.path.isdir(folder + path)
         path += "/__init__.py" if package else ".py"
         with open(folder + path, "rb") as file:
-            code = compile(file.read(), target + path, "exec", dont_inherit=True)
-        codes[name] = (package, marshal.dumps(code))
-    replace(folder + "/bundle", MAGIC_NUMBER + marshal.dumps(codes) + b"end\n", 0o600)
+            parts.append(marshal.dumps(code_of(file.read(), target + path)))
+        index[name] = (package, size, size + len(parts[-1]))
+        size += len(parts[-1])
+    run = code_of(loader.get_data(os.path.join(loader.archive, "_pod_run.py")), "_pod_run.py")
+    first = marshal.dumps((run, index))
+    data = [MAGIC_NUMBER, len(first).to_bytes(4, "little"), first, *parts, b"end\n"]
+    replace(folder + "/bundle", b"".join(data), 0o600)
+
+
+def code_of(source, path):
+    """Code without docstrings, and without the import of __future__ (a file read at each start): its flag is given."""
+    import __future__
+
+    tree = compile(source, path, "exec", 0x400, True)  # ast.PyCF_ONLY_AST, without the import of ast
+    kept = [node for node in tree.body if getattr(node, "module", None) != "__future__"]
+    flags = __future__.annotations.compiler_flag if len(kept) < len(tree.body) else 0
+    tree.body = kept
+    return compile(tree, path, "exec", flags, True, 2)
 
 
 def restore(target, archive, bundle=False):
@@ -253,7 +280,7 @@ def restore(target, archive, bundle=False):
     loader = zipimport.zipimporter(archive)
     manifest = Manifest(loader.get_data(os.path.join(loader.archive, MANIFEST)).decode())
     if os.path.basename(target) != manifest.build:
-        fail("%s: the file was replaced while it ran" % archive)
+        fail(f"{archive}: the file was replaced while it ran")
     restored = False
     for mode, size, source, name in manifest.files:
         path = target + "/site/" + name
@@ -265,14 +292,14 @@ def restore(target, archive, bundle=False):
             replace(path, member(loader, source), mode)
             restored = True
     if restored or bundle:
-        write_bundle(manifest, target, target)
+        write_bundle(loader, manifest, target, target)
     return restored
 
 
 def replace(path, data, mode):
     """:func:`write` over whatever is there."""
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    temporary = "%s.%d-%s" % (path, os.getpid(), os.urandom(4).hex())
+    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
     write(temporary, data, mode)
     os.rename(temporary, path)
 
@@ -357,7 +384,7 @@ class MemoryFinder:
         native = module != "_build"
         fd = os.memfd_create(module, os.MFD_CLOEXEC)
         os.write(fd, self.read(module + (".abi3.so" if native else ".py")))
-        location = "/proc/self/fd/%d" % fd
+        location = f"/proc/self/fd/{fd}"
         loader = (ExtensionFileLoader if native else SourceFileLoader)(name, location)
         spec = ModuleSpec(name, loader, origin=location)
         spec.has_location = False

@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 9):  # noqa: UP036: this very file is what an older Python meets
+if sys.version_info < (3, 9):  # noqa: UP036 - this very file is what an older Python meets
     sys.stderr.write("pod: start: %s: Python 3.9 or later is needed\n" % sys.executable)  # noqa: UP031
     sys.exit(125)
 

@@ -13,7 +13,7 @@ warm "$XDG_RUNTIME_DIR" "$@"
 warm "/var/tmp/pod-$(id -u)" "$@"
 for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python; do
     if p=$(command -v "$p") && "$p" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
-        exec "$p" -I -S "$0" "$@"
+        exec "$p" -I -S -X no_debug_ranges "$0" "$@" # smaller code in the cache
     fi
 done
 echo 'pod: start: python3: no Python 3.9 or later in PATH' >&2

@@ -1,31 +1,24 @@
-"""Starts pod from its cache folder with as few system calls as can be: python -I -S _pod_run.py PYZ ARGS...
+"""The lean start, after _pod_run.py has read the bundle: makes ``import pod`` work and calls its main.
 
-The warm modules come from one file of marshalled code (see cold.write_bundle for its format), all others from site/.
-NEEDED (native files) and NOEXEC (they must be loaded from memory) are filled in by the cold start.
-What a cleaner of temporary files took away is brought back from the archive.
+Its namespace has from _pod_run.py: ROOT (the build's cache folder), PYZ, INDEX and BODY (the bundle, see write_bundle
+in cold.py; INDEX is {} where it was missing or of another Python), NEEDED (native files that must be there) and NOEXEC
+(they must be loaded from memory). Warm modules come from the bundle, all others from site/; what a cleaner of temporary
+files took away comes from the archive again.
 """
 
 import marshal
-import sys
-
 import posix
+import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import MAGIC_NUMBER
 
-ROOT = __file__.rpartition("/")[0]
 SITE = ROOT + "/site"
-NEEDED = ()
-NOEXEC = False
 
 
 class Bundle:
-    """Finder and loader of the modules in the bundle: {name: (is a package, marshalled code)}."""
-
-    def __init__(self, codes):
-        self.codes = codes
+    """Finder and loader of the modules in the bundle."""
 
     def find_spec(self, name, path=None, target=None):
-        entry = self.codes.get(name)
+        entry = INDEX.get(name)
         if entry is None:
             return None
         place = SITE + "/" + name.replace(".", "/")
@@ -39,7 +32,8 @@ class Bundle:
         return None
 
     def exec_module(self, module):
-        exec(marshal.loads(self.codes[module.__name__][1]), module.__dict__)
+        _, start, end = INDEX[module.__name__]
+        exec(marshal.loads(BODY[start:end]), module.__dict__)
 
 
 class Restore:
@@ -69,43 +63,20 @@ def native(name):
         return file.read()
 
 
-def read_bundle():
-    """The bundle's content, or None where it is missing, cut short or of another Python."""
-    try:
-        fd = posix.open(ROOT + "/bundle", posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        data = posix.read(fd, posix.fstat(fd).st_size)
-    finally:
-        posix.close(fd)
-    if data[:4] != MAGIC_NUMBER or data[-4:] != b"end\n":
-        return None
-    return marshal.loads(memoryview(data)[4:])
-
-
-def prepare():
-    """Makes ``import pod`` work."""
-    sys.path.append(SITE)
-    codes = read_bundle()
+def whole():
+    """Whether the native files are there."""
     try:
         for name in NEEDED:
             posix.stat(SITE + "/" + name)
     except OSError:
-        codes = None
-    if codes is None:
-        cold().restore(ROOT, PYZ, bundle=True)
-        codes = read_bundle() or {}
-    sys.meta_path.insert(0, Bundle(codes))
-    sys.meta_path.append(Restore())
-    if NOEXEC:
-        cold().import_from_memory(native)
+        return False
+    return True
 
 
-PYZ = sys.argv[1]
-del sys.argv[0]
-prepare()
-
-from pod.cli.main import main  # noqa: E402
-
-sys.exit(main())
+sys.path.append(SITE)
+if not INDEX or not whole():
+    cold().restore(ROOT, PYZ, bundle=not INDEX)
+sys.meta_path.insert(0, Bundle())
+sys.meta_path.append(Restore())
+if NOEXEC:
+    cold().import_from_memory(native)

@@ -14,7 +14,7 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
 def command() -> list[str]:
-    """The argv, to be followed by pod's arguments, that runs this build again; absolute paths, no environment needed."""
+    """The argv, to be followed by pod's arguments, that runs this build again: absolute paths, no environment."""
     site = os.path.dirname(PACKAGE)
     archive = os.path.abspath(sys.argv[0])
     lean = os.path.dirname(site) + "/_pod_run.py"

@@ -1,0 +1,27 @@
+# python -I -S _pod_run.py PYZ ARGS...: small, for Python compiles it at every start. run.py, in the bundle, goes on.
+import gc
+import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+from marshal import loads
+
+ROOT = __file__[:-12]
+PYZ = sys.argv[1]
+NEEDED = ()
+NOEXEC = False
+gc.set_threshold(100000)  # a start makes no garbage to speak of, and looking for it costs 5 %
+del sys.argv[0]
+try:
+    with open(ROOT + "/bundle", "rb", 0) as file:
+        data = file.read()
+    if data[:4] != MAGIC_NUMBER or data[-4:] != b"end\n":
+        raise ValueError
+    BODY = memoryview(data)[8 + int.from_bytes(data[4:8], "little") :]
+    run, INDEX = loads(memoryview(data)[8:])
+except (OSError, ValueError):
+    from zipimport import zipimporter
+
+    run, INDEX, BODY = zipimporter(PYZ).get_code("_pod_run"), {}, b""
+exec(run)
+from pod.cli.main import main  # noqa: E402
+
+sys.exit(main())
