@@ -7,6 +7,7 @@ same C scanner (``_json``) without it.
 from __future__ import annotations
 
 import os
+import time
 
 import _json
 
@@ -116,6 +117,22 @@ def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
         os.close(fd)
 
 
+def read_bytes_of_proc(path: str, limit: int = 1 << 20) -> bytes:
+    """A small file of the system's, whose size is not known beforehand (/proc, /etc; links are followed)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while limit > 0:
+            part = os.read(fd, min(limit, 65536))
+            if not part:
+                break
+            parts.append(part)
+            limit -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
 def read(path: str) -> dict[str, Any]:
     """One JSON object from ``path``. FileNotFoundError where there is none, StoreCorrupt where it is not one."""
     data = read_bytes(path)
@@ -162,6 +179,12 @@ def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool =
         os.unlink(temporary)
 
 
+def timestamp() -> str:
+    """Now, as RFC 3339 with nanoseconds in UTC, as every record has it."""
+    now = time.time_ns()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000_000)) + f".{now % 1_000_000_000:09d}Z"
+
+
 class Lock:
     """flock(2) on a file that is made when missing; released by close, so by any death.
 
@@ -193,7 +216,6 @@ class Lock:
 
     def _poll(self, kind: int, timeout: float) -> None:
         import fcntl
-        import time
 
         deadline = time.monotonic() + timeout
         pause = 0.001

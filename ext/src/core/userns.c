@@ -162,12 +162,17 @@ int pod_userns_open(const struct pod_idmap *map, struct pod_err *err)
     return result;
 }
 
-int pod_userns_enter(int nsfd, struct pod_err *err)
+int pod_userns_join(int nsfd, struct pod_err *err)
 {
     if (setns(nsfd, CLONE_NEWUSER))
         return pod_fail(err, POD_SETNS, "user");
-    if (setgroups(0, NULL))
-        return pod_fail(err, POD_GROUPS, NULL);
+    return setgroups(0, NULL) ? pod_fail(err, POD_GROUPS, NULL) : 0;
+}
+
+int pod_userns_enter(int nsfd, struct pod_err *err)
+{
+    if (pod_userns_join(nsfd, err))
+        return -1;
     if (setresgid(0, 0, 0))
         return pod_fail(err, POD_SETGID, "0");
     if (setresuid(0, 0, 0))

@@ -31,8 +31,11 @@ struct pod_idmap {
  * Forks a child that waits while newuidmap writes. */
 int pod_userns_open(const struct pod_idmap *map, struct pod_err *err);
 
-/* Joins the namespace and becomes its root (uid 0, gid 0, no supplementary groups) where 0 is mapped. The process must be
- * single-threaded. */
+/* Joins the namespace with all its capabilities, as the user that the caller is (whatever id that has inside), without
+ * supplementary groups: what it writes in the store stays the user's. The process must be single-threaded. */
+int pod_userns_join(int nsfd, struct pod_err *err);
+
+/* Joins, and becomes root: what it writes belongs to the id that the map has for 0. */
 int pod_userns_enter(int nsfd, struct pod_err *err);
 
 /* Leaves a pin of the calling process in MAP's folder. */

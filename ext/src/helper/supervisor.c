@@ -54,7 +54,7 @@ static int live_in_mapped_namespace(struct supervisor *s, struct pod_err *err)
     if (!s->map.newuidmap)
         return 0;
     POD_AUTO_FD int nsfd = pod_userns_open(&s->map, err);
-    if (nsfd < 0 || pod_userns_enter(nsfd, err))
+    if (nsfd < 0 || pod_userns_join(nsfd, err))
         return -1;
     return pod_userns_pin(&s->map, err);
 }

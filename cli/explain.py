@@ -1,0 +1,105 @@
+"""``pod __explain WHAT NAME PROGRAM STEP ERRNO PATH``: words a failure that the static helper met.
+
+The helper execs this instead of carrying texts: the slow path may be slow. Exit codes are Docker's: 127 where the program is not
+found, 126 where it cannot be executed, 125 else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.cli.options import Command
+from pod.core.errors import LaunchFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.cli.options import Options
+    from pod.core.engine import Engine
+
+COMMAND = Command("__explain", "WHAT NAME PROGRAM STEP ERRNO PATH", "Word a failed start", min_args=6, max_args=6)
+
+ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS = 2, 13, 8, 1, 28, 22, 20, 40, 87
+
+_NAMESPACES = "'pod doctor' says what forbids user namespaces here, and the line an administrator would need"
+_SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
+
+_HINTS = {
+    ("CLONE", EPERM): _NAMESPACES,
+    ("CLONE", ENOSPC): _NAMESPACES,
+    ("CLONE", EUSERS): "namespaces are nested too deep",
+    ("USERNS", EPERM): _NAMESPACES,
+    ("USERNS", ENOSPC): _NAMESPACES,
+    ("IDMAP", EPERM): _NAMESPACES,
+    ("NEWUIDMAP", EPERM): _SUBIDS,
+    ("NEWGIDMAP", EPERM): _SUBIDS,
+    ("NEWUIDMAP", ENOENT): "the package uidmap is missing",
+    ("NEWGIDMAP", ENOENT): "the package uidmap is missing",
+    ("OVERLAY", EPERM): "'pod doctor' says whether overlay works on the store's file system",
+    ("OVERLAY", EINVAL): "'pod doctor' says whether overlay works on the store's file system",
+    ("RLIMIT", EPERM): "a hard limit cannot be raised above your own: see 'ulimit -H -a'",
+    ("BIND", ENOENT): "the path to bind must exist on the host",
+    ("BIND", EACCES): "the path to bind must be readable by you",
+    ("GROUPS", EPERM): "the id map has no such group",
+    ("WAIT", 3): "it was killed; 'pod ps -a' tells what became of the container",
+}
+
+
+def main(engine: Engine, options: Options) -> int:
+    what, name, program, step, number, path = options.args
+    errnum = int(number) if number.isdigit() else 0
+    raise word(what, name, program, step, errnum, path)
+
+
+def word(what: str, name: str, program: str, step: str, errnum: int, path: str) -> LaunchFailed:
+    """The error to show; ``step`` is a name of ext/src/core/steps.h."""
+    action = {"start": "start container", "exec": "exec in container"}.get(what, what)
+    reason = os.strerror(errnum).lower() if errnum else "failed"
+    code = 125
+    hint = _HINTS.get((step, errnum))
+    if step == "EXEC":
+        code, reason, hint = _exec_failure(program, errnum, reason)
+    elif step == "SETUID" and errnum in (ENOENT, EINVAL):
+        reason, hint = _no_entry("user", path, errnum, "passwd")
+    elif step == "SETGID" and errnum in (ENOENT, EINVAL):
+        reason, hint = _no_entry("group", path, errnum, "group")
+    elif step == "CHDIR":
+        reason = f'chdir to cwd ("{path}") failed: {reason}'
+        hint = "the working directory must be a folder that the user can enter: see -w"
+    elif step == "RESOLVE" and errnum in (ELOOP, ENOTDIR):
+        reason = f"mount target {path}: {reason}"
+        hint = "the image has a link or a file where a folder must be"
+    elif step == "WAIT":
+        reason = "the container's supervisor ended unexpectedly"
+    else:
+        reason = f"{_words(step)}: {path + ': ' if path else ''}{reason}"
+    return LaunchFailed(
+        f"{action}: {name}: {reason}", step=step, errno=errnum, path=path, exit_code=code, hint=hint or _general(step)
+    )
+
+
+def _exec_failure(program: str, errnum: int, reason: str) -> tuple[int, str, str]:
+    if errnum == ENOENT:
+        if "/" in program:
+            return 127, f'exec: "{program}": no such file or directory', "is it in the image, and its interpreter too?"
+        return 127, f'exec: "{program}": executable file not found in $PATH', "is it in the image?"
+    hint = "it must be an executable file that the user may run"
+    if errnum == ENOEXEC:
+        hint = "is it a program for this machine's architecture, or a script without its #! line?"
+    return 126, f'exec: "{program}": {reason}', hint
+
+
+def _no_entry(kind: str, path: str, errnum: int, database: str) -> tuple[str, str]:
+    if errnum == EINVAL:
+        return f"unable to find {kind} {path}: ids must be in range 0-2147483647", "name an id, or a name of the image's"
+    hint = f"the image's /etc/{database} has no such {kind}; an id can be given as a number"
+    if kind == "user" and path.partition(":")[0].isdigit():
+        hint = "with sub-ids an id must lie within the map: 'pod doctor' shows it"
+    return f"unable to find {kind} {path.partition(':')[0]}: no matching entries in {database} file", hint
+
+
+def _words(step: str) -> str:
+    return step.lower().replace("_", " ")
+
+
+def _general(step: str) -> str:
+    return "'pod doctor' checks what this host allows" if step not in ("PLAN", "INTERNAL") else "this is a bug of pod"

@@ -1,0 +1,215 @@
+"""The flags of run and create as a container.spec.Request: every one is honoured, or refused with a reason."""
+
+from __future__ import annotations
+
+import os
+
+from pod.core.container.spec import Request
+from pod.core.errors import HostUnsupported, UsageError
+from pod.core.runtime import defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.cli.options import Options
+    from pod.core.engine import Engine
+
+_LIMITS = (
+    "blkio-weight blkio-weight-device cgroup-parent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus"
+    " cpuset-cpus cpuset-mems device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops"
+    " memory memory-reservation memory-swap memory-swappiness oom-kill-disable oom-score-adj pids-limit storage-opt"
+).split()
+_NETWORK = "ip ip6 link link-local-ip mac-address network-alias publish publish-all".split()
+_LATER = (
+    "gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout"
+    " mount use-api-socket volume-driver volumes-from isolation cpu-count cpu-percent"
+).split()
+
+
+def refuse_unsupported(options: Options) -> None:
+    """UsageError for a given flag that nothing would enforce. Never a silent ignore."""
+    for name in options.given:
+        if name in _NETWORK:
+            raise UsageError(
+                f"--{name}: containers have no network of their own yet, only the host's or none",
+                hint="with --network host a service in the container is reached at the host's own ports",
+            )
+        if name in _LIMITS:
+            raise UsageError(
+                f"--{name}: this version enforces no resource limits",
+                hint="leave it out; --ulimit works, and so does a limit around the whole of pod (ulimit, Slurm, systemd)",
+            )
+        if name in _LATER:
+            raise UsageError(f"--{name}: not there yet in this version", hint="leave it out")
+    if "restart" in options.given and options["restart"] not in ("", "no"):
+        raise UsageError("--restart: restart policies are not there yet in this version", hint="use --restart no")
+    if options["runtime"] not in ("", "pod"):
+        raise UsageError(
+            f"unknown or invalid runtime name: {options['runtime']}", hint="pod is its own runtime: leave --runtime out"
+        )
+    if options["stdio"] not in ("", "relay"):
+        raise UsageError(f"--stdio: {options['stdio']}: only 'relay' is there yet", hint="leave it out")
+    if options["cgroupns"] not in ("", "private"):
+        raise UsageError("--cgroupns: only 'private' is there yet", hint="leave it out")
+
+
+def make_request(engine: Engine, options: Options) -> Request:
+    """The request, but for the command. UsageError and HostUnsupported name the flag at fault."""
+    refuse_unsupported(options)
+    given = options.given
+    request = Request(options.args[0])
+    request.name = options["name"]
+    request.interactive = options["interactive"]
+    request.tty = options["tty"]
+    request.attach = _attached(options)
+    request.auto_remove = options.values.get("rm", False)
+    request.init = options["init"]
+    request.privileged = options["privileged"]
+    request.read_only = options["read-only"]
+    request.user = options["user"]
+    request.workdir = _workdir(options["workdir"])
+    request.entrypoint = options["entrypoint"] if "entrypoint" in given else None
+    request.hostname, request.domainname = options["hostname"], options["domainname"]
+    _namespaces(engine, request, options)
+    if given - _PLAIN:
+        _details(engine, request, options)
+    if engine.config.default_ulimits or "ulimit" in given:
+        _ulimits(engine, request, options["ulimit"])
+    _logging(engine, request, options)
+    request.dns = request.dns or list(engine.config.dns)
+    return request
+
+
+_PLAIN = frozenset(
+    ("interactive", "tty", "rm", "name", "network", "detach", "user", "workdir", "entrypoint", "hostname", "init")
+)
+"""Flags that _details has nothing to do for."""
+
+
+def _attached(options: Options) -> set[str]:
+    if options.values.get("detach"):
+        return set()
+    named = {stream.lower() for stream in options["attach"]}
+    return named or {"stdout", "stderr"} | ({"stdin"} if options["interactive"] else set())
+
+
+def _workdir(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise UsageError(f"the working directory '{path}' is invalid, it needs to be an absolute path")
+    return path
+
+
+def _namespaces(engine: Engine, request: Request, options: Options) -> None:
+    networks = options["network"]
+    request.network = networks[-1] if networks else "host"
+    if request.network == "default":
+        request.network = "host"
+    if request.network not in ("none", "host"):
+        raise UsageError(
+            f"network {request.network} not found",
+            hint="this version has --network none and --network host (the default until there are networks)",
+        )
+    request.pid = _one_of("pid", options["pid"], ("", "host"))
+    request.ipc = _one_of("ipc", options["ipc"], ("", "private", "none", "host")) or "private"
+    request.uts = _one_of("uts", options["uts"], ("", "host"))
+    if request.network == "host" and not request.hostname:
+        request.hostname = os.uname().nodename
+    if request.uts == "host":
+        if "hostname" in options.given:
+            raise UsageError("conflicting options: hostname and the UTS mode")
+        request.hostname = os.uname().nodename
+    _ids(engine, request, options)
+
+
+def _one_of(flag: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        known = ", ".join(repr(name) for name in allowed if name)
+        raise UsageError(f"--{flag}: invalid mode: {value}", hint=f"this version has {known}")
+    return str(value)
+
+
+def _ids(engine: Engine, request: Request, options: Options) -> None:
+    from pod.core.runtime import userns
+
+    mode, _, arguments = str(options["userns"]).partition(":")
+    request.root_emulation = _one_of(
+        "root-emulation", options["root-emulation"], ("auto", "basic", "off")
+    )
+    if options["uidmap"] or options["gidmap"]:
+        if mode:
+            raise UsageError("conflicting options: --userns and --uidmap or --gidmap")
+        request.idmap = userns.custom_map(engine, options["uidmap"], options["gidmap"])
+    elif mode == "keep-id":
+        uid, gid = _keep_id(arguments)
+        request.idmap = userns.keep_id_map(engine, uid, gid)
+        request.user = request.user or f"{uid}:{gid}"
+    elif mode == "auto":
+        from pod.core.container import mapping
+
+        request.idmap = userns.auto_map(engine, mapping.taken_blocks(engine))
+    elif mode in ("", "host", "private"):
+        request.idmap = engine.idmap
+        if mode == "host":
+            engine.progress(
+                "warning",
+                {"text": "--userns=host: an ordinary user's container always has a user namespace; the default map is used"},
+            )
+    else:
+        raise UsageError(f"invalid user namespace mode: {options['userns']}", hint="keep-id, auto or host")
+    request.userns = options["userns"]
+
+
+def _keep_id(arguments: str) -> tuple[int, int]:
+    ids = {"uid": os.geteuid(), "gid": os.getegid()}
+    for part in arguments.split(",") if arguments else []:
+        name, _, value = part.partition("=")
+        if name not in ids or not value.isdigit() or len(value) > 9:
+            raise UsageError(f"--userns keep-id: invalid option: {part}", hint="the form is keep-id:uid=1000,gid=1000")
+        ids[name] = int(value)
+    return ids["uid"], ids["gid"]
+
+
+def _details(engine: Engine, request: Request, options: Options) -> None:
+    from pod.cli import run_values as values
+
+    request.env = values.environment(options["env-file"], options["env"], engine.environ)
+    request.labels = values.labels(options["label-file"], options["label"])
+    request.annotations = dict(options["annotation"])
+    request.cap_add, request.cap_drop = options["cap-add"], options["cap-drop"]
+    defaults.resolve_caps(request.cap_add, request.cap_drop, request.privileged)
+    request.security_opt = values.security_options(options["security-opt"])
+    request.group_add = options["group-add"]
+    request.volumes = values.volumes(options["volume"])
+    request.tmpfs = values.tmpfs(options["tmpfs"])
+    request.devices = values.devices(options["device"])
+    if "shm-size" in options.given:
+        request.shm_size = options["shm-size"] or defaults.SHM_SIZE
+    request.sysctls = values.sysctls(options["sysctl"], request.network, request.ipc)
+    request.dns, request.dns_search = values.dns(options["dns"]), options["dns-search"]
+    request.dns_option = options["dns-option"]
+    request.add_host = values.extra_hosts(options["add-host"])
+    request.expose = values.exposed(options["expose"])
+    if options["stop-signal"]:
+        defaults.parse_signal(options["stop-signal"])
+        request.stop_signal = options["stop-signal"]
+    if "stop-timeout" in options.given:
+        request.stop_timeout = options["stop-timeout"]
+
+
+def _ulimits(engine: Engine, request: Request, given: list[str]) -> None:
+    from pod.cli import run_values as values
+
+    merged = {limit.name: (limit.name, limit.soft, limit.hard) for limit in engine.config.default_ulimits}
+    merged.update({limit[0]: limit for limit in values.ulimits(given)})
+    request.ulimits = list(merged.values())
+
+
+def _logging(engine: Engine, request: Request, options: Options) -> None:
+    driver = options["log-driver"] or engine.config.log_driver or "json-file"
+    if driver not in ("json-file", "none"):
+        raise HostUnsupported(
+            f"log driver {driver}: not there in this version", hint="use --log-driver json-file or none"
+        )
+    if options["log-opt"]:
+        raise UsageError("--log-opt: not there yet in this version", hint="leave it out: the log is not rotated yet")
+    request.log_driver = driver
+

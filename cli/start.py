@@ -1,0 +1,74 @@
+"""``pod start``."""
+
+from __future__ import annotations
+
+import os
+
+from pod.cli.options import Command
+from pod.core.errors import PodError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.cli.options import Options
+    from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+COMMAND = Command(
+    "start",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Start one or more stopped containers",
+    (
+        ("attach", "a", "bool", "Attach STDOUT/STDERR and forward signals"),
+        ("detach-keys", "", "string", "Override the key sequence for detaching a container"),
+        ("interactive", "i", "bool", "Attach container's STDIN"),
+    ),
+    min_args=1,
+    aliases=("pod container start", "pod start"),
+)
+
+
+def main(engine: Engine, options: Options) -> int:
+    from pod.cli import output, run
+    from pod.core.container import lifecycle, planning, store
+
+    if options["attach"] or options["interactive"]:
+        if len(options.args) > 1:
+            raise UsageError("you cannot start and attach multiple containers at once")
+        container = lifecycle.settle(engine, store.find(engine, options.args[0]))
+        attachment = planning.Attachment()
+        attachment.stdin = options["interactive"] and container.config["Config"]["OpenStdin"]
+        attachment.winsize = run.window_size()
+        if "detach-keys" in options.given:
+            attachment.detach_keys = planning.parse_detach_keys(options["detach-keys"])
+        lifecycle.start(engine, container, attachment)
+    failed = 0
+    for name in options.args:
+        try:
+            container = lifecycle.settle(engine, store.find(engine, name))
+            status = 0 if container.is_running else _start_one(engine, container)
+        except PodError as error:
+            output.error(error)
+            status = 1
+        if status:
+            failed = 1
+        else:
+            output.line(name)
+    return failed
+
+
+def _start_one(engine: Engine, container: Container) -> int:
+    """Forks: the child becomes a client that leaves once the container runs."""
+    from pod.cli import output
+    from pod.core.container import lifecycle, planning
+
+    attachment = planning.Attachment()
+    attachment.detach = True
+    child = os.fork()
+    if child == 0:
+        try:
+            lifecycle.start(engine, container, attachment)
+        except PodError as error:
+            output.error(error)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

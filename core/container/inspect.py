@@ -1,0 +1,148 @@
+"""Docker's document for one container, read from its records."""
+
+from __future__ import annotations
+
+from pod.core.container import model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+
+def state(container: Container) -> dict[str, Any]:
+    """The member State."""
+    record = container.state
+    running = container.status in ("running", "orphaned")
+    status = "running" if running else container.status
+    failure = record.get("error")
+    error = ""
+    if isinstance(failure, dict):
+        error = f"{str(failure.get('step', '')).lower()}: {failure.get('path', '')}"
+    return {
+        "Status": status,
+        "Running": running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": container.pid,
+        "ExitCode": container.exit_code,
+        "Error": error,
+        "StartedAt": record.get("startedAt", model.ZERO_TIME),
+        "FinishedAt": model.ZERO_TIME if running else record.get("finishedAt", model.ZERO_TIME),
+    }
+
+
+def document(engine: Engine, container: Container, *, size: bool = False) -> dict[str, Any]:
+    """The whole document; ``size`` adds SizeRw and SizeRootFs (bytes), which walks the container's files."""
+    config = container.config
+    directory = container.directory
+    host = dict(config["HostConfig"])
+    result: dict[str, Any] = {
+        "Id": container.id,
+        "Created": config["Created"],
+        "Path": config["Path"],
+        "Args": config["Args"],
+        "State": state(container),
+        "Image": config["Image"],
+        "ResolvConfPath": directory + "/resolv.conf",
+        "HostnamePath": directory + "/hostname",
+        "HostsPath": directory + "/hosts",
+        "LogPath": "" if host["LogConfig"]["Type"] == "none" else directory + "/log",
+        "Name": config["Name"],
+        "RestartCount": 0,
+        "Driver": "overlay" if engine.facts.overlay == "native" else "plain",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": host,
+        "GraphDriver": _graph_driver(engine, container),
+        "Mounts": [_mount(mount) for mount in config["Mounts"]],
+        "Config": config["Config"],
+        "NetworkSettings": _network(host["NetworkMode"]),
+    }
+    if size:
+        rewritten = tree_size(directory + "/upper")
+        result["SizeRw"] = rewritten
+        result["SizeRootFs"] = rewritten + _image_size(engine, container)
+    return result
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in mount.items() if name not in ("Anonymous", "NoCopy")}
+
+
+def _graph_driver(engine: Engine, container: Container) -> dict[str, Any]:
+    directory = container.directory
+    if engine.facts.overlay != "native":
+        return {"Name": "plain", "Data": {"MergedDir": directory + "/rootfs", "UpperDir": directory + "/rootfs"}}
+    from pod.core.errors import PodError
+    from pod.core.image.store import by_id
+
+    key = container.config["Pod"]["IdMap"]["Key"]
+    try:
+        chain = by_id(engine, container.config["Image"]).chain_ids
+    except PodError:
+        chain = []
+    lower = [engine.paths.layer(key, chain_id) + "/diff" for chain_id in reversed(chain)]
+    return {
+        "Name": "overlay",
+        "Data": {
+            "LowerDir": ":".join(lower),
+            "MergedDir": directory + "/merged",
+            "UpperDir": directory + "/upper",
+            "WorkDir": directory + "/work",
+        },
+    }
+
+
+def _network(mode: str) -> dict[str, Any]:
+    end = {
+        "IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "NetworkID": "", "EndpointID": "",
+        "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0, "DriverOpts": None,
+    }  # fmt: skip
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": "",
+        "Ports": {},
+        "EndpointID": "",
+        "Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+        "Networks": {mode: end},
+    }
+
+
+def tree_size(path: str) -> int:
+    """Bytes of the regular files below ``path``; what may not be looked at counts nothing."""
+    import os
+
+    total = 0
+    for folder, _, names in os.walk(path, onerror=None):
+        for name in names:
+            try:
+                total += os.lstat(folder + "/" + name).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _image_size(engine: Engine, container: Container) -> int:
+    from pod.core.errors import PodError
+    from pod.core.image.store import by_id
+
+    try:
+        return int(by_id(engine, container.config["Image"]).record.get("size", 0))
+    except PodError:
+        return 0

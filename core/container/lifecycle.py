@@ -1,0 +1,360 @@
+"""The verbs on containers: create, start, signal, stop, remove; and settling what a crash left.
+
+Every change of records holds the container's lock, but for those of the live supervisor: it alone writes state.json while it lives.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pod.core import rundir, statefile
+from pod.core.container import files, model, names, planning, spec, store
+from pod.core.errors import Conflict, NameInUse, NoSuchImage, StillRunning
+from pod.core.runtime import launch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from pod.core.container.model import Container
+    from pod.core.container.planning import Attachment
+    from pod.core.container.spec import Request
+    from pod.core.engine import Engine
+    from pod.core.image.store import Image
+
+
+def create(engine: Engine, request: Request, image: Image) -> Container:
+    """A new container in state "created": record, name, folders. Nothing is left behind when it fails."""
+    container_id = os.urandom(32).hex()
+    config = spec.make_record(request, image, image.config(engine), container_id, statefile.timestamp())
+    for option in request.security_opt:
+        _keep_profile(config, option)
+    name = _take_name(engine, request.name, container_id)
+    config["Name"] = "/" + name
+    final = engine.paths.container(container_id)
+    temporary = f"{engine.paths.containers}/.{container_id}.{os.getpid()}"
+    made: list[str] = []
+    try:
+        _make_folders(engine, temporary)
+        if request.volumes or config["Config"]["Volumes"]:
+            from pod.core.volume import attach
+
+            config["Mounts"] = attach.resolve(engine, request.volumes, config, made)
+        statefile.write(temporary + "/config.json", config, sync=not request.auto_remove)
+        os.rename(temporary, final)
+        # From here on rmi sees the container; had it been quicker, the image's record is gone now.
+        if not os.path.exists(engine.paths.image(image.id)):
+            raise NoSuchImage(f"No such image: {request.image_name}", hint="it was removed a moment ago; pull it again")
+    except BaseException:
+        _undo(engine, name, container_id, (temporary, final, *made))
+        raise
+    return model.Container(final, config, {})
+
+
+def _keep_profile(config: dict[str, Any], option: str) -> None:
+    name, _, value = option.replace(":", "=", 1).partition("=")
+    if name == "seccomp" and value != "unconfined":
+        from pod.core.runtime import seccomp
+
+        config["Pod"]["SeccompProfile"] = seccomp.load_profile(value)
+
+
+def _take_name(engine: Engine, name: str, container_id: str) -> str:
+    if name:
+        store.check_name(name)
+        store.reserve_name(engine, name, container_id)
+        return name
+    attempt = 0
+    while True:
+        candidate = names.make_name(attempt)
+        try:
+            store.reserve_name(engine, candidate, container_id)
+            return candidate
+        except NameInUse:
+            attempt += 1
+
+
+def _make_folders(engine: Engine, folder: str) -> None:
+    try:
+        os.mkdir(folder, 0o700)
+    except FileNotFoundError:
+        prepare_store(engine)
+        os.mkdir(folder, 0o700)
+    for name in ("upper", "work", "merged"):
+        os.mkdir(f"{folder}/{name}", 0o700)
+
+
+def prepare_store(engine: Engine) -> None:
+    """The store's folders and its marker; idempotent."""
+    paths = engine.paths
+    for folder in (paths.root, paths.containers, paths.names, paths.volumes, paths.trash, paths.cache, paths.refs):
+        os.makedirs(folder, 0o700, exist_ok=True)
+    if not os.path.exists(paths.version):
+        from pod.core.paths import STORE_FORMAT
+
+        statefile.write(paths.version, {"version": STORE_FORMAT, "marker": "pod store"})
+
+
+def _undo(engine: Engine, name: str, container_id: str, folders: tuple[str, ...]) -> None:
+    store.release_name(engine, name, container_id)
+    for folder in folders:
+        _to_trash(engine, folder)
+    empty_trash(engine)
+
+
+def _to_trash(engine: Engine, path: str) -> None:
+    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
+    target = f"{engine.paths.trash}/{os.path.basename(path)[:80]}.{os.urandom(4).hex()}"
+    try:
+        os.rename(path, target)
+    except FileNotFoundError:
+        pass
+
+
+def empty_trash(engine: Engine, *, background: bool = False) -> None:
+    """Removes what lies in the trash; with ``background`` in a process of its own that nobody waits for."""
+    if not os.path.isdir(engine.paths.trash) or not os.listdir(engine.paths.trash):
+        return
+    if background and os.fork() != 0:
+        return
+    from pod.core.image import layers
+
+    try:
+        if background:
+            os.setsid()
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+        for name in os.listdir(engine.paths.trash):
+            layers.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
+    finally:
+        if background:
+            os._exit(0)
+
+
+def _layer_folders(engine: Engine, container: Container) -> list[str]:
+    """The folders of the image's layers for the container's map, or [] where a plain tree takes their place."""
+    from pod.core.image import layers
+    from pod.core.image.store import by_id
+
+    image = by_id(engine, container.config["Image"], container.config["Config"]["Image"])
+    idmap = planning.id_map(engine, container.config)
+    if engine.facts.overlay == "native":
+        return layers.ensure(engine, image, idmap)
+    tree = container.directory + "/rootfs"
+    if not os.path.isdir(tree):
+        from pod.core.runtime import plaintree
+
+        plaintree.make(engine, layers.ensure_flat(engine, image, idmap), tree, idmap)
+    return []
+
+
+def prepare_start(engine: Engine, container: Container, attachment: Attachment) -> bytes:
+    """Everything that must be there before the helper starts: layers, files, folders. Returns plan.bin."""
+    layers = _layer_folders(engine, container)
+    files.write_all(container.directory, container.config)
+    folder = rundir.container_dir(engine, container.id)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    if layers:
+        _fresh_work(container.directory)
+    return planning.container_plan(engine, container.config, container.directory, layers, attachment)
+
+
+def _fresh_work(directory: str) -> None:
+    """A volatile overlay refuses the work folder of an earlier mount (it says so by work/incompat)."""
+    if os.path.isdir(directory + "/work/work/incompat"):
+        os.rename(directory + "/work", f"{directory}/.work.{os.urandom(4).hex()}")
+        os.mkdir(directory + "/work", 0o700)
+
+
+def start(engine: Engine, container: Container, attachment: Attachment) -> NoReturn:
+    """Starts and becomes the client; StillRunning where it runs already. What a failed preparation leaves is removed for --rm."""
+    try:
+        if container.is_running:
+            raise StillRunning(f"start container: {container.name}: it is running already")
+        plan = prepare_start(engine, container, attachment)
+        launch.become_client(engine, plan)
+    except BaseException:
+        if container.config["HostConfig"]["AutoRemove"] and not container.is_running:
+            delete(engine, container, volumes=True)
+        raise
+
+
+def signal(container: Container, number: int) -> None:
+    """Sends a signal to the container's first process. Conflict where it does not run."""
+    if container.pid == 0:
+        raise Conflict(
+            f"kill container: {container.name}: container {container.id} is not running",
+            hint="'pod ps -a' shows its state",
+        )
+    send(container.pid, int(container.state["pidStart"]), number)
+
+
+def send(pid: int, start_time: int, number: int) -> None:
+    """kill(2) by pidfd, so that a reused pid is never hit; a process that is gone already is fine."""
+    import _signal
+
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (OSError, AttributeError):
+        if model.process_lives(pid, start_time):  # kernel 5.2 and older
+            os.kill(pid, number)
+        return
+    try:
+        if model.process_lives(pid, start_time):
+            _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def stop_signal(container: Container) -> int:
+    """The image's or the flag's, else SIGTERM."""
+    from pod.core.runtime import defaults
+
+    return defaults.parse_signal(container.config["Config"].get("StopSignal") or defaults.STOP_SIGNAL)
+
+
+def stop(engine: Engine, container: Container, timeout: int | None, number: int | None = None) -> None:
+    """The stop signal, then after ``timeout`` seconds SIGKILL; returns when the container is down. A stopped one is fine.
+
+    ``timeout`` None is the container's own, else 10; negative waits for ever.
+    """
+    container = settle(engine, container)
+    if not container.is_running:
+        return
+    if timeout is None:
+        timeout = int(container.config["Config"].get("StopTimeout", 10))
+    signal(container, number or stop_signal(container))
+    if not await_end(engine, container, None if timeout < 0 else float(timeout)):
+        signal(container, 9)
+        await_end(engine, container, None)
+
+
+def await_end(engine: Engine, container: Container, timeout: float | None) -> bool:
+    """Waits until the exit is recorded (or the --rm container gone). False when the time was up."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        try:
+            if model.read(engine, container.id).status not in ("running",):
+                return True
+        except FileNotFoundError:
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def settle(engine: Engine, container: Container) -> Container:
+    """The truth after a crash: an orphan is ended, an exit nobody recorded becomes "unknown", --rm is carried out.
+
+    A container that runs, or that is elsewhere, is returned as it is.
+    """
+    crashed = container.status == "orphaned" or (
+        container.status == "exited" and container.state.get("status") == "running"
+    )
+    leftover = container.status == "exited" and container.config["HostConfig"]["AutoRemove"]
+    if not crashed and not leftover:
+        return container
+    with rundir.container_lock(engine, container.id):
+        try:
+            container = model.read(engine, container.id)
+        except FileNotFoundError:
+            return container
+        if container.status == "orphaned":
+            _end_orphan(container)
+        if container.status not in ("running", "elsewhere") and container.state.get("status") == "running":
+            record = {**container.state, "status": "exited", "exitCode": model.UNKNOWN_EXIT, "finishedAt": statefile.timestamp()}
+            record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
+            statefile.write(container.directory + "/state.json", record)
+            container = model.Container(container.directory, container.config, record)
+    if container.status == "exited" and container.config["HostConfig"]["AutoRemove"]:
+        delete(engine, container, volumes=True)
+    return container
+
+
+def _end_orphan(container: Container) -> None:
+    pid, start_time = int(container.state["pid"]), int(container.state["pidStart"])
+    send(pid, start_time, 9)
+    for _ in range(500):
+        if not model.process_lives(pid, start_time):
+            break
+        time.sleep(0.01)
+    container.status = "exited"
+
+
+def settle_all(engine: Engine) -> list[Container]:
+    """Every container, settled; those that --rm took away now are left out."""
+    settled = []
+    for container in model.list_all(engine):
+        container = settle(engine, container)
+        if os.path.isdir(container.directory):
+            settled.append(container)
+    _collect_litter(engine)
+    return settled
+
+
+def _collect_litter(engine: Engine) -> None:
+    """Folders that a killed create left, and the trash of a killed rm."""
+    try:
+        entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
+    except FileNotFoundError:
+        return
+    for name in entries:
+        pid = name.rpartition(".")[2]
+        if not pid.isdigit() or not model.process_start(int(pid)):
+            _to_trash(engine, f"{engine.paths.containers}/{name}")
+    empty_trash(engine, background=True)
+
+
+def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) -> None:
+    """rm: a running container only with ``force``. Returns once its names are gone; the bytes follow in the background."""
+    container = settle(engine, container)
+    if container.is_running:
+        if not force:
+            raise Conflict(
+                f'cannot remove container "{container.name}": container is running',
+                hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
+            )
+        signal(container, 9)
+        await_end(engine, container, 30.0)
+    elif container.status == "elsewhere":
+        raise Conflict(
+            f'cannot remove container "{container.name}": it runs elsewhere, on {container.state.get("hostname")}',
+            hint="run the command there",
+        )
+    delete(engine, container, volumes=volumes)
+    empty_trash(engine, background=True)
+
+
+def delete(engine: Engine, container: Container, *, volumes: bool) -> None:
+    """Takes the container's records away (renames into the trash); can be repeated."""
+    with rundir.container_lock(engine, container.id):
+        _to_trash(engine, container.directory)
+        store.release_name(engine, container.name, container.id)
+        for mount in container.config["Mounts"] if volumes else []:
+            if mount.get("Anonymous"):
+                _to_trash(engine, mount["Source"][: -len("/_data")])
+        folder = rundir.container_dir(engine, container.id)
+        for name in ("ctl",):
+            try:
+                os.unlink(f"{folder}/{name}")
+            except OSError:
+                pass
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass
+    try:
+        os.unlink(f"{engine.run_dir}/locks/c-{container.id[:32]}")
+    except OSError:
+        pass

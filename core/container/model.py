@@ -1,0 +1,133 @@
+"""A container as its records tell it: config.json (as created) and state.json (what is true now).
+
+Status is derived, never stored where it can be: state.json says "running" with a pid and its start time; whether that process is there is
+looked up each time. docs/state.md describes both files.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import rundir, statefile
+from pod.core.errors import StoreCorrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.core.engine import Engine
+
+UNKNOWN_EXIT = 255
+"""Exit code of a container whose supervisor was killed before it could learn the real one (containerd's number)."""
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def process_start(pid: int) -> int:
+    """Start time of a process in clock ticks after boot (proc(5), stat field 22); 0 where it is gone or a zombie."""
+    try:
+        text = statefile.read_bytes_of_proc(f"/proc/{pid}/stat")
+    except OSError:
+        return 0
+    fields = text[text.rindex(b")") + 2 :].split()
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def process_lives(pid: int, start: int) -> bool:
+    """Whether ``pid`` is still the process that started then."""
+    return pid > 0 and start > 0 and process_start(pid) == start
+
+
+class Container:
+    """One container's records. ``status`` is one of created, running, exited, orphaned, elsewhere.
+
+    orphaned: the container's process lives, its supervisor does not. elsewhere: the records were written on another machine, or where
+    this process cannot see the pids: shown so, never cleaned.
+    """
+
+    __slots__ = ("config", "directory", "id", "state", "status")
+
+    def __init__(self, directory: str, config: dict[str, Any], state: dict[str, Any]) -> None:
+        self.directory = directory
+        self.config = config
+        self.id: str = config["Id"]
+        self.state = state
+        self.status = derive_status(state)
+
+    @property
+    def name(self) -> str:
+        """Without Docker's leading slash."""
+        name: str = self.config["Name"]
+        return name[1:]
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def pid(self) -> int:
+        """The first process as the host sees it, 0 where there is none."""
+        return int(self.state.get("pid", 0)) if self.status in ("running", "orphaned") else 0
+
+    @property
+    def exit_code(self) -> int:
+        if self.status in ("running", "orphaned") or not self.state:
+            return 0
+        if self.state["status"] == "running":
+            return UNKNOWN_EXIT
+        return int(self.state.get("exitCode", 0))
+
+
+def derive_status(state: dict[str, Any]) -> str:
+    """What state.json means now; see :class:`Container`."""
+    if not state:
+        return "created"
+    said = str(state.get("status", "created"))
+    if said != "running":
+        return said
+    here = rundir.host_identity()
+    same_machine = state.get("machine") == here.machine and state.get("hostname") == here.hostname
+    if not same_machine:
+        return "elsewhere"
+    if state.get("boot") != here.boot:
+        return "exited"
+    if state.get("pidns") != here.pidns:
+        return "elsewhere"
+    if process_lives(int(state["supervisor"]), int(state["supervisorStart"])):
+        return "running"
+    if process_lives(int(state["pid"]), int(state["pidStart"])):
+        return "orphaned"
+    return "exited"
+
+
+def read(engine: Engine, container_id: str) -> Container:
+    """The container of that full id. FileNotFoundError where there is none, StoreCorrupt where it cannot be read."""
+    directory = engine.paths.container(container_id)
+    config = statefile.read(directory + "/config.json")
+    if config.get("Id") != container_id or not isinstance(config.get("Name"), str):
+        raise StoreCorrupt(f"read container: {container_id}: its record is of another one")
+    try:
+        state = statefile.read(directory + "/state.json")
+    except FileNotFoundError:
+        state = {}
+    return Container(directory, config, state)
+
+
+def list_ids(engine: Engine) -> list[str]:
+    """Full ids of all containers, in no order."""
+    try:
+        return [name for name in os.listdir(engine.paths.containers) if len(name) == 64]
+    except FileNotFoundError:
+        return []
+
+
+def list_all(engine: Engine) -> list[Container]:
+    """Every readable container, the newest first; one that vanishes meanwhile or was half made is passed over."""
+    found = []
+    for container_id in list_ids(engine):
+        try:
+            found.append(read(engine, container_id))
+        except FileNotFoundError:
+            continue
+    found.sort(key=lambda container: str(container.config["Created"]), reverse=True)
+    return found

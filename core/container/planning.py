@@ -1,0 +1,326 @@
+"""From a container's record to plan.bin: decides every namespace, mount, id and limit of one start.
+
+Pure but for what it is handed: the facts of the host, the folders of the layers, the seccomp filter's bytes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import rundir, statefile
+from pod.core.errors import UsageError
+from pod.core.runtime import defaults, launch, plan, rootfs, seccomp, userns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.core.engine import Engine
+    from pod.core.runtime.userns import IdMap
+
+NO_DETACH_KEYS = b""
+DEFAULT_DETACH_KEYS = b"\x10\x11"
+"""ctrl-p, ctrl-q"""
+
+
+class Attachment:
+    """The caller's side of a start: which streams, which terminal, what a detached start prints."""
+
+    __slots__ = ("detach", "detach_keys", "printed", "sig_proxy", "stderr", "stdin", "stdout", "warning", "winsize")
+
+    def __init__(self) -> None:
+        self.detach = False
+        self.stdin = False
+        self.stdout = True
+        self.stderr = True
+        self.sig_proxy = True
+        self.detach_keys = DEFAULT_DETACH_KEYS
+        self.printed = ""
+        self.warning = ""
+        self.winsize = (0, 0)
+
+    def flags(self) -> int:
+        """Bits of enum pod_plan_flags."""
+        bits = plan.DETACH if self.detach else 0
+        if not self.detach:
+            bits |= plan.ATTACH_IN if self.stdin else 0
+            bits |= plan.ATTACH_OUT if self.stdout else 0
+            bits |= plan.ATTACH_ERR if self.stderr else 0
+            bits |= plan.SIG_PROXY if self.sig_proxy else 0
+        return bits
+
+
+def id_map(engine: Engine, config: dict[str, Any]) -> IdMap:
+    """The map that the container was created with."""
+    record = config["Pod"]["IdMap"]
+    uids = [(int(a), int(b), int(c)) for a, b, c in record["Uids"]]
+    gids = [(int(a), int(b), int(c)) for a, b, c in record["Gids"]]
+    facts = engine.facts
+    return userns.IdMap(record["Kind"], record["Key"], uids, gids, facts.newuidmap, facts.newgidmap)
+
+
+def namespaces(host: dict[str, Any]) -> int:
+    """CLONE_NEW* bits of a container with that HostConfig."""
+    bits = plan.CLONE_NEWUSER | plan.CLONE_NEWNS | plan.CLONE_NEWCGROUP
+    bits |= 0 if host["PidMode"] == "host" else plan.CLONE_NEWPID
+    bits |= 0 if host["IpcMode"] == "host" else plan.CLONE_NEWIPC
+    # A host's name may not be set from a user namespace of ours, so --uts host simply stays in it.
+    bits |= 0 if host["UTSMode"] == "host" else plan.CLONE_NEWUTS
+    bits |= 0 if host["NetworkMode"] == "host" else plan.CLONE_NEWNET
+    return bits
+
+
+def capabilities(host: dict[str, Any]) -> int:
+    """The bounding set."""
+    return defaults.resolve_caps(host["CapAdd"] or [], host["CapDrop"] or [], host["Privileged"])
+
+
+def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, bool]:
+    """(seccomp filter, no_new_privs) of the record's security options."""
+    host = config["HostConfig"]
+    profile: dict[str, Any] | None = seccomp.UNCONFINED if host["Privileged"] else None
+    no_new_privs = nesting = False
+    for option in host["SecurityOpt"] or []:
+        name, _, value = option.replace(":", "=", 1).partition("=")
+        if name == "no-new-privileges":
+            no_new_privs = value in ("", "true")
+        elif name == "nesting":
+            nesting = True
+        elif name == "seccomp":
+            profile = seccomp.UNCONFINED if value == "unconfined" else _stored_profile(config, value)
+    emulate = config["Pod"]["IdMap"]["Kind"] == "single" and config["Pod"]["RootEmulation"] != "off"
+    return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
+
+
+def _stored_profile(config: dict[str, Any], path: str) -> dict[str, Any]:
+    """A custom profile is kept in the record: it holds at each start, whatever became of the file."""
+    stored = config["Pod"].get("SeccompProfile")
+    if not isinstance(stored, dict):
+        raise UsageError(f"seccomp profile: {path}: the container's record does not have it")
+    return stored
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """--detach-keys "ctrl-a,x" as bytes; "" means none."""
+    keys = bytearray()
+    for part in text.split(",") if text else []:
+        if len(part) == 1 and part.isascii():
+            keys += part.encode()
+        elif part.startswith("ctrl-") and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
+            keys.append(ord(part[5].upper()) & 0x1F)
+        else:
+            raise UsageError(
+                f"invalid detach keys ({text}): Unknown character: '{part}'",
+                hint="the form is ctrl-<letter> or a letter, joined by commas: ctrl-p,ctrl-q",
+            )
+    return bytes(keys)
+
+
+def container_plan(
+    engine: Engine, config: dict[str, Any], directory: str, layers: list[str], attachment: Attachment
+) -> bytes:
+    """plan.bin for a start of the container; ``layers`` are the folders of its image's layers, base first."""
+    host, spec = config["HostConfig"], config["Config"]
+    writer = plan.PlanWriter()
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    flags = attachment.flags() | _process(engine, writer, config, attachment)
+    flags |= plan.INIT if host["Init"] else 0
+    flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
+    flags |= plan.LOOPBACK if host["NetworkMode"] != "host" else 0
+    flags |= plan.NO_LOG if host["LogConfig"]["Type"] == "none" else 0
+    flags |= plan.REMOVE if host["AutoRemove"] else 0
+    writer.number("FLAGS", flags)
+    writer.text("ID", config["Id"])
+    writer.text("DIR", directory)
+    writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
+    writer.texts("EXPLAIN", explain_command(config, "start"))
+    writer.text("HOST", statefile.dumps(rundir.host_identity().as_dict())[1:-1])
+    _ids(engine, writer, config)
+    _root(engine, writer, config, directory, layers)
+    writer.mounts(_mounts(engine, config, directory, single=single))
+    if host["UTSMode"] != "host":
+        writer.text("HOSTNAME", spec["Hostname"])
+        if spec["Domainname"]:
+            writer.text("DOMAINNAME", spec["Domainname"])
+    writer.texts("SYSCTLS", _sysctls(host, config["Pod"]["IdMap"]))
+    limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
+    if limits:
+        writer.blob("RLIMITS", plan.rlimits(limits))
+    if host["AutoRemove"]:
+        writer.texts("REMOVE", removal(engine, config, directory))
+        writer.text("TRASH", engine.paths.trash)
+    if attachment.warning:
+        writer.text("WARNING", attachment.warning)
+    if attachment.printed:
+        writer.text("PRINT", attachment.printed)
+    return writer.finish(launch.build_id())
+
+
+def removal(engine: Engine, config: dict[str, Any], directory: str) -> list[str]:
+    """What --rm takes away, in order: the record first, so that a death in between leaves at most a stale name."""
+    anonymous = [mount["Source"][: -len("/_data")] for mount in config["Mounts"] if mount.get("Anonymous")]
+    return [directory, engine.paths.name(config["Name"][1:]), *anonymous]
+
+
+def explain_command(config: dict[str, Any], what: str, program: str | None = None) -> list[str]:
+    """argv of the Python call that words a failure; the helper adds step, errno and path."""
+    return [*launch.own_command(), "__explain", what, config["Name"][1:], program or config["Path"]]
+
+
+def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], attachment: Attachment) -> int:
+    """What the first process is; returns its flag bits."""
+    host, spec = config["HostConfig"], config["Config"]
+    caps = capabilities(host)
+    filter_bytes, no_new_privs = security(engine, config, caps)
+    writer.number("NAMESPACES", namespaces(host))
+    writer.texts("ARGV", [config["Path"], *config["Args"]])
+    writer.texts("ENV", spec["Env"])
+    writer.text("CWD", spec["WorkingDir"] or "/")
+    writer.text("USER", spec["User"])
+    if host["GroupAdd"]:
+        writer.texts("GROUPS", host["GroupAdd"])
+    writer.number("CAPS", caps)
+    if filter_bytes:
+        writer.blob("SECCOMP", filter_bytes)
+    if spec["Tty"]:
+        writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
+        if attachment.detach_keys:
+            writer.blob("DETACH_KEYS", attachment.detach_keys)
+    flags = plan.TTY if spec["Tty"] else 0
+    flags |= plan.STDIN if spec["OpenStdin"] else 0
+    flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
+    return flags | (plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0)
+
+
+def _ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> None:
+    idmap = id_map(engine, config)
+    writer.blob("UID_MAP", plan.extents(idmap.uids))
+    writer.blob("GID_MAP", plan.extents(idmap.gids))
+    if idmap.kind == "range":
+        writer.text("NEWUIDMAP", idmap.newuidmap)
+        writer.text("NEWGIDMAP", idmap.newgidmap)
+        writer.text("PINS", userns.pins_dir(engine, idmap))
+
+
+def _root(
+    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, layers: list[str]
+) -> None:
+    if not layers:
+        writer.text("ROOT", directory + "/rootfs")
+        return
+    facts = engine.facts
+    writer.texts("LOWERS", [layer + "/diff" for layer in reversed(layers)])
+    writer.text("ROOT", directory + "/merged")
+    writer.text("UPPER", directory + "/upper")
+    writer.text("WORK", directory + "/work")
+    # volatile: what a --rm container wrote need not survive a crash of the machine, so umount need not wait for the disk.
+    volatile = facts.volatile and config["HostConfig"]["AutoRemove"]
+    writer.text("OVERLAY", "userxattr,volatile" if volatile else "userxattr")
+
+
+def _mounts(engine: Engine, config: dict[str, Any], directory: str, *, single: bool) -> list[plan.Mount]:
+    host = config["HostConfig"]
+    mounts = rootfs.base_mounts(host, single=single, fresh_proc=engine.facts.fresh_proc)
+    user: list[plan.Mount] = []
+    for mount in config["Mounts"]:
+        user.append(
+            rootfs.bind(
+                mount["Source"],
+                mount["Destination"],
+                read_only=not mount["RW"],
+                volume=mount["Type"] == "volume" and not mount.get("NoCopy"),
+            )
+        )
+    user += [rootfs.tmpfs(target, options) for target, options in host["Tmpfs"].items()]
+    taken = {mount.target for mount in user}
+    for name in ("hosts", "hostname", "resolv.conf"):
+        if "/etc/" + name not in taken:
+            mounts.append(rootfs.bind(f"{directory}/{name}", "/etc/" + name, read_only=False))
+    # A mount below another comes after it.
+    user.sort(key=lambda mount: mount.target.count("/"))
+    mounts += user
+    mounts += [rootfs.device(device["PathOnHost"], device["PathInContainer"]) for device in host["Devices"]]
+    if host["Privileged"]:
+        mounts += [rootfs.device(path, path) for path in host_devices()]
+    return mounts + rootfs.covers(host)
+
+
+def host_devices() -> list[str]:
+    """Device nodes right under /dev that the caller may open: what --privileged hands through."""
+    import stat
+
+    own = {*defaults.DEVICES, "console", "ptmx", "core"}
+    found = []
+    for name in sorted(os.listdir("/dev")):
+        if name in own:
+            continue
+        path = "/dev/" + name
+        mode = os.lstat(path).st_mode
+        if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and os.access(path, os.R_OK | os.W_OK):
+            found.append(path)
+    return found
+
+
+def _sysctls(host: dict[str, Any], idmap: dict[str, Any]) -> list[str]:
+    pairs: list[str] = []
+    if host["NetworkMode"] != "host":
+        last = max(extent[0] + extent[2] - 1 for extent in idmap["Gids"])
+        pairs += ["-net/ipv4/ip_unprivileged_port_start", "0"]
+        pairs += ["-net/ipv4/ping_group_range", f"0 {min(last, 0x7FFFFFFF)}"]
+    for name, value in host["Sysctls"].items():
+        pairs += [name.replace(".", "/"), value]
+    return pairs
+
+
+def exec_plan(
+    engine: Engine,
+    config: dict[str, Any],
+    state: dict[str, Any],
+    attachment: Attachment,
+    process: ExecProcess,
+) -> bytes:
+    """plan.bin for one more process in a running container."""
+    host = config["HostConfig"]
+    writer = plan.PlanWriter()
+    caps = capabilities({**host, "Privileged": host["Privileged"] or process.privileged})
+    filter_bytes, no_new_privs = security(engine, config, caps)
+    flags = plan.EXEC | attachment.flags()
+    flags |= plan.TTY if process.tty else 0
+    flags |= plan.STDIN if process.interactive else 0
+    flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
+    flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
+    writer.number("FLAGS", flags)
+    writer.text("ID", config["Id"])
+    writer.texts("EXPLAIN", explain_command(config, "exec", process.argv[0]))
+    writer.number("PID", int(state["pid"]))
+    writer.number("PID_START", int(state["pidStart"]))
+    writer.number("NAMESPACES", namespaces(host) & ~plan.CLONE_NEWUSER)
+    writer.texts("ARGV", process.argv)
+    writer.texts("ENV", process.env)
+    writer.text("CWD", process.workdir)
+    writer.text("USER", process.user)
+    if host["GroupAdd"]:
+        writer.texts("GROUPS", host["GroupAdd"])
+    writer.number("CAPS", caps)
+    if filter_bytes:
+        writer.blob("SECCOMP", filter_bytes)
+    if process.tty:
+        writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
+        if attachment.detach_keys:
+            writer.blob("DETACH_KEYS", attachment.detach_keys)
+    return writer.finish(launch.build_id())
+
+
+class ExecProcess:
+    """The process that exec starts: argv, whole environment, user ("" = root), workdir, terminal, stdin."""
+
+    __slots__ = ("argv", "env", "interactive", "privileged", "tty", "user", "workdir")
+
+    def __init__(self, argv: list[str], env: list[str], user: str, workdir: str) -> None:
+        self.argv = argv
+        self.env = env
+        self.user = user
+        self.workdir = workdir
+        self.interactive = False
+        self.tty = False
+        self.privileged = False

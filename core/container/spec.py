@@ -1,0 +1,219 @@
+"""From what was asked for and what the image says to the container's record (config.json): pure.
+
+The record carries Docker's names (Config, HostConfig, Mounts) so that ``inspect`` is a reading of it, and a member "Pod" for what
+Docker does not know.
+"""
+
+from __future__ import annotations
+
+from pod.core.errors import UsageError
+from pod.core.runtime import defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+RECORD_VERSION = 1
+
+
+class Request:
+    """What ``run`` and ``create`` were asked for; every field has the meaning of Docker's flag of that name."""
+
+    __slots__ = (
+        "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices", "dns",
+        "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "hostname", "idmap",
+        "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name", "network", "pid",
+        "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal", "stop_timeout",
+        "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volumes", "workdir",
+    )  # fmt: skip
+
+    def __init__(self, image_name: str) -> None:
+        self.image_name = image_name
+        self.command: list[str] = []
+        self.entrypoint: str | None = None
+        self.name = ""
+        self.hostname = ""
+        self.domainname = ""
+        self.user = ""
+        self.workdir = ""
+        self.env: list[str] = []
+        self.labels: dict[str, str] = {}
+        self.annotations: dict[str, str] = {}
+        self.attach: set[str] = set()
+        self.interactive = False
+        self.tty = False
+        self.auto_remove = False
+        self.init = False
+        self.privileged = False
+        self.read_only = False
+        self.network = "host"
+        self.pid = ""
+        self.ipc = "private"
+        self.uts = ""
+        self.userns = ""
+        self.root_emulation = "auto"
+        self.cap_add: list[str] = []
+        self.cap_drop: list[str] = []
+        self.security_opt: list[str] = []
+        self.group_add: list[str] = []
+        self.volumes: list[Any] = []
+        self.tmpfs: dict[str, str] = {}
+        self.devices: list[tuple[str, str, str]] = []
+        self.ulimits: list[tuple[str, int, int]] = []
+        self.shm_size = defaults.SHM_SIZE
+        self.sysctls: dict[str, str] = {}
+        self.dns: list[str] = []
+        self.dns_search: list[str] = []
+        self.dns_option: list[str] = []
+        self.add_host: list[str] = []
+        self.expose: list[str] = []
+        self.stop_signal = ""
+        self.stop_timeout: int | None = None
+        self.log_driver = "json-file"
+        self.log_opts: dict[str, str] = {}
+        self.idmap: Any = None
+
+
+def make_record(request: Request, image: Any, image_config: Mapping[str, Any], container_id: str, created: str) -> dict[str, Any]:
+    """The record of a new container. UsageError where nothing says what to run ("no command specified")."""
+    config = image_config.get("config") or {}
+    entrypoint, command = command_line(request, config)
+    argv = entrypoint + command
+    if not argv:
+        raise UsageError("no command specified", hint="the image names none: give one after the image's name")
+    hostname = request.hostname or container_id[:12]
+    record: dict[str, Any] = {
+        "version": RECORD_VERSION,
+        "Id": container_id,
+        "Created": created,
+        "Name": "/" + request.name,
+        "Path": argv[0],
+        "Args": argv[1:],
+        "Image": image.id,
+        "Config": _config(request, config, hostname, entrypoint, command),
+        "HostConfig": _host_config(request),
+        "Mounts": [],
+        "Pod": {
+            "Manifest": image.record.get("manifest", ""),
+            "Platform": "/".join(filter(None, (image.record.get("os"), image.record.get("architecture")))),
+            "IdMap": {
+                "Kind": request.idmap.kind,
+                "Key": request.idmap.key,
+                "Uids": [list(extent) for extent in request.idmap.uids],
+                "Gids": [list(extent) for extent in request.idmap.gids],
+            },
+            "RootEmulation": request.root_emulation,
+        },
+    }
+    return record
+
+
+def command_line(request: Request, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """(entrypoint, command) as Docker merges them: an --entrypoint drops the image's CMD; "" drops the entrypoint."""
+    entrypoint = list(config.get("Entrypoint") or [])
+    command = list(config.get("Cmd") or [])
+    if request.entrypoint is not None:
+        entrypoint = [request.entrypoint] if request.entrypoint else []
+        command = []
+    if request.command:
+        command = list(request.command)
+    return entrypoint, command
+
+
+def merge_env(image_env: list[str], extra: list[str], *, tty: bool, hostname: str) -> list[str]:
+    """PATH, HOSTNAME, TERM first, as Docker orders them; later settings of a name replace earlier ones in place."""
+    merged: dict[str, str] = {"PATH": "PATH=" + defaults.DEFAULT_PATH, "HOSTNAME": "HOSTNAME=" + hostname}
+    if tty:
+        merged["TERM"] = "TERM=xterm"
+    for entry in image_env + extra:
+        merged[entry.partition("=")[0]] = entry
+    return list(merged.values())
+
+
+def _config(
+    request: Request, config: Mapping[str, Any], hostname: str, entrypoint: list[str], command: list[str]
+) -> dict[str, Any]:
+    image_env = [entry for entry in config.get("Env") or [] if isinstance(entry, str)]
+    labels = dict(config.get("Labels") or {})
+    labels.update(request.labels)
+    result: dict[str, Any] = {
+        "Hostname": hostname,
+        "Domainname": request.domainname,
+        "User": request.user or config.get("User") or "",
+        "AttachStdin": "stdin" in request.attach,
+        "AttachStdout": "stdout" in request.attach,
+        "AttachStderr": "stderr" in request.attach,
+        "Tty": request.tty,
+        "OpenStdin": request.interactive,
+        "StdinOnce": request.interactive and "stdin" in request.attach,
+        "Env": merge_env(image_env, request.env, tty=request.tty, hostname=hostname),
+        "Cmd": command or None,
+        "Image": request.image_name,
+        "Volumes": config.get("Volumes") or None,
+        "WorkingDir": request.workdir or config.get("WorkingDir") or "",
+        "Entrypoint": entrypoint or None,
+        "Labels": labels,
+    }
+    exposed = dict(config.get("ExposedPorts") or {})
+    exposed.update({port: {} for port in request.expose})
+    if exposed:
+        result["ExposedPorts"] = exposed
+    stop_signal = request.stop_signal or config.get("StopSignal")
+    if stop_signal:
+        result["StopSignal"] = stop_signal
+    if request.stop_timeout is not None:
+        result["StopTimeout"] = request.stop_timeout
+    if config.get("Healthcheck"):
+        result["Healthcheck"] = config["Healthcheck"]
+    return result
+
+
+def _host_config(request: Request) -> dict[str, Any]:
+    unconfined = request.privileged or "systempaths=unconfined" in request.security_opt
+    return {
+        "Binds": [v.source + ":" + v.target + (":" + v.mode if v.mode else "") for v in request.volumes if v.source]
+        or None,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": request.log_driver, "Config": request.log_opts},
+        "NetworkMode": request.network,
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": request.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": None,
+        "ConsoleSize": [0, 0],
+        "CapAdd": request.cap_add or None,
+        "CapDrop": request.cap_drop or None,
+        "CgroupnsMode": "private",
+        "Dns": request.dns,
+        "DnsOptions": request.dns_option,
+        "DnsSearch": request.dns_search,
+        "ExtraHosts": request.add_host or None,
+        "GroupAdd": request.group_add or None,
+        "IpcMode": request.ipc,
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": 0,
+        "PidMode": request.pid,
+        "Privileged": request.privileged,
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": request.read_only,
+        "SecurityOpt": request.security_opt or None,
+        "Tmpfs": request.tmpfs,
+        "UTSMode": request.uts,
+        "UsernsMode": request.userns,
+        "ShmSize": request.shm_size,
+        "Sysctls": request.sysctls,
+        "Runtime": "pod",
+        "Isolation": "",
+        "Annotations": request.annotations,
+        "Devices": [
+            {"PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": mode}
+            for host, inside, mode in request.devices
+        ],
+        "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in request.ulimits],
+        "Init": request.init,
+        "MaskedPaths": [] if unconfined else list(defaults.MASKED_PATHS),
+        "ReadonlyPaths": [] if unconfined else list(defaults.READONLY_PATHS),
+    }

@@ -1,0 +1,115 @@
+"""Finding containers by name and id, reserving names, making and removing their folders."""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import statefile
+from pod.core.container import model
+from pod.core.errors import NameInUse, NoSuchContainer, PodError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_HEX = frozenset("0123456789abcdef")
+
+
+def check_name(name: str) -> None:
+    """UsageError with Docker's words for a name it does not allow."""
+    if len(name) < 2 or len(name) > 200 or name[0] in "_.-" or not _NAME_CHARACTERS.issuperset(name):
+        raise UsageError(
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            hint="two characters or more, the first a letter or digit",
+        )
+
+
+def find(engine: Engine, text: str) -> Container:
+    """By full id, name or unambiguous id prefix, in Docker's order. NoSuchContainer else."""
+    container_id = _find_id(engine, text)
+    try:
+        return model.read(engine, container_id)
+    except FileNotFoundError:
+        raise NoSuchContainer(f"No such container: {text}", hint="'pod ps -a' lists them") from None
+
+
+def _find_id(engine: Engine, text: str) -> str:
+    hexadecimal = bool(text) and _HEX.issuperset(text)
+    if len(text) == 64 and hexadecimal:
+        return text
+    name = text[1:] if text.startswith("/") else text
+    if name and "/" not in name and not name.startswith("."):
+        try:
+            return statefile.read_bytes(engine.paths.name(name), 200).decode("ascii", "replace").strip()
+        except OSError:
+            pass
+    matches = [found for found in model.list_ids(engine) if hexadecimal and found.startswith(text)]
+    if len(matches) > 1:
+        raise PodError(f"multiple IDs found with provided prefix: {text}", hint="give more digits")
+    if not matches:
+        raise NoSuchContainer(f"No such container: {text}", hint="'pod ps -a' lists them")
+    return matches[0]
+
+
+def reserve_name(engine: Engine, name: str, container_id: str) -> None:
+    """Makes ``name`` mean ``container_id``. NameInUse where a container has it; a name without its container is taken over."""
+    path = engine.paths.name(name)
+    for _ in range(3):
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            if not _release_stale(engine, name):
+                raise NameInUse(
+                    f'Conflict. The container name "/{name}" is already in use by container "{_owner(path)}"',
+                    hint=f"remove or rename that one first: pod rm {name}",
+                ) from None
+            continue
+        except FileNotFoundError:
+            os.makedirs(engine.paths.names, 0o700, exist_ok=True)
+            continue
+        os.write(fd, container_id.encode() + b"\n")
+        os.close(fd)
+        return
+    raise NameInUse(f'Conflict. The container name "/{name}" is being taken by another process')
+
+
+def _owner(path: str) -> str:
+    try:
+        return statefile.read_bytes(path, 200).decode("ascii", "replace").strip()
+    except OSError:
+        return "?"
+
+
+def _release_stale(engine: Engine, name: str) -> bool:
+    """Removes a name whose container is gone (killed between two steps of create or rm), unless it is seconds old."""
+    path = engine.paths.name(name)
+    owner = _owner(path)
+    if len(owner) == 64 and os.path.isdir(engine.paths.container(owner)):
+        return False
+    try:
+        if len(owner) != 64 and _age(path) < 5:
+            return False  # its maker is between open and write
+        if len(owner) == 64 and _age(path) < 2:
+            return False  # its maker is between name and folder
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    return True
+
+
+def _age(path: str) -> float:
+    import time
+
+    return time.time() - os.lstat(path).st_mtime
+
+
+def release_name(engine: Engine, name: str, container_id: str) -> None:
+    """Removes the name if it still means that container."""
+    path = engine.paths.name(name)
+    if _owner(path) == container_id:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass

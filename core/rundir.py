@@ -1,0 +1,128 @@
+"""This boot's run directory: sockets, locks, pins of user namespaces, host facts.
+
+One per (store, host, boot), always on a local file system: sockets and flock do not work everywhere a store may lie. It is made fresh
+under /tmp and found through a pointer in the store, ``cache/run/<host key>``; a pointer of another boot is ignored. Nothing in
+XDG_RUNTIME_DIR: that is unset under su and emptied at logout.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import statefile
+from pod.core.errors import HostUnsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+
+FOLDERS = ("locks", "pins", "c")
+
+
+def boot_id() -> str:
+    """This boot's id (random(4)), 36 characters; "" where /proc does not say."""
+    try:
+        return statefile.read_bytes_of_proc("/proc/sys/kernel/random/boot_id").decode().strip()
+    except OSError:
+        return ""
+
+
+def machine_id() -> str:
+    """machine-id(5), or "" on hosts without one."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            return statefile.read_bytes_of_proc(path).decode("ascii", "replace").strip()
+        except OSError:
+            continue
+    return ""
+
+
+class HostIdentity:
+    """Which machine, boot and pid namespace a process lives in: records carry it, so that they can be judged elsewhere."""
+
+    __slots__ = ("boot", "hostname", "machine", "pidns")
+
+    def __init__(self, machine: str, hostname: str, boot: str, pidns: int) -> None:
+        self.machine = machine
+        self.hostname = hostname
+        self.boot = boot
+        self.pidns = pidns
+
+    def as_dict(self) -> dict[str, object]:
+        return {"machine": self.machine, "hostname": self.hostname, "boot": self.boot, "pidns": self.pidns}
+
+    def key(self) -> str:
+        """One file name per host and boot."""
+        text = f"{self.hostname}-{self.boot}-{self.pidns}"
+        return "".join([c if c.isalnum() or c in "-_" else "_" for c in text])
+
+
+def host_identity() -> HostIdentity:
+    """The identity of the calling process's host."""
+    return HostIdentity(machine_id(), os.uname().nodename, boot_id(), os.stat("/proc/self/ns/pid").st_ino)
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        st = os.lstat(path)
+    except OSError:
+        return False
+    return st.st_mode == 0o40700 and st.st_uid == os.geteuid()
+
+
+def open_run_dir(engine: Engine) -> str:
+    """The run directory, made where there is none. HostUnsupported where no local folder can be written."""
+    pointer = engine.paths.cache + "/run/" + host_identity().key()
+    try:
+        path = os.readlink(pointer)
+        if _is_ours(path):
+            return path
+    except OSError:
+        pass
+    return _make(engine, pointer)
+
+
+def _make(engine: Engine, pointer: str) -> str:
+    os.makedirs(os.path.dirname(pointer), mode=0o700, exist_ok=True)
+    with statefile.Lock(engine.paths.cache + "/run/.lock"):
+        try:
+            path = os.readlink(pointer)
+            if _is_ours(path):
+                return path
+            os.unlink(pointer)
+        except OSError:
+            pass
+        path = _fresh_folder(engine)
+        for name in FOLDERS:
+            os.mkdir(path + "/" + name, 0o700)
+        os.symlink(path, pointer)
+    return path
+
+
+def _fresh_folder(engine: Engine) -> str:
+    """A new 0700 folder with an unguessable name: whatever lies in /tmp already is nobody's business."""
+    reasons = []
+    for base in (engine.environ.get("POD_RUN_DIR"), "/tmp", "/var/tmp", "/dev/shm", engine.paths.root):
+        if not base or not base.startswith("/"):
+            continue
+        path = f"{base}/pod-{os.geteuid()}-{os.urandom(6).hex()}"
+        try:
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)  # an umask like 0277 must not take our own rights
+            return path
+        except OSError as error:
+            reasons.append(f"{base}: {error.strerror}")
+    raise HostUnsupported(
+        "make the run directory: " + "; ".join(reasons),
+        hint="set POD_RUN_DIR to a local folder that you can write",
+    )
+
+
+def container_dir(engine: Engine, container_id: str) -> str:
+    """Folder of a container's control socket (made by the caller)."""
+    return f"{engine.run_dir}/c/{container_id[:32]}"
+
+
+def container_lock(engine: Engine, container_id: str) -> statefile.Lock:
+    """The lock that every change of a container's records holds."""
+    return statefile.Lock(f"{engine.run_dir}/locks/c-{container_id[:32]}")

@@ -1,0 +1,105 @@
+"""Python's last step: the process becomes the static helper, which carries out plan.bin and is the caller's side until the end.
+
+The helper runs from a sealed memory file: nothing that a container could reach through /proc/PID/exe can be written
+(CVE-2019-5736), and a cache on a noexec file system does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pod.core.errors import HostUnsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from pod.core.engine import Engine
+
+_F_ADD_SEALS = 1033
+_ALL_SEALS = 0xF
+
+
+def helper_path() -> str:
+    """The static helper of this machine's architecture, beside the extensions."""
+    from pod import ext
+
+    for folder in ext.__path__:
+        path = folder + "/pod-helper"
+        if os.path.exists(path):
+            return path
+    raise HostUnsupported(
+        f"find pod-helper: none for {os.uname().machine}", hint="in a checkout, build it with 'make dev'"
+    )
+
+
+def build_id() -> str:
+    """The helper's build id, 32 hex digits."""
+    from pod.ext._build import BUILD_ID
+
+    return BUILD_ID
+
+
+def _sealed_helper() -> int:
+    source = os.open(helper_path(), os.O_RDONLY | os.O_CLOEXEC)
+    size = os.fstat(source).st_size
+    try:
+        target = os.memfd_create("pod", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    except OSError:
+        target = -1
+    if target < 0:
+        return source
+    done = 0
+    while done < size:
+        done += os.sendfile(target, source, done, size - done)
+    os.close(source)
+    import fcntl
+
+    fcntl.fcntl(target, _F_ADD_SEALS, _ALL_SEALS)
+    return target
+
+
+def memory_file(name: str, data: bytes) -> int:
+    """A descriptor (inherited by exec) of a memory file with ``data``."""
+    fd = os.memfd_create(name, 0)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def become_client(engine: Engine, plan: bytes, *, control: int = -1) -> NoReturn:
+    """Replaces this process by the client of what ``plan`` starts (or, with ``control``, of what runs behind it)."""
+    helper = _sealed_helper()
+    plan_fd = memory_file("pod-plan", plan)
+    argv = ["pod", "run", str(plan_fd)]
+    if control >= 0:
+        os.set_inheritable(control, True)
+        argv = ["pod", "attach", str(plan_fd), str(control)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execve(helper, argv, dict(engine.environ))
+    except OSError as error:
+        raise _cannot_execute(error) from None
+
+
+def _cannot_execute(error: OSError) -> HostUnsupported:
+    return HostUnsupported(
+        f"run pod-helper: {error.strerror}",
+        hint="the kernel refuses programs in memory (vm.memfd_noexec=2): an administrator can set it to 0 or 1",
+    )
+
+
+def own_command() -> list[str]:
+    """argv that runs this pod again: the interpreter, its flags, and how it was told where pod is."""
+    original = list(getattr(sys, "orig_argv", ()))
+    given = len(sys.argv) - 1
+    if original:
+        return [sys.executable, *original[1 : len(original) - given]]
+    return [sys.executable, "-I", "-S", sys.argv[0]] if not sys.argv[0].endswith("__main__.py") else _as_module()
+
+
+def _as_module() -> list[str]:
+    return [sys.executable, "-m", "pod"]

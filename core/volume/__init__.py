@@ -1,0 +1,1 @@
+"""Volumes and the syntax of mounts."""
