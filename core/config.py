@@ -51,8 +51,8 @@ class Ulimit:
 class Config:
     """Merged configuration; every field has its default here.
 
-    ``registries`` is where registry.registries.of keeps what it read. ``skipped`` lists what exists but was not taken, for
-    `doctor`: files that this user may not read, and log drivers of Docker's daemon that pod does not have.
+    ``registries`` is where registry.registries.of keeps what it read. ``skipped`` lists what exists but was not taken,
+    for `doctor`: files that this user may not read, and log drivers of Docker's daemon that pod does not have.
     """
 
     __slots__ = (

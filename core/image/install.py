@@ -107,7 +107,7 @@ def _configuration(
 ) -> ImageConfig:
     descriptor = manifest.config
     if not blobs.has(engine, descriptor.digest, descriptor.size):
-        _fetch(engine, source, descriptor, lambda _: None, threading.Event())
+        fetch(engine, source, descriptor, lambda _: None, threading.Event())
     try:
         config = ImageConfig(blobs.read(engine, descriptor.digest, image_spec.MAX_CONFIG))
     except image_spec.DocumentError as error:
@@ -225,7 +225,7 @@ class _Download:
             self._progress.tell(layer, "Downloading", count)
 
         descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
-        _fetch(self._engine, self._source, descriptor, report, self._stop)
+        fetch(self._engine, self._source, descriptor, report, self._stop)
         if not self._stop.is_set():
             self._progress.tell(layer, "Download complete")
 
@@ -281,7 +281,7 @@ def _bring_layers(engine: Engine, source: Source, record: dict[str, Any]) -> Non
         download.stop()
 
 
-def _fetch(engine: Engine, source: Source, descriptor: Descriptor, report: Report, stop: threading.Event) -> None:
+def fetch(engine: Engine, source: Source, descriptor: Descriptor, report: Report, stop: threading.Event) -> None:
     """One blob into the store; where another process is at it and makes way, waits for that."""
     turn = blobs.Turn(engine, descriptor.digest)
     with turn:

@@ -27,7 +27,7 @@ _ATTEMPTS = 5
 _PAUSE = 0.3
 
 
-class _Registry:
+class RegistrySource:
     """install.Source over a registry client; broken transfers go on where they ended."""
 
     __slots__ = ("_client",)
@@ -134,7 +134,7 @@ def _pull_one(engine: Engine, client: Client, reference: Reference, wanted: Plat
     engine.progress("pulling", {"tag": shown_tag, "name": reference.path})
     key = reference.with_digest(reference.digest) if reference.digest else reference
     before = store.read_ref(engine, key.canonical())
-    source = _Registry(client)
+    source = RegistrySource(client)
     manifest, index = install.choose(source, document.raw, document.media_type, wanted, reference.familiar())
     image = install.install(engine, source, manifest, index, reference=reference, wanted=wanted)
     engine.progress("digest", {"digest": document.digest})

@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,11 @@ def told() -> Told:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, told: Told) -> Iterator[Engine]:
+def engine(tmp_path: Path, told: Told) -> Engine:
     home = tmp_path / "home"
     home.mkdir()
     environ = {"HOME": str(home), "POD_RUN_DIR": str(tmp_path), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    yield Engine(environ, root=str(tmp_path / "store"), progress=told)
+    return Engine(environ, root=str(tmp_path / "store"), progress=told)
 
 
 def digest(data: bytes) -> str:
