@@ -40,7 +40,7 @@ def main(engine: Engine, options: Options) -> int:
 
 
 def _remove(engine: Engine, name: str, options: Options) -> None:
-    from pod.core.container import store as containers
+    from pod.core.container import model
     from pod.core.image import pull, remove, store
     from pod.core.oci import platform as platforms
 
@@ -50,7 +50,10 @@ def _remove(engine: Engine, name: str, options: Options) -> None:
             raise NoSuchImage(f"No such image: {name} for {', '.join(options['platform'])}")
 
     def is_running(container_id: str) -> bool:
-        return containers.is_running(engine, container_id)
+        try:
+            return model.read(engine, container_id).status in ("running", "orphaned", "elsewhere")
+        except FileNotFoundError:
+            return False
 
     for removal in remove.remove(engine, name, force=options["force"], is_running=is_running):
         output.line(str(removal))

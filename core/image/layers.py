@@ -131,16 +131,16 @@ def _max_bytes(descriptor: int) -> int:
 
 
 def _explain(error: OSError, layer: dict[str, Any]) -> PodError:
-    """An OSError of the extraction (ext.errors.StepError has step and path) as one line."""
+    """An OSError of the extraction as one line."""
     import errno
 
-    step = getattr(error, "step", "")
-    path = getattr(error, "path", None) or error.filename or ""
-    words = [f"extract layer: {layer['digest'][:19]}", str(step), str(path), error.strerror or str(error)]
+    from pod.ext.errors import StepError
+
+    said = str(error) if isinstance(error, StepError) else f"{error.filename or ''}: {error.strerror}".lstrip(": ")
     hint = None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some space, or set POD_ROOT to a folder on a larger file system"
-    return PodError(": ".join(word for word in words if word), hint=hint)
+    return PodError(f"extract layer: {layer['digest'][:19]}: {said}", hint=hint)
 
 
 def _compare(layer: dict[str, Any], blob_hex: str, diff_hex: str) -> None:
@@ -160,11 +160,11 @@ def discard(engine: Engine, path: str, idmap: IdMap) -> None:
         os.rename(path, target)
     except FileNotFoundError:
         return
-    remove_tree(engine, target, ranged=idmap.kind == "range")
+    remove_tree(engine, target, idmap)
 
 
-def remove_tree(engine: Engine, path: str, *, ranged: bool) -> None:
-    """Removes a tree; where its owners may be sub-ids (``ranged``) in the user's mapped namespace, if there is one."""
+def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
+    """Removes a tree whose owners may be any ids of the map: with a range in the user's mapped namespace."""
     from pod.ext.layer import rmtree
 
     folder, _, name = path.rpartition("/")
@@ -175,8 +175,8 @@ def remove_tree(engine: Engine, path: str, *, ranged: bool) -> None:
             rmtree(parent, name)
             return b""
 
-        if ranged and engine.idmap.kind == "range":
-            _call_mapped(engine, engine.idmap, work)
+        if idmap.kind == "range":
+            _call_mapped(engine, idmap, work)
         else:
             work()
     finally:

@@ -11,6 +11,7 @@ import threading
 from pod.core.errors import ManifestUnknown, NoSuchImage, Unauthorized, Unreachable, UsageError
 from pod.core.image import blobs, install, store
 from pod.core.oci import platform as platforms
+from pod.core.oci import reference as references
 from pod.core.oci.platform import Platform
 from pod.core.registry import registries
 from pod.core.registry.client import Client, blob_chunks, connect
@@ -92,6 +93,11 @@ def pull(
             if number == len(candidates) - 1:
                 raise
     raise AssertionError("candidates() gives at least one")
+
+
+def familiar(text: str) -> str:
+    """A name as Docker's messages show it: "busybox" is "busybox:latest". InvalidReference where it is none."""
+    return references.parse(text).with_default_tag().familiar()
 
 
 def _local(engine: Engine, reference: str, wanted: Platform | None) -> Image | None:

@@ -144,7 +144,7 @@ def containers_of(engine: Engine, image_id: str, is_running: Callable[[str], boo
 def delete(engine: Engine, image: Image) -> list[Removal]:
     """Removes the record of an image without names, and the blobs and layers that no other image has."""
     removals: list[Removal] = []
-    trash: list[tuple[str, bool]] = []
+    trash: list[str] = []
     with store.collection_lock(engine, publish=False):
         if any(ref["image"] == image.id for ref in store.list_refs(engine)):
             return []  # Someone tagged it meanwhile.
@@ -161,8 +161,8 @@ def delete(engine: Engine, image: Image) -> list[Removal]:
         gone = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]
         removals += [Removal("Deleted", chain) for chain in gone]
         trash = _to_trash(engine, image, gone)
-    for path, ranged in trash:
-        _empty(engine, path, ranged=ranged)
+    for path in trash:
+        _empty(engine, path)
     return removals
 
 
@@ -220,9 +220,9 @@ def _unlink(path: str) -> None:
         return
 
 
-def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[tuple[str, bool]]:
-    """Renames the extracted layers out of sight; (path in trash, whether a range map's ids are in it)."""
-    moved: list[tuple[str, bool]] = []
+def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
+    """Renames the extracted layers, of every map, out of sight; their paths in the trash."""
+    moved: list[str] = []
     root = engine.paths.layers("").rstrip("/")
     try:
         keys = os.listdir(root)
@@ -238,13 +238,13 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[tuple[str, 
                 os.rename(f"{root}/{key}/{name}", target)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            moved.append((target, key != "single"))
+            moved.append(target)
     return moved
 
 
-def _empty(engine: Engine, path: str, *, ranged: bool) -> None:
+def _empty(engine: Engine, path: str) -> None:
     try:
-        layers.remove_tree(engine, path, ranged=ranged)
+        layers.remove_tree(engine, path, engine.idmap)
     except (OSError, PodError) as error:
         text = f"remove image: {path}: {error}; it stays in the trash"
         engine.progress("warning", {"text": text})
