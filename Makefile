@@ -30,12 +30,10 @@ dev:
 	@$(TOOLS) build -- setup.py --quiet build_ext --inplace
 
 test: pod.pyz dev
-	@$(TOOLS) test -- -m tests.support.prepare
-	@$(TOOLS) test -- -m pytest -m 'not slow' $(PYTEST_ARGS)
+	@$(TOOLS) test -- -m tests.support.suite -m 'not slow' $(PYTEST_ARGS)
 
 test-long: pod.pyz dev
-	@$(TOOLS) test -- -m tests.support.prepare
-	@$(TOOLS) test -- -m pytest $(PYTEST_ARGS)
+	@$(TOOLS) test -- -m tests.support.suite $(PYTEST_ARGS)
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
