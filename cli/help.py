@@ -25,7 +25,7 @@ def page(command: Command, path: str) -> str:
     """Usage, summary, aliases and options of a command as text."""
     parts = [f"Usage:  {path} {command.usage}".rstrip(), command.summary]
     if command.aliases:
-        names = [path, *(alias for alias in command.aliases if alias != path)]
+        names = command.aliases if path in command.aliases else (path, *command.aliases)
         parts.append("Aliases:\n  " + ", ".join(names))
     options = _options(command)
     if options:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pod.cli.options import Command, parse
+from pod.cli.options import Command, Options, parse
 from pod.core.engine import Engine
 from pod.core.errors import PodError, UsageError
 
@@ -104,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     invocation = _Invocation()
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv), invocation)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except PodError as error:
         if invocation.debug:
@@ -138,7 +139,7 @@ def _dispatch(argv: list[str], invocation: _Invocation) -> int:
     command: Command = module.COMMAND
     if hasattr(module, "COMMANDS"):
         return _group(module, path, rest)
-    options = parse(command, rest, path="pod " + path)
+    options = _parse(command, rest, path)
     if options["help"]:
         from pod.cli import help as help_pages
 
@@ -150,6 +151,17 @@ def _dispatch(argv: list[str], invocation: _Invocation) -> int:
     return int(module.main(engine, options))
 
 
+def _parse(command: Command, argv: list[str], path: str) -> Options:
+    """parse, with a better hint for a global flag that came too late."""
+    try:
+        return parse(command, argv, path="pod " + path)
+    except UsageError as error:
+        flag = error.message.removeprefix("unknown flag: --")
+        if flag != error.message and any(row[0] == flag for row in GLOBAL.flags):
+            error.hint = f"global flags go before the command: pod --{flag} {path} …"
+        raise
+
+
 def find(name: str, rest: list[str]) -> tuple[ModuleType, str, list[str]]:
     """The module of ``pod NAME REST…``, with the path of the command ("image ls") and what is left of its arguments.
 
@@ -159,6 +171,8 @@ def find(name: str, rest: list[str]) -> tuple[ModuleType, str, list[str]]:
     if entry is None:
         raise _unknown(name, "pod", tuple(n for n, e in COMMANDS.items() if e[2] != "hidden"))
     module = _load(entry[0])
+    if entry[0] == "refused":
+        return module, name, []
     table: dict[str, tuple[str, ...]] | None = getattr(module, "COMMANDS", None)
     if table is None or not rest or rest[0][:1] == "-":
         return module, name, rest
@@ -252,7 +266,8 @@ def _fail(invocation: _Invocation, error: PodError, status: int) -> int:
     from pod.cli import output
 
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         _drop_stdout()
     output.error(error)

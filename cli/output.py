@@ -27,6 +27,8 @@ _NARROWEST = 10
 def write(text: str, stream: TextIO | None = None) -> None:
     """``text`` as it is to standard output (or ``stream``), at once."""
     stream = sys.stdout if stream is None else stream
+    if stream is None:  # the caller closed the descriptor: there is nowhere to write to
+        return
     try:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
