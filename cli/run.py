@@ -123,5 +123,7 @@ def find_image(engine: Engine, name: str, options: Options) -> Image:
     from pod.core.image import pull
 
     if policy == "missing" and not options["quiet"] and not platform:
-        engine.progress("not-local", {"name": pull.familiar(name)})
+        from pod.core.oci import reference
+
+        engine.progress("not-local", {"name": reference.parse(name).with_default_tag().familiar()})
     return pull.pull(engine, name, platform=platform or None, policy=policy)

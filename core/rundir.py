@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.errors import HostUnsupported
 
 TYPE_CHECKING = False
@@ -83,6 +83,7 @@ def open_run_dir(engine: Engine) -> str:
 
 
 def _make(engine: Engine, pointer: str) -> str:
+    storedir.prepare(engine.paths)
     os.makedirs(os.path.dirname(pointer), mode=0o700, exist_ok=True)
     with statefile.Lock(engine.paths.cache + "/run/.lock"):
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import rundir, statefile
+from pod.core import rundir, statefile, storedir
 from pod.core.container import files, model, names, planning, spec, store
 from pod.core.errors import Conflict, NameInUse, NoSuchImage, StillRunning
 from pod.core.runtime import launch
@@ -79,21 +79,10 @@ def _make_folders(engine: Engine, folder: str) -> None:
     try:
         os.mkdir(folder, 0o700)
     except FileNotFoundError:
-        prepare_store(engine)
+        storedir.prepare(engine.paths)
         os.mkdir(folder, 0o700)
     for name in ("upper", "work", "merged"):
         os.mkdir(f"{folder}/{name}", 0o700)
-
-
-def prepare_store(engine: Engine) -> None:
-    """The store's folders and its marker; idempotent."""
-    paths = engine.paths
-    for folder in (paths.root, paths.containers, paths.names, paths.volumes, paths.trash, paths.cache, paths.refs):
-        os.makedirs(folder, 0o700, exist_ok=True)
-    if not os.path.exists(paths.version):
-        from pod.core.paths import STORE_FORMAT
-
-        statefile.write(paths.version, {"version": STORE_FORMAT, "marker": "pod store"})
 
 
 def _undo(engine: Engine, name: str, container_id: str, folders: tuple[str, ...]) -> None:
@@ -345,16 +334,16 @@ def delete(engine: Engine, container: Container, *, volumes: bool) -> None:
             if mount.get("Anonymous"):
                 _to_trash(engine, mount["Source"][: -len("/_data")])
         folder = rundir.container_dir(engine, container.id)
-        for name in ("ctl",):
-            try:
-                os.unlink(f"{folder}/{name}")
-            except OSError:
-                pass
-        try:
-            os.rmdir(folder)
-        except OSError:
-            pass
+        _forget_socket(folder)
     try:
         os.unlink(f"{engine.run_dir}/locks/c-{container.id[:32]}")
     except OSError:
         pass
+
+
+def _forget_socket(folder: str) -> None:
+    for remove, path in ((os.unlink, folder + "/ctl"), (os.rmdir, folder)):
+        try:
+            remove(path)
+        except OSError:
+            continue

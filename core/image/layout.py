@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.image import store
 from pod.core.oci import image_spec
 from pod.core.oci import reference as references
-from pod.core.paths import STORE_FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ def prepare(engine: Engine) -> None:
     paths = engine.paths
     if os.path.exists(paths.root + "/oci-layout") and os.path.exists(paths.images):
         return
-    os.makedirs(os.path.dirname(paths.root), exist_ok=True)
-    for folder in (paths.root, paths.root + "/blobs", paths.blobs, paths.refs, paths.images, paths.trash):
-        os.makedirs(folder, 0o700, exist_ok=True)
-    if not os.path.exists(paths.version):
-        statefile.write_bytes(paths.version, f"{STORE_FORMAT}\n".encode())
+    storedir.prepare(paths)
     if not os.path.exists(paths.root + "/index.json"):
         statefile.write(paths.root + "/index.json", {"schemaVersion": 2, "manifests": []})
     statefile.write(paths.root + "/oci-layout", {"imageLayoutVersion": "1.0.0"})

@@ -361,11 +361,12 @@ _Noreturn void pod_launch_container(struct pod_launch *launch)
 
     prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     close(launch->sync[0]);
     /* The end of file instead of GO: the supervisor died before the signal above was armed, or gave up. */
     if (read(launch->sync[1], &go, 1) != 1)
         _exit(125);
+    /* Not earlier: the supervisor writes our id maps, and /proc files of what is not dumpable are the host root's. */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     reset_signals();
     umask(0);
     if (!(flags(launch) & POD_PLAN_TTY))

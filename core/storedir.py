@@ -1,0 +1,55 @@
+"""The store's folders and its marker.
+
+VERSION holds the layout's number and says by its presence that the folder is pod's: ``system reset`` removes nothing without it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import statefile
+from pod.core.errors import HostUnsupported, StoreCorrupt
+from pod.core.paths import STORE_FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.paths import Paths
+
+
+def prepare(paths: Paths) -> None:
+    """Makes what is missing, every folder 0700. Idempotent; one read where all is there.
+
+    StoreCorrupt for a layout of a newer pod, HostUnsupported where the store cannot be written.
+    """
+    try:
+        check_version(statefile.read_bytes(paths.version, 64), paths)
+        return
+    except FileNotFoundError:
+        pass
+    folders = (
+        paths.root, paths.root + "/blobs", paths.blobs, paths.refs, paths.images, paths.root + "/layers",
+        paths.containers, paths.names, paths.volumes, paths.networks, paths.cache, paths.trash,
+    )  # fmt: skip
+    try:
+        os.makedirs(os.path.dirname(paths.root), exist_ok=True)
+        for folder in folders:
+            try:
+                os.mkdir(folder, 0o700)
+            except FileExistsError:
+                continue
+        statefile.write_bytes(paths.version, f"{STORE_FORMAT}\n".encode())
+    except OSError as error:
+        raise HostUnsupported(
+            f"make the store: {paths.root}: {(error.strerror or 'failed').lower()}",
+            hint="set POD_ROOT (or --root) to a folder that you can write",
+        ) from None
+
+
+def check_version(data: bytes, paths: Paths) -> None:
+    """StoreCorrupt unless ``data`` (the file VERSION) names a layout that this pod knows."""
+    text = data.decode("ascii", "replace").strip()
+    if not text.isdigit() or int(text) > STORE_FORMAT:
+        raise StoreCorrupt(
+            f"open store: {paths.root}: its format is {text or 'unknown'}, this pod knows {STORE_FORMAT}",
+            hint="use the newer pod that made it, or another store (POD_ROOT)",
+        )
