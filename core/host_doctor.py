@@ -28,7 +28,7 @@ def examine(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
             _groups(facts),
             _overlay(engine, facts),
             _whiteouts(trials, facts),
-            _writeback(trials, facts),
+            *_writeback(trials, facts),
             _proc(trials),
             *_small_mounts(trials),
             _network(trials),
@@ -164,7 +164,7 @@ def _overlay(engine: Engine, facts: Facts) -> Fact:
         f"refused on {kind}: {facts.overlay_reason}",
         proof,
         "each image is flattened into one tree, once; containers copy it (a reflink where possible)",
-        "Linux 5.13 or later, and the store on a local ext4, xfs, btrfs or tmpfs (--root, POD_ROOT)",
+        "Linux 5.11 or later, and the store on a local ext4, xfs, btrfs or tmpfs (--root, POD_ROOT)",
     )
 
 
@@ -181,11 +181,13 @@ def _whiteouts(trials: Trials, facts: Facts) -> Fact:
     )
 
 
-def _writeback(trials: Trials, facts: Facts) -> Fact:
+def _writeback(trials: Trials, facts: Facts) -> list[Fact]:
+    name = "volatile overlay"
+    if facts.overlay != "native":
+        return []
     if facts.volatile:
-        return Fact("volatile overlay", "ok", "yes", "mounted one", "--rm containers end without waiting for the disk")
-    reason = trials["volatile"].reason
-    return Fact("volatile overlay", "limit", f"no: {reason}", "mounted one", "containers end a little slower")
+        return [Fact(name, "ok", "yes", "mounted one", "--rm containers end without waiting for the disk")]
+    return [Fact(name, "limit", f"no: {trials['volatile'].reason}", "mounted one", "containers end a little slower")]
 
 
 def _proc(trials: Trials) -> Fact:

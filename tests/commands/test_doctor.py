@@ -39,11 +39,15 @@ def test_doctor_when_the_user_has_none_then_the_line_that_gives_some(offline_pod
     assert "usermod --add-subuids" in text
 
 
+def inside(pod, script, *command, flags="-r"):
+    """pod in namespaces of util-linux's making, after ``script``."""
+    argv = ["unshare", *flags.split(), "--", "sh", "-c", f'{script} && exec "$@"', "sh", *podcli.command(), *command]
+    return subprocess.run(argv, env=pod.environ(), capture_output=True, text=True, timeout=60, check=False)
+
+
 def refused(pod, *command):
     """pod where user namespaces are forbidden: in one whose limit is 0 (user_namespaces(7))."""
-    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
-    argv = ["unshare", "-r", "--", "sh", "-c", script, "sh", *podcli.command(), *command]
-    return subprocess.run(argv, env=pod.environ(), capture_output=True, text=True, timeout=60, check=False)
+    return inside(pod, "echo 0 >/proc/sys/user/max_user_namespaces", *command)
 
 
 @pytest.mark.nsenter
@@ -74,3 +78,23 @@ def test_doctor_when_done_then_nothing_is_left_in_the_store(offline_pod):
     offline_pod("doctor").ok()
     for folder, names, files in os.walk(offline_pod.root):
         assert not [name for name in [*names, *files] if name.startswith("probe")], folder
+
+
+@pytest.mark.nsenter
+def test_doctor_when_proc_is_masked_as_in_a_container_then_no_fresh_one(offline_pod):
+    done = inside(offline_pod, "mount -t tmpfs none /proc/fs", "doctor", flags="-r -m -p -f --mount-proc")
+    assert done.returncode == 0, done
+    assert "/proc                 refused: mount: proc" in done.stdout
+
+
+@pytest.mark.nsenter
+def test_doctor_when_the_store_is_on_an_overlay_then_images_are_flattened(offline_pod):
+    base = offline_pod.base
+    for name in ("lower", "upper", "work", "merged"):
+        (base / name).mkdir()
+    mount = f"cd {base} && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr merged"
+    done = inside(offline_pod, mount, "--root", f"{base}/merged/store", "doctor", flags="-r -m")
+    (base / "work/work").chmod(0o700)
+    assert done.returncode == 0, done
+    assert "overlay               refused on overlay" in done.stdout
+    assert "each image is flattened" in done.stdout

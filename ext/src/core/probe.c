@@ -152,7 +152,7 @@ static int make_folders(const char *const *names, struct pod_err *err)
 static int mount_overlay(const char *options, struct pod_err *err)
 {
     /* Relative names: SCRATCH may hold commas and colons. */
-    return mount("overlay", "merged", "overlay", 0, options) ? pod_fail(err, POD_OVERLAY, options)
+    return mount("overlay", "merged", "overlay", 0, options) ? pod_fail(err, POD_OVERLAY, NULL)
                                                              : 0;
 }
 
