@@ -37,6 +37,7 @@ UNCONFINED: dict[str, Any] = {
 MAX_PROFILE = 4 << 20
 """Bytes of a profile's file."""
 
+_MAX_CACHED = 64
 _INSTRUCTION = 8
 _MAX_PROGRAM = 4096 * _INSTRUCTION
 _RET_K = 0x06
@@ -169,4 +170,8 @@ def _publish(path: str, data: bytes) -> None:
     folder = path.rpartition("/")[0]
     with contextlib.suppress(OSError):
         os.makedirs(folder, 0o700, exist_ok=True)
+        # Of other builds, kernels and options: some kilobytes each. Nobody needs them for more than a moment.
+        names = os.listdir(folder)
+        for name in names if len(names) >= _MAX_CACHED else ():
+            os.unlink(f"{folder}/{name}")
         statefile.write_bytes(path, data)

@@ -200,6 +200,10 @@ def engine(tmp_path):
     return made
 
 
+def log_profile(number):
+    return {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": number}
+
+
 def cache_file(engine):
     folder = engine.paths.cache + "/seccomp"
     (name,) = os.listdir(folder)
@@ -242,6 +246,11 @@ class TestCached:
                 for profile in (None, {"defaultAction": "SCMP_ACT_LOG"}, {"defaultAction": "SCMP_ACT_TRAP"}):
                     seccomp.cached(engine, caps, emulate_root=emulate, nesting=False, profile=profile)
         assert len(os.listdir(engine.paths.cache + "/seccomp")) == 12
+
+    def test_cached_when_many_are_kept_then_the_folder_is_emptied(self, engine):
+        for number in range(70):
+            seccomp.cached(engine, 1 << 40, emulate_root=False, nesting=False, profile=log_profile(number))
+        assert len(os.listdir(engine.paths.cache + "/seccomp")) <= 64
 
     def test_cached_when_nothing_can_be_written_then_still_answers(self, tmp_path):
         engine = Engine({}, root=str(tmp_path / "file" / "store"))

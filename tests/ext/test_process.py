@@ -1,0 +1,94 @@
+"""pod.ext.process: probes run in children of their own, and failures carry step, errno and path."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pod.core import host_probe
+from pod.ext import process
+from pod.ext.errors import StepError
+
+_NAMES = (
+    "userns mountns pidns utsns ipcns cgroupns netns overlay overlay_layers volatile whiteout xattr proc sysfs devpts "
+    "mqueue pivot_root mount_setattr seccomp seccomp_notify pidfd_open clone3 openat2 close_range memfd_exec tun fuse"
+)
+PROBES = _NAMES.split()
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_probe_when_run_then_this_process_is_unchanged(tmp_path, name):
+    def state():
+        namespaces = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("user", "mnt", "net", "pid_for_children")}
+        with open("/proc/self/mountinfo") as file:
+            mounts = file.read()
+        return namespaces, os.getcwd(), sorted(os.listdir("/proc/self/fd")), str(tmp_path) in mounts
+
+    before = state()
+    failures = []
+    try:
+        process.probe(name, str(tmp_path))
+    except StepError as error:
+        failures.append(error)
+    assert all(error.errno and error.step.isupper() and error.words for error in failures)
+    assert state() == before
+    host_probe.remove_scratch(str(tmp_path))
+    assert not tmp_path.exists()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_probe_when_unknown_then_einval(tmp_path):
+    with pytest.raises(StepError) as caught:
+        process.probe("bogus", str(tmp_path))
+    assert (caught.value.errno, caught.value.step, caught.value.path) == (errno.EINVAL, "PROBE", "bogus")
+
+
+def test_probe_when_the_folder_is_missing_then_says_which(tmp_path):
+    with pytest.raises(StepError) as caught:
+        process.probe("whiteout", str(tmp_path / "none"))
+    assert (caught.value.errno, caught.value.step) == (errno.ENOENT, "CHDIR")
+    assert caught.value.path.endswith("/none")
+
+
+def test_probe_when_standard_descriptors_are_closed_then_failures_still_show(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from pod.ext import process\n"
+        "os.closerange(0, 3)\n"
+        "try:\n"
+        "    process.probe('whiteout', sys.argv[1] + '/none')\n"
+        "except OSError as error:\n"
+        "    os._exit(error.errno)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == errno.ENOENT
+
+
+@pytest.mark.parametrize("extents", [b"x", b"x" * 11, b"x" * 13])
+def test_probe_range_when_extents_are_no_triples_then_refused(extents):
+    with pytest.raises(ValueError, match="triples"):
+        process.probe_range(extents, b"", "/usr/bin/newuidmap", "/usr/bin/newgidmap")
+
+
+def test_probe_range_when_the_helper_is_missing_then_its_step_and_path():
+    with pytest.raises(StepError) as caught:
+        process.probe_range(bytes(12), bytes(12), "/nonexistent/newuidmap", "/nonexistent/newgidmap")
+    assert caught.value.step in ("NEWUIDMAP", "USERNS")
+
+
+def test_enter_idmap_when_the_helper_fails_then_the_process_stays_outside(tmp_path):
+    before = os.readlink("/proc/self/ns/user")
+    with pytest.raises(StepError):
+        process.enter_idmap(str(tmp_path), bytes(12), bytes(12), "/bin/false", "/bin/false")
+    assert os.readlink("/proc/self/ns/user") == before
