@@ -117,7 +117,7 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
     "" or "table": every field of ``headers``. "table TEMPLATE": the template, with its headings first. "json": one
     document a line. Otherwise a template, a line for each row. PodError where the template is not one.
     """
-    kept = list(rows)
+    kept = [dict(sorted(row.items())) for row in rows]
     if format in ("", "table"):
         table(list(headers.values()), [[str(row[name]) for name in headers] for row in kept])
         return
