@@ -271,8 +271,8 @@ def _fail(invocation: _Invocation, error: PodError, status: int) -> int:
     except OSError:
         _drop_stdout()
     output.error(error)
-    last = invocation.name.rpartition(" ")[2]
-    if status == 1 and last in ("run", "create") and not isinstance(error, UsageError):
+    creates = invocation.name.removeprefix("container ") in ("run", "create")
+    if status == 1 and creates and not isinstance(error, UsageError):
         return 125
     return status
 

@@ -147,13 +147,27 @@ def document(docs: Sequence[Any], format: str) -> None:
     if not format:
         import json
 
-        line(json.dumps(docs, indent=4, ensure_ascii=False))
+        line(harmless_json(json.dumps(docs, indent=4, ensure_ascii=False)))
         return
     from pod.cli import template
 
     parsed = template.parse("{{json .}}" if format == "json" else format)
     for doc in docs:
         line(parsed.execute(template.with_open_maps(doc), strict=True))
+
+
+def harmless_json(text: str) -> str:
+    """The same JSON with what could steer a terminal (C1 controls, reversed text, lone surrogates) as escapes."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _json_escape(ord(c)) for c in text)
+
+
+def _json_escape(code: int) -> str:
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def human_size(size: float, precision: int = 3) -> str:

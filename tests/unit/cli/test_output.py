@@ -154,3 +154,12 @@ def test_write_of_bytes_that_are_not_utf8_gives_them_back(capfdbinary: pytest.Ca
     output.line(b"\xff\xfe".decode("utf-8", "surrogateescape"))
     output.line("\ud800")
     assert capfdbinary.readouterr().out == b"\xff\xfe\n?\n"
+
+
+def test_document_escapes_what_could_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"Label": "a\x9b31mé\u202e\U000e0001\ud800", "Plain": "本"}
+    output.document([document], "")
+    text = capsys.readouterr().out
+    assert json.loads(text) == [document]
+    assert "\\u009b31mé\\u202e\\udb40\\udc01\\ud800" in text
+    assert "本" in text
