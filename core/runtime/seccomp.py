@@ -113,7 +113,7 @@ def cached(
 
 
 def load_profile(path: str) -> dict[str, Any]:
-    """The document of --security-opt seccomp=FILE (Docker's JSON format), unjudged. UsageError gives the reason."""
+    """The document of --security-opt seccomp=FILE (Docker's JSON format). UsageError names the file and the field."""
     what = f"security option: seccomp={path}"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -126,7 +126,13 @@ def load_profile(path: str) -> dict[str, Any]:
         ) from None
     from pod.core.runtime import seccomp_profile
 
-    return seccomp_profile.parse(data, what, MAX_PROFILE)
+    document = seccomp_profile.parse(data, what, MAX_PROFILE)
+    try:
+        seccomp_profile.resolve(document, os.uname().machine, 0, running_kernel())
+    except UsageError as error:
+        reason = error.message[len(seccomp_profile.PREFIX) :]
+        raise UsageError(f"{what}: {reason}", hint=error.hint) from None
+    return document
 
 
 def _key(machine: str, caps: int, emulate_root: bool, nesting: bool, profile: dict[str, Any] | None) -> str:

@@ -54,6 +54,8 @@ _ARCHES = {
 }
 _U64 = (1 << 64) - 1
 _MAX_RULES = 1 << 16
+PREFIX = "seccomp profile: "
+"""Begins what is said about a document whose file is not known any more."""
 EPERM = 1
 ENOSYS = 38
 
@@ -226,7 +228,7 @@ def parse(data: bytes, what: str, limit: int) -> dict[str, Any]:
 
 
 def _bad(reason: str) -> UsageError:
-    return UsageError(f"seccomp profile: {reason}")
+    return UsageError(PREFIX + reason)
 
 
 def _get(where: dict[str, Any], key: str, kind: type, place: str) -> Any:

@@ -58,6 +58,14 @@ def test_load_profile_when_missing_or_no_file_then_refused(tmp_path):
             seccomp.load_profile(str(tmp_path / name))
 
 
+def test_load_profile_when_a_field_is_wrong_then_file_and_field_are_named(tmp_path):
+    path = tmp_path / "profile.json"
+    path.write_text('{"defaultAction": "SCMP_ACT_WHAT"}')
+    with pytest.raises(UsageError) as caught:
+        seccomp.load_profile(str(path))
+    assert caught.value.message == f"security option: seccomp={path}: defaultAction: unknown action 'SCMP_ACT_WHAT'"
+
+
 def test_load_profile_when_larger_than_the_limit_then_refused(tmp_path):
     path = tmp_path / "big"
     with path.open("wb") as file:
