@@ -1,4 +1,4 @@
-"""The C core as extension modules: :mod:`pod.ext.layer` (archives and trees), :mod:`pod.ext.process` (id maps, probes)."""
+"""The C core as extension modules: pod.ext.layer (archives and trees), pod.ext.process (id maps, probes)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ def test_unpack_when_checksum_is_of_signed_bytes_then_takes_it(jail):
 
 
 @pytest.mark.parametrize(
-    "size", [base256(-1, 12), base256(HUGE, 12), base256(1 << 80, 12), b"7777777777a\0", b"-0000000001\0", b"0 1", b"\xff" * 12]
+    "size",
+    [base256(-1, 12), base256(HUGE, 12), base256(1 << 80, 12), b"7777777777a\0", b"-0000000001\0", b"0 1", b"\xff" * 12],
 )
 def test_unpack_when_size_is_no_size_then_refuses(jail, size):
     refused(jail, header(b"x", size=size), "TAR_HEADER", "LIMIT")
@@ -54,7 +55,7 @@ def test_unpack_when_size_is_smaller_than_the_data_then_refuses(jail):
     refused(jail, header(b"x", size=100) + b"a" * 1024, "TAR_HEADER")
 
 
-@pytest.mark.parametrize("size", [b"18446744073709551615", b"9223372036854775808", b"-1", b"1e3", b"99999999999999999999"])
+@pytest.mark.parametrize("size", [b"18446744073709551615", b"9223372036854775808", b"-1", b"1e3", b"9" * 20])
 def test_unpack_when_pax_overrides_size_with_nonsense_then_refuses(jail, size):
     refused(jail, pax({b"size": size}) + file(b"x", b"data"), "TAR_HEADER", "LIMIT")
 
@@ -103,7 +104,10 @@ def test_unpack_when_mtime_is_no_number_then_refuses(jail, mtime):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"5", b"5 a=", b"999999 path=x\n", b"0 path=x\n", b"-9 path=x\n", b"9 path=x\x00\n", b"6 pat\n", b"5 =x\n", b"9 path=xx"],
+    [
+        *(b"", b"5", b"5 a=", b"999999 path=x\n", b"0 path=x\n", b"-9 path=x\n"),
+        *(b"9 path=x\x00\n", b"6 pat\n", b"5 =x\n", b"9 path=xx"),
+    ],
 )
 def test_unpack_when_pax_record_is_malformed_then_refuses(jail, body):
     data = header(b"PaxHeader", b"x", size=len(body)) + pad(body) + file(b"x")
@@ -240,7 +244,8 @@ def test_unpack_when_pax_sparse_then_data_lies_where_the_map_says(jail, data):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"1\n", b"x\n", b"1\n4000\n", b"99999999999\n", b"1\n-1\n3\n", b"1\n4000\n3000\n", b"\n" * 512, b"1" * 600]
+    "body",
+    [b"", b"1\n", b"x\n", b"1\n4000\n", b"9" * 11 + b"\n", b"1\n-1\n3\n", b"1\n4000\n3000\n", b"\n" * 512, b"1" * 600],
 )
 def test_unpack_when_pax_sparse_map_lies_then_refuses(jail, body):
     refused(jail, pax(SPARSE_1_0) + file(b"x", pad(body) + b"abc"), "TAR_HEADER", "LIMIT")

@@ -229,6 +229,6 @@ print(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 """
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", script], cwd=tmp_path, env=environ, stdout=subprocess.PIPE, timeout=120, check=True
     )
     assert int(done.stdout) < 64 << 10
