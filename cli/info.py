@@ -64,7 +64,7 @@ def describe(engine: Engine) -> dict[str, Any]:
         "ContainersPaused": sum(status == "paused" for status in states),
         "ContainersStopped": len(states) - running,
         "Images": len(store.list_images(engine)),
-        "Driver": "overlay" if facts.overlay == "native" else "flatten",
+        "Driver": "overlay" if facts.overlay == "native" else "plain",
         "DriverStatus": _driver_status(engine),
         "Plugins": {
             "Volume": ["local"],
