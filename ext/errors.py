@@ -9,8 +9,8 @@ class StepError(OSError):
     """A step of the C core failed.
 
     ``errno`` is the system call's (or the nearest one; 0 where none was at fault), ``step`` the stable name of the row
-    in ext/src/core/steps.h ("TAR_PATH"), ``path`` what it happened to ("" where nothing has a name), ``words`` the row's
-    words for people ("accept an entry's path"). As OSError's other attributes: ``strerror``, ``filename``.
+    in ext/src/core/steps.h ("TAR_PATH"), ``path`` what it happened to ("" where nothing has a name), ``words`` the
+    row's words for people ("accept an entry's path"). As OSError's other attributes: ``strerror``, ``filename``.
     """
 
     def __init__(self, errnum: int, step: str, path: str, words: str) -> None:

@@ -40,7 +40,7 @@ def test_unpack_when_checksum_is_of_signed_bytes_then_takes_it(jail):
 
 @pytest.mark.parametrize(
     "size",
-    [base256(-1, 12), base256(HUGE, 12), base256(1 << 80, 12), b"7777777777a\0", b"-0000000001\0", b"0 1", b"\xff" * 12],
+    [base256(-1, 12), base256(HUGE, 12), base256(1 << 80, 12), b"7777777777a\0", b"-0000000001\0", b"0 1"],
 )
 def test_unpack_when_size_is_no_size_then_refuses(jail, size):
     refused(jail, header(b"x", size=size), "TAR_HEADER", "LIMIT")
