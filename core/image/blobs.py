@@ -1,7 +1,7 @@
 """The content store: blobs/sha256/<hex>. A blob is there or it is not; what is there has its digest.
 
 Writing goes to a file beside it, hashed on the way, and rename publishes. A writer holds a lock on its temporary file,
-so that leftovers of the dead can be told from the work of the living.
+so that leftovers of the dead can be told from the work of the living (see leftovers).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pod.core.engine import Engine
 
 _TEMPORARY = ".part-"
-_GRACE = 60.0
-"""Seconds in which a temporary file without a lock is left alone: its writer may be about to lock it."""
 
 
 def has(engine: Engine, digest: str, size: int | None = None) -> bool:
@@ -33,15 +31,27 @@ def has(engine: Engine, digest: str, size: int | None = None) -> bool:
 
 
 def read(engine: Engine, digest: str, limit: int) -> bytes:
-    """A small blob whole, verified. StoreCorrupt where it is missing, larger than ``limit`` bytes or not its digest."""
+    """A small blob whole, verified. StoreCorrupt where it is missing, larger than ``limit`` bytes or not its digest.
+
+    One that is not its digest is removed: it is worth nothing, and in the way of a good one.
+    """
     path = engine.paths.blob(digest)
     try:
         data = statefile.read_bytes(path, limit)
     except FileNotFoundError:
         raise StoreCorrupt(f"read blob: {digest}: missing from the store", hint="pull the image again") from None
     if digests.of(data) != digest:
-        raise StoreCorrupt(f"read blob: {digest}: its content has changed", hint="remove the image and pull it again")
+        drop(engine, digest)
+        raise StoreCorrupt(f"read blob: {digest}: its content has changed", hint="pull the image again")
     return data
+
+
+def drop(engine: Engine, digest: str) -> None:
+    """Removes a blob; a missing one is fine."""
+    import contextlib
+
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(engine.paths.blob(digest))
 
 
 def put(engine: Engine, data: bytes) -> str:
@@ -180,30 +190,3 @@ class Turn:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
-
-
-def collect(engine: Engine) -> int:
-    """Removes temporary files whose writers are gone; returns how many. Never waits."""
-    import fcntl
-    import time
-
-    removed = 0
-    limit = time.time() - _GRACE
-    for name in os.listdir(engine.paths.blobs):
-        if not name.startswith(_TEMPORARY):
-            continue
-        path = f"{engine.paths.blobs}/{name}"
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            if os.fstat(fd).st_mtime < limit:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-                removed += 1
-        except OSError:
-            continue  # Its writer lives, or another collector was first.
-        finally:
-            os.close(fd)
-    return removed

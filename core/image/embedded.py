@@ -83,6 +83,9 @@ class Layout:
         finally:
             os.close(fd)
 
+    def interrupt(self) -> None:
+        """Reads of a local file end by themselves."""
+
 
 def load(engine: Engine, reference: Reference, path: str | None = None) -> Image | None:
     """Installs the embedded image of that name; None where the file carries none. ``path``: another layout."""
@@ -96,4 +99,4 @@ def load(engine: Engine, reference: Reference, path: str | None = None) -> Image
     if digests.of(raw) != entry.digest:
         raise StoreCorrupt(f"read image layout: {source.path}: manifest {entry.digest} has changed")
     manifest, index = install.choose(source, raw, entry.media_type, None, reference.familiar())
-    return install.install(engine, source, manifest, index, reference=reference, wanted=None)
+    return install.install(engine, source, manifest, index, reference=reference, wanted=None, silent=True)

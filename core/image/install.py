@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 import time
 
-from pod.core.errors import RegistryError, StoreCorrupt
-from pod.core.image import blobs, layers, layout, store
+from pod.core.errors import DigestMismatch, RegistryError, StoreCorrupt
+from pod.core.image import blobs, layers, layout, leftovers, store
 from pod.core.oci import image_spec
 from pod.core.oci.image_spec import Descriptor, ImageConfig, Index, Manifest
 from pod.core.oci.platform import Platform
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
     Report = Callable[[int], None]
 
     class Source(Protocol):
-        """Documents and blobs. ``fetch`` writes a whole blob, tells of its bytes, ends when ``stop`` is set."""
+        """Documents and blobs. ``fetch`` writes a whole blob, tells of its bytes, ends when ``stop`` is set.
+
+        ``interrupt`` wakes every fetch that waits for data, after ``stop`` was set.
+        """
 
         def manifest(self, digest: str) -> tuple[bytes, str]: ...
 
         def fetch(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None: ...
+
+        def interrupt(self) -> None: ...
 
 
 _REPORT_EVERY = 0.1
@@ -80,15 +85,19 @@ def install(
     *,
     reference: Reference | None,
     wanted: Platform | None,
+    silent: bool = False,
 ) -> Image:
-    """Fetches what is missing, extracts, publishes the image under ``reference`` (None: no name)."""
+    """Fetches what is missing, extracts, publishes the image under ``reference`` (None: no name).
+
+    ``silent`` tells nothing of layers to the engine's progress.
+    """
     shown = reference.familiar() if reference is not None else manifest.digest
     layout.prepare(engine)
-    blobs.collect(engine)
+    leftovers.collect(engine)
     for _ in range(_ROUNDS):
         config = _configuration(engine, source, manifest, wanted, shown)
         record = make_record(manifest, config)
-        _bring_layers(engine, source, record)
+        _bring_layers(engine, source, record, _Progress(engine, silent=silent))
         with store.collection_lock(engine, publish=True):
             if not _complete(engine, record):
                 continue  # Someone's rmi took a part while we worked: fetch that part again.
@@ -166,14 +175,17 @@ def _complete(engine: Engine, record: dict[str, Any]) -> bool:
 class _Progress:
     """"layer" events from several threads, one at a time, a layer's bytes at most ten times a second."""
 
-    __slots__ = ("_engine", "_last", "_lock")
+    __slots__ = ("_engine", "_last", "_lock", "_silent")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, silent: bool) -> None:
         self._engine = engine
+        self._silent = silent
         self._lock = threading.Lock()
         self._last: dict[str, float] = {}
 
     def tell(self, layer: dict[str, Any], status: str, current: int | None = None) -> None:
+        if self._silent:
+            return
         fields = {"id": layer["digest"][7:19], "status": status, "current": current, "total": layer["size"]}
         with self._lock:
             now = time.monotonic()
@@ -247,14 +259,15 @@ class _Download:
     def stop(self) -> None:
         """Ends the threads at their next chunk; what they had is removed by their writers."""
         self._stop.set()
+        if any(thread.is_alive() for thread in self._threads):
+            self._source.interrupt()
         for thread in self._threads:
             thread.join(5.0)
 
 
-def _bring_layers(engine: Engine, source: Source, record: dict[str, Any]) -> None:
+def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progress: _Progress) -> None:
     """Blobs and extracted layers of ``record``, those that are missing."""
     idmap = engine.idmap
-    progress = _Progress(engine)
     missing: dict[str, dict[str, Any]] = {}
     todo = []
     for layer in record["layers"]:
@@ -274,7 +287,15 @@ def _bring_layers(engine: Engine, source: Source, record: dict[str, Any]) -> Non
             if layer["digest"] in missing:
                 download.wait(layer["digest"])
             progress.tell(layer, "Extracting")
-            layers.extract(engine, layer, idmap)
+            try:
+                layers.extract(engine, layer, idmap)
+            except DigestMismatch:
+                if layer["digest"] in missing or blobs.has(engine, layer["digest"]):
+                    raise
+                # What lay in the store was damaged and is gone now: once more, from the source.
+                descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
+                fetch(engine, source, descriptor, lambda _: None, threading.Event())
+                layers.extract(engine, layer, idmap)
             progress.tell(layer, "Pull complete")
         download.finish()
     finally:

@@ -69,7 +69,7 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
         if is_done(path):
             return path
         temporary = f"{folder}/.{layer['chainID'][7:23]}.{os.getpid()}.{os.urandom(4).hex()}"
-        os.mkdir(temporary, 0o700)
+        held = _make_held(temporary)
         try:
             _fill(engine, layer, idmap, temporary)
             if os.path.lexists(path):  # Half of a layer without "done": not ours by any rule, so out of the way.
@@ -78,7 +78,21 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
         except BaseException:
             discard(engine, temporary, idmap)
             raise
+        finally:
+            os.close(held)
     return path
+
+
+def _make_held(folder: str) -> int:
+    """Makes a folder and returns a descriptor that holds its lock: leftovers leaves it alone while we live."""
+    import contextlib
+    import fcntl
+
+    os.mkdir(folder, 0o700)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # Without flock on this file system the grace time alone protects it.
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
 
 
 def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> None:
@@ -108,13 +122,17 @@ def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> N
                 raise _explain(error, layer) from error
             return statefile.dumps(list(result)).encode()
 
-        answer = _call_mapped(engine, idmap, work) if ranged else work()
+        try:
+            answer = _call_mapped(engine, idmap, work) if ranged else work()
+        except PodError:
+            _blame_blob(engine, layer, blob)
+            raise
     finally:
         for descriptor in (blob, root, owners):
             if descriptor >= 0:
                 os.close(descriptor)
     blob_hex, _blob_size, diff_hex, diff_size, entries = statefile.loads(answer)
-    _compare(layer, blob_hex, diff_hex)
+    _compare(engine, layer, blob_hex, diff_hex)
     done = {"version": 1, "diffID": layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
     statefile.write(folder + "/done", done)
 
@@ -143,13 +161,33 @@ def _explain(error: OSError, layer: dict[str, Any]) -> PodError:
     return PodError(f"extract layer: {layer['digest'][:19]}: {said}", hint=hint)
 
 
-def _compare(layer: dict[str, Any], blob_hex: str, diff_hex: str) -> None:
+def _blame_blob(engine: Engine, layer: dict[str, Any], blob: int) -> None:
+    """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
+    import hashlib
+
+    hashed = hashlib.sha256()
+    position = 0
+    while True:
+        chunk = os.pread(blob, 1 << 20, position)
+        if not chunk:
+            break
+        hashed.update(chunk)
+        position += len(chunk)
+    _compare(engine, layer, hashed.hexdigest(), layer["diffID"][7:])
+
+
+def _compare(engine: Engine, layer: dict[str, Any], blob_hex: str, diff_hex: str) -> None:
     for what, wanted, got in (("blob", layer["digest"], blob_hex), ("unpacked layer", layer["diffID"], diff_hex)):
-        if "sha256:" + got != wanted:
-            raise DigestMismatch(
-                f"extract layer: {layer['digest']}: {what} is sha256:{got}, not {wanted}",
-                hint="the image is damaged or forged; nothing of this layer was kept",
-            )
+        if "sha256:" + got == wanted:
+            continue
+        if what == "blob":
+            from pod.core.image import blobs
+
+            blobs.drop(engine, layer["digest"])  # Worth nothing, and in the way of a good one.
+        raise DigestMismatch(
+            f"extract layer: {layer['digest']}: {what} is sha256:{got}, not {wanted}",
+            hint="the image is damaged or forged; pull it again",
+        )
 
 
 def discard(engine: Engine, path: str, idmap: IdMap) -> None:
@@ -200,7 +238,7 @@ def ensure_flat(engine: Engine, image: Image, idmap: IdMap | None = None) -> str
             return path
         os.makedirs(engine.paths.layers(idmap.key), 0o700, exist_ok=True)
         temporary = f"{engine.paths.layers(idmap.key)}/.flat-{chain[:16]}.{os.getpid()}.{os.urandom(4).hex()}"
-        os.mkdir(temporary, 0o700)
+        held = _make_held(temporary)
         try:
             _flatten(engine, folders, idmap, temporary)
             if os.path.lexists(path):
@@ -209,6 +247,8 @@ def ensure_flat(engine: Engine, image: Image, idmap: IdMap | None = None) -> str
         except BaseException:
             discard(engine, temporary, idmap)
             raise
+        finally:
+            os.close(held)
     return path
 
 

@@ -14,7 +14,8 @@ from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references
 from pod.core.oci.platform import Platform
 from pod.core.registry import registries
-from pod.core.registry.client import Client, blob_chunks, connect
+from pod.core.registry.client import Client, connect
+from pod.core.registry.transport import Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,15 @@ _PAUSE = 0.3
 class RegistrySource:
     """install.Source over a registry client; broken transfers go on where they ended."""
 
-    __slots__ = ("_client",)
+    __slots__ = ("_client", "_open")
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._open: set[Response] = set()
+
+    def interrupt(self) -> None:
+        for answer in list(self._open):
+            answer.interrupt()
 
     def manifest(self, digest: str) -> tuple[bytes, str]:
         document = self._client.manifest(digest)
@@ -46,19 +52,25 @@ class RegistrySource:
                 self._transfer(writer, report, stop)
                 return
             except Unreachable:
+                if stop.is_set():
+                    return
                 if attempt == _ATTEMPTS or stop.wait(_PAUSE * 2**attempt):
                     raise
 
     def _transfer(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None:
         answer, resumed = self._client.blob(writer.digest, writer.received)
-        if writer.received and not resumed:
-            writer.restart()
-        for chunk in blob_chunks(answer):
-            writer.write(chunk)
-            report(writer.received)
-            if stop.is_set():
-                answer.close()
-                return
+        self._open.add(answer)
+        try:
+            if writer.received and not resumed:
+                writer.restart()
+            for chunk in answer.stream():
+                if stop.is_set():
+                    return
+                writer.write(chunk)
+                report(writer.received)
+        finally:
+            self._open.discard(answer)
+            answer.close()
 
 
 def pull(

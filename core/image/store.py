@@ -235,7 +235,9 @@ def tag(engine: Engine, source: str, target: str) -> Reference:
         ref = read_ref(engine, source_reference.canonical())
         if ref is not None and ref["image"] == image.id:
             digest = ref["digest"]
-    _write_ref(engine, reference, digest, image.id)
+    with collection_lock(engine, publish=True):
+        by_id(engine, image.id)  # An rmi may have been faster.
+        _write_ref(engine, reference, digest, image.id)
     layout.write_index(engine)
     return reference
 

@@ -17,7 +17,7 @@ from pod.core.registry.transport import Origin, Response, Transport, host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from pod.core.config import Config
@@ -284,11 +284,3 @@ def named_insecure(config: Config, host: str) -> bool:
             except ValueError:
                 continue  # A name is in no network, and a path is none.
     return False
-
-
-def blob_chunks(answer: Response) -> Iterator[bytes]:
-    """The bytes of an answer, closing it at the end or on any error."""
-    try:
-        yield from answer.stream()
-    finally:
-        answer.close()

@@ -104,6 +104,13 @@ class Response:
         """Gives the connection up; what was not read is not waited for."""
         self._raw.close()
 
+    def interrupt(self) -> None:
+        """Ends a read that another thread is in."""
+        import contextlib
+
+        with contextlib.suppress(ValueError, OSError, RuntimeError):  # It may have ended by itself meanwhile.
+            self._raw.shutdown()
+
     def drain(self) -> None:
         """Reads a short rest so that the connection can be used again."""
         try:

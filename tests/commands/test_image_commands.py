@@ -73,8 +73,7 @@ def test_rmi_when_last_name_then_untagged_and_deleted(fresh_pod: Pod, registry: 
     assert all(line.startswith("Deleted: sha256:") for line in lines[2:])
     assert len(lines) >= 4
     assert fresh_pod("images", "-q").ok() == ""
-    left = [path for path in Path(fresh_pod.root, "blobs/sha256").iterdir()]
-    assert left == []
+    assert list(Path(fresh_pod.root, "blobs/sha256").iterdir()) == []
     fresh_pod("rmi", name).failed(1, "No such image: " + name)
     fresh_pod("rmi", "-f", name)
 

@@ -10,7 +10,7 @@ import pytest
 
 from pod.core.engine import Engine
 from pod.core.errors import DigestMismatch, StoreCorrupt
-from pod.core.image import blobs, layout
+from pod.core.image import blobs, layout, leftovers
 from tests.unit.core.image.conftest import digest
 
 
@@ -69,7 +69,7 @@ def test_collect_when_writer_is_dead_then_removed_and_the_living_stay(engine: En
     with blobs.Writer(engine, digest(b"x"), 1) as writer:
         (living,) = [name for name in os.listdir(engine.paths.blobs) if "0000-1" not in name]
         os.utime(f"{engine.paths.blobs}/{living}", (old, old))
-        assert blobs.collect(engine) == 1
+        assert leftovers.collect(engine) == 1
         writer.write(b"x")
         writer.commit()
     assert sorted(os.listdir(engine.paths.blobs)) == [".part-0000-1-fresh", digest(b"x")[7:]]
