@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support import podcli
+
+FILTERED = Path(__file__).parents[1] / "support/filtered.py"
 
 
 def test_doctor_when_run_then_the_facts_and_the_verdict(offline_pod):
@@ -98,3 +102,34 @@ def test_doctor_when_the_store_is_on_an_overlay_then_images_are_flattened(offlin
     assert done.returncode == 0, done
     assert "overlay               refused on overlay" in done.stdout
     assert "each image is flattened" in done.stdout
+
+
+def under_filter(pod, profile, *command):
+    """pod under a seccomp filter: an older kernel, or an outer container."""
+    argv = [sys.executable, "-I", str(FILTERED), profile, *podcli.command(), *command]
+    return subprocess.run(argv, env=pod.environ(), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_doctor_when_newer_calls_are_missing_then_older_ones_serve(offline_pod):
+    calls = "clone3,openat2,close_range,pidfd_open,mount_setattr"
+    done = under_filter(offline_pod, f"deny:{calls}", "doctor")
+    assert done.returncode == 0, done
+    assert "newer system calls    missing: clone3, openat2, close_range, pidfd_open, mount_setattr" in done.stdout
+
+
+def test_doctor_when_a_filter_forbids_user_namespaces_then_it_is_named_and_1(offline_pod):
+    done = under_filter(offline_pod, "deny:unshare,clone3=1", "doctor")
+    assert done.returncode == 1, done
+    assert "user namespaces       refused: " in done.stdout
+    assert "seccomp" in done.stdout.partition("refused: ")[2].partition("\n")[0]
+
+
+def test_doctor_when_mounts_are_forbidden_then_run_cannot_work(offline_pod):
+    done = under_filter(offline_pod, "deny:mount=1", "doctor")
+    assert done.returncode == 1, done
+
+
+def test_doctor_when_filters_and_memory_files_are_forbidden_then_said(offline_pod):
+    done = under_filter(offline_pod, "deny:seccomp,memfd_create=22", "doctor", "--format", "{{.Name}}={{.Level}}")
+    assert "seccomp=limit" in done.stdout.splitlines()
+    assert "programs in memory=limit" in done.stdout.splitlines()

@@ -46,7 +46,7 @@
 #define CLONE_NEWCGROUP 0x02000000
 #endif
 #define MEMFD_CLOEXEC 1U
-#define MEMFD_EXEC    0x10U /* MFD_EXEC, Linux 6.3 */
+#define MEMFD_EXEC 0x10U /* MFD_EXEC, Linux 6.3 */
 
 /* What is done for a probe before its function runs: all in the child, in this order. */
 enum world {
@@ -152,8 +152,7 @@ static int make_folders(const char *const *names, struct pod_err *err)
 static int mount_overlay(const char *options, struct pod_err *err)
 {
     /* Relative names: SCRATCH may hold commas and colons. */
-    return mount("overlay", "merged", "overlay", 0, options) ? pod_fail(err, POD_OVERLAY, NULL)
-                                                             : 0;
+    return mount("overlay", "merged", "overlay", 0, options) ? pod_fail(err, POD_OVERLAY, NULL) : 0;
 }
 
 /* An overlay that does what containers do to it. Mounting is not proof: without userxattr (5.10)
