@@ -1,4 +1,4 @@
-"""clang-format over our C, by .clang-format: a check, or with --fix the change. Tables and generated rows opt out there."""
+"""clang-format over our C, by .clang-format: a check, or with --fix the change. Tables opt out where they stand."""
 
 from __future__ import annotations
 

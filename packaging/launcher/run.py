@@ -73,6 +73,8 @@ def whole():
     return True
 
 
+if PYZ[0] != "/":
+    PYZ = sys.argv[0] = posix.getcwd() + "/" + PYZ
 sys.path.append(SITE)
 if not INDEX or not whole():
     cold().restore(ROOT, PYZ, bundle=not INDEX)

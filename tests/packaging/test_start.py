@@ -177,7 +177,7 @@ def test_start_prunes_builds_long_unused(start: Start, home: Path) -> None:
 
 
 def test_start_where_the_cache_is_noexec_loads_from_memory(start: Start, pyz: Path, home: Path) -> None:
-    script = 'mount -t tmpfs -o noexec tmpfs "$1"; "$2" -v; "$2" version; grep -c "NOEXEC = True" "$1"/.cache/pod/*/_pod_run.py'
+    script = 'mount -t tmpfs -o noexec tmpfs "$1"; "$2" -v; "$2" version; cd "$1"/.cache/pod; grep -c "C = True" */*.py'
     done = start(program=namespace(script, str(home), str(pyz)))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1"
