@@ -264,10 +264,10 @@ def _memory_files(trials: Trials) -> Fact:
         )
     return Fact(
         "programs in memory",
-        "limit",
+        "stop",
         f"refused: {trial.reason}",
         "ran one from a memfd",
-        "the helper runs from its file",
+        "the helper that starts containers cannot be run",
         "sysctl -w vm.memfd_noexec=0",
     )
 

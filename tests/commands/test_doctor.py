@@ -132,4 +132,4 @@ def test_doctor_when_mounts_are_forbidden_then_run_cannot_work(offline_pod):
 def test_doctor_when_filters_and_memory_files_are_forbidden_then_said(offline_pod):
     done = under_filter(offline_pod, "deny:seccomp,memfd_create=22", "doctor", "--format", "{{.Name}}={{.Level}}")
     assert "seccomp=limit" in done.stdout.splitlines()
-    assert "programs in memory=limit" in done.stdout.splitlines()
+    assert "programs in memory=stop" in done.stdout.splitlines()

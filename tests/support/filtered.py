@@ -1,7 +1,7 @@
 """Run as a program: ``filtered.py PROFILE ARGV…`` runs ARGV under a seccomp profile (Docker's JSON), compiled by pod.
 
-The profile "deny:NAME,NAME…[=ERRNO]" answers those calls with ENOSYS (or ERRNO) and allows the rest: an older kernel, or
-an outer container. no_new_privs is set, as an unprivileged process must.
+The profile "deny:NAME,NAME…[=ERRNO]" answers those calls with ENOSYS (or ERRNO) and allows the rest: an older kernel,
+or an outer container. no_new_privs is set, as an unprivileged process must.
 """
 
 from __future__ import annotations
