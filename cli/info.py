@@ -90,9 +90,7 @@ def describe(engine: Engine) -> dict[str, Any]:
             "Mirrors": list(config.registry_mirrors),
         },
         "DockerRootDir": engine.paths.root,
-        "HttpProxy": _proxy(engine, "http_proxy"),
-        "HttpsProxy": _proxy(engine, "https_proxy"),
-        "NoProxy": _proxy(engine, "no_proxy"),
+        **_proxies(engine),
         "Name": os.uname().nodename,
         "Labels": [],
         "ExperimentalBuild": False,
@@ -180,6 +178,11 @@ def _flag(path: str) -> bool:
         return statefile.read_bytes_of_proc(path).strip() == b"1"
     except OSError:
         return False
+
+
+def _proxies(engine: Engine) -> dict[str, str]:
+    fields = (("HttpProxy", "http_proxy"), ("HttpsProxy", "https_proxy"), ("NoProxy", "no_proxy"))
+    return {field: _proxy(engine, name) for field, name in fields}
 
 
 def _proxy(engine: Engine, name: str) -> str:

@@ -129,12 +129,13 @@ def _add(chains: dict[int, list[tuple[tuple[Condition, ...], int]]], table: dict
 
 def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int) -> Chain:
     """The alternatives up to the first without conditions; ``default`` ends the chain where there is none."""
-    chain: list[tuple[tuple[Condition, ...], int]] = []
+    chain: dict[tuple[tuple[Condition, ...], int], None] = {}
     for conditions, action in alternatives:
-        if (conditions, action) not in chain:
-            chain.append((conditions, action))
+        chain[conditions, action] = None
         if not conditions:
             return tuple(chain)
+        if len(chain) > _MAX_INSTRUCTIONS:
+            raise UsageError(f"seccomp profile: too large: more than {_MAX_INSTRUCTIONS} conditions on one call")
     return (*chain, ((), default))
 
 

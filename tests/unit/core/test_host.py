@@ -196,7 +196,7 @@ def test_examine_when_user_namespaces_are_refused_then_run_cannot_work(engine):
     judged = host_probe.judge(engine, trials)
     assert (judged.userns, judged.idmap_kind, judged.overlay) == (False, "single", "flatten")
     stops = [fact for fact in host_doctor.examine(engine, trials, judged) if fact.level == "stop"]
-    assert [fact.name for fact in stops] == ["user namespaces"]
+    assert [fact.name for fact in stops] == ["user namespaces", "programs in memory"]
     assert stops[0].remedy
 
 
