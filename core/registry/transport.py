@@ -11,7 +11,7 @@ import ssl
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, SSLError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, MaxRetryError, SSLError
 
 from pod.core.errors import RegistryError, Unreachable
 
@@ -131,7 +131,7 @@ class Transport:
     def __init__(self, origin: Origin, environ: Mapping[str, str]) -> None:
         self.origin = origin
         self._environ = environ
-        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
         self._scheme = ""
         self.agent = "pod"
 
@@ -222,14 +222,16 @@ class Transport:
     def _pool(self, scheme: str, host: str) -> urllib3.PoolManager:
         proxy = proxy_for(scheme, host, self._environ)
         verified = not (self.origin.insecure and host == self.origin.host) and not is_loopback(host)
-        pool = self._pools.get((proxy, verified))
+        pool = self._pools.get((proxy, host))  # A host's own CAs and client certificate are for it alone.
         if pool is None:
             context = tls_context(host, self._environ, verify=verified)
+            if not verified:  # The rules above decided so; urllib3 need not say it at each request.
+                urllib3.disable_warnings(InsecureRequestWarning)
             if proxy:
                 pool = urllib3.ProxyManager(proxy, ssl_context=context, maxsize=8, proxy_headers=_proxy_auth(proxy))
             else:
                 pool = urllib3.PoolManager(ssl_context=context, maxsize=8)
-            self._pools[(proxy, verified)] = pool
+            self._pools[(proxy, host)] = pool
         return pool
 
     def _unreachable(self, error: _NoAnswer) -> Unreachable:
