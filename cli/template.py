@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pod.cli import template_nodes as nodes
 from pod.cli.template_format import MAX_OUTPUT, TooLong, quote, show, type_name
-from pod.cli.template_functions import FUNCTIONS, HEADINGS, NAMES, WrongType, truth
+from pod.cli.template_functions import FUNCTIONS, HEADINGS, NAMES, PARAMETERS, truth
 from pod.cli.template_parse import Parser
 from pod.cli.template_values import NIL, OpenMap, with_open_maps
 from pod.core.errors import PodError
@@ -187,7 +187,6 @@ class _Execution:
             self.walk_body(node.otherwise, dot)
 
     def items(self, value: Any, node: nodes.Branch) -> Iterable[tuple[Any, Any]]:
-        self.node = node
         if isinstance(value, dict):
             return [(key, value[key]) for key in sorted(value)]
         if isinstance(value, list):
@@ -260,7 +259,8 @@ class _Execution:
         has_arguments = len(command.args) > 1 or final is not _ABSENT
         if isinstance(first, (nodes.Field, nodes.Chain)) or (isinstance(first, nodes.Variable) and first.names):
             return self.chain(first, dot, has_arguments=has_arguments)
-        self.node = first
+        if not isinstance(first, nodes.Pipe):
+            self.node = first
         if has_arguments:
             raise self.error(f"can't give argument to non-function {first}")
         if isinstance(first, nodes.Nil):
@@ -293,28 +293,30 @@ class _Execution:
             value = self.variable(node.name)
         else:
             inner = node.node
-            if isinstance(inner, nodes.Pipe) and isinstance(inner.commands[0].args[0], nodes.Nil):
-                raise self.error("nil is not a command")
             value = self.value(inner, dot)
-            self.node = node
-        for name in node.names:
-            value = self.field(value, name, has_arguments=has_arguments and name is node.names[-1])
+        last = len(node.names) - 1
+        kind = ""
+        for place, name in enumerate(node.names):
+            found = self.field(value, name, kind, has_arguments=has_arguments and place == last)
+            kind = "interface {}" if isinstance(value, dict) and name in value else ""
+            value = found
         return value
 
-    def field(self, value: Any, name: str, *, has_arguments: bool) -> Any:
+    def field(self, value: Any, name: str, kind: str, *, has_arguments: bool) -> Any:
+        """One step of a chain; ``kind`` is the static type of what a map gave, "" where there is none."""
         if isinstance(value, dict):
             if has_arguments:
                 raise self.error(f"{name} is not a method but has arguments")
             if name not in value and self.strict and not isinstance(value, OpenMap):
                 raise self.error(f"map has no entry for key {quote(name)}")
             return value.get(name)
-        if value is None or value is NIL:
+        if value is NIL or (value is None and kind):
+            raise self.error(f"nil pointer evaluating {'interface {}' if value is None else '*interface {}'}.{name}")
+        if value is None:
             if self.strict:
                 raise self.error(f"nil data; no entry for key {quote(name)}")
-            if value is NIL:
-                raise self.error(f"nil pointer evaluating *interface {{}}.{name}")
             return None
-        raise self.error(f"can't evaluate field {name} in type {type_name(value)}")
+        raise self.error(f"can't evaluate field {name} in type {kind or type_name(value)}")
 
     def function(self, node: nodes.Identifier, command: nodes.Node, args: Sequence[Term], dot: Any, final: Any) -> Any:
         self.node = node
@@ -327,21 +329,42 @@ class _Execution:
             raise self.error(f"wrong number of args for {name}: want at least {least} got {len(args)}")
         if most >= 0 and count != least:
             raise self.error(f"wrong number of args for {name}: want {least} got {count}")
-        values = [self.value(arg, dot) for arg in args]
+        types = PARAMETERS.get(name, ())
+        values = []
+        for place, arg in enumerate(args):
+            wanted = types[place] if place < len(types) else ""
+            values.append(self.argument(arg, dot, wanted))
         if final is not _ABSENT:
+            self.check_type(final, types[len(values)] if len(values) < len(types) else "")
             values.append(final)
-        self.node = command
         if self.headings and name in HEADINGS:
             return values[0]
         try:
             result = function(values)
-        except WrongType as error:
-            raise self.error(str(error)) from None
         except ValueError as error:
+            self.node = command
             raise self.error(f"error calling {name}: {error}") from None
         if isinstance(result, str) and len(result) > MAX_OUTPUT:
             raise TooLong
         return result
+
+    def argument(self, node: Term, dot: Any, wanted: str) -> Any:
+        """The value of an argument for a parameter of type ``wanted`` ("" takes everything)."""
+        if wanted and isinstance(node, nodes.Nil):
+            self.node = node
+            raise self.error(f"cannot assign nil to {wanted}")
+        value = self.value(node, dot)
+        if wanted and isinstance(node, nodes.Constant) and type_name(value) != wanted:
+            raise self.error(f"expected {'integer' if wanted == 'int' else wanted}; found {node}")
+        self.check_type(value, wanted)
+        return value
+
+    def check_type(self, value: Any, wanted: str) -> None:
+        if not wanted or type_name(value) == wanted:
+            return
+        if value is None:
+            raise self.error(f"invalid value; expected {wanted}")
+        raise self.error(f"wrong type for value; expected {wanted}; got {type_name(value)}")
 
     def logic(self, name: str, args: Sequence[Term], dot: Any, final: Any) -> Any:
         """and, or: the first argument that decides, the others are not evaluated."""

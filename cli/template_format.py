@@ -105,10 +105,10 @@ def sprintf(text: str, args: Sequence[Any]) -> str:
 class _Spec:
     """One directive: flags, width, precision, verb."""
 
-    __slots__ = ("minus", "plus", "precision", "sharp", "space", "verb", "width", "zero")
+    __slots__ = ("minus", "plus", "precision", "sharp", "space", "syntax", "verb", "width", "zero")
 
     def __init__(self) -> None:
-        self.minus = self.plus = self.sharp = self.space = self.zero = False
+        self.minus = self.plus = self.sharp = self.space = self.syntax = self.zero = False
         self.width: int | None = None
         self.precision: int | None = None
         self.verb = ""
@@ -179,8 +179,10 @@ class _Printf:
             if indexed:
                 self.good_index = False
             indexed = self.index()
+            starred = self.text[self.at : self.at + 1] == "*"
             spec.precision, indexed = self.size(spec, indexed, "PREC")
-            spec.precision = 0 if spec.precision is None else spec.precision
+            if spec.precision is None and not starred:
+                spec.precision = 0
         if not indexed:
             self.index()
         spec.zero = spec.zero and not spec.minus
@@ -201,6 +203,8 @@ class _Printf:
         else:
             value = self.args[self.number]
             self.number += 1
+            if spec.verb == "v":  # %#v is Go's syntax; %+v is for structs, which we do not have
+                spec.syntax, spec.sharp, spec.plus = spec.sharp, False, False
             self.emit(_format(spec, value, 0))
 
     def index(self) -> bool:
@@ -244,8 +248,7 @@ class _Printf:
         self.number += self.number < len(self.args)
         good = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WIDTH
         if not good or (what == "PREC" and isinstance(value, int) and value < 0):
-            if not good:
-                self.emit(f"%!(BAD{what})")
+            self.emit(f"%!(BAD{what})")
             return None
         size = int(value or 0)
         if size < 0:
@@ -260,7 +263,7 @@ def _format(spec: _Spec, value: Any, depth: int) -> str:
     if spec.verb == "T":
         return _padded_text(spec, type_name(value))
     if value is None or value is NIL:
-        return _nil(spec, value)
+        return _nil(spec, value, depth)
     if isinstance(value, bool):
         return spec.pad("true" if value else "false") if spec.verb in "tv" else _bad(spec, value)
     if isinstance(value, int):
@@ -276,16 +279,24 @@ def _format(spec: _Spec, value: Any, depth: int) -> str:
     return _list(spec, value, depth)
 
 
-def _nil(spec: _Spec, value: Any) -> str:
+def _nil(spec: _Spec, value: Any, depth: int) -> str:
+    if spec.syntax:
+        return spec.pad("(*interface {})(nil)" if value is NIL else "interface {}(nil)" if depth else "<nil>")
+    if depth:
+        return "<nil>"
     if spec.verb == "v":
-        return _padded_text(spec, "(*interface {})(nil)" if spec.sharp and value is NIL else "<nil>")
+        return spec.pad("<nil>")
     if value is NIL:
         return f"%!{spec.verb}(*interface {{}}=<nil>)"
     return f"%!{spec.verb}(<nil>)"
 
 
 def _bad(spec: _Spec, value: Any) -> str:
-    return f"%!{spec.verb}({type_name(value)}={show(value)})"
+    """A verb that does not fit; the value is shown by %v with the same flags."""
+    verb, spec.verb = spec.verb, "v"
+    text = f"%!{verb}({type_name(value)}={_format(spec, value, 0)})"
+    spec.verb = verb
+    return text
 
 
 def _padded_text(spec: _Spec, text: str) -> str:
@@ -333,9 +344,7 @@ def _digits(spec: _Spec, value: int, base: str, prefix: str) -> str:
 
 
 def _float(spec: _Spec, value: float) -> str:
-    text = float_text(
-        value, "g" if spec.verb == "v" else spec.verb, spec.precision, sharp=spec.sharp and spec.verb != "v"
-    )
+    text = float_text(value, "g" if spec.verb == "v" else spec.verb, spec.precision, sharp=spec.sharp)
     if text[0] not in "+-":
         text = ("+" if spec.plus or "Inf" in text else " " if spec.space else "") + text
         if "Inf" in text and not spec.plus:
@@ -358,7 +367,7 @@ def float_text(value: float, verb: str, precision: int | None, *, sharp: bool = 
     if verb in "bxX":
         return _hex_float(value, verb)
     if verb in "gG" and precision is None:
-        return _shortest(value, verb)
+        return _with_point(_shortest(value, verb)) if sharp else _shortest(value, verb)
     return format(value, f"{'#' if sharp else ''}.{6 if precision is None else precision}{verb}")
 
 
@@ -373,6 +382,15 @@ def _shortest(value: float, verb: str) -> str:
         return sign + whole + ("." + digits[power + 1 :] if len(digits) > power + 1 else "")
     text = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
     return f"{sign}{text}{'E' if verb == 'G' else 'e'}{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def _with_point(text: str) -> str:
+    """%#g: a point in any case, and zeros up to six digits."""
+    mantissa, mark, power = text.lower().partition("e")
+    digits = len(mantissa.lstrip("-0.").replace(".", ""))
+    if "." not in mantissa:
+        mantissa += "."
+    return mantissa + "0" * (6 - max(digits, 1)) + (mark and text[-len(power) - 1]) + power
 
 
 def _decimal(text: str) -> tuple[str, int]:
@@ -413,7 +431,7 @@ def _complex(spec: _Spec, value: complex) -> str:
 
 def _string(spec: _Spec, value: str) -> str:
     verb = spec.verb
-    if verb == "v" and spec.sharp:
+    if spec.syntax:
         return spec.pad(quote(value))
     if verb in "vs":
         return _padded_text(spec, value)
@@ -441,13 +459,13 @@ def _list(spec: _Spec, value: list[Any], depth: int) -> str:
 
 def _collection(spec: _Spec, value: Any, items: list[tuple[str | None, Any]], depth: int) -> str:
     """[a b], map[k:v k:v]; with %#v Go's own syntax. The directive goes to each element."""
-    syntax = spec.verb == "v" and spec.sharp
+    syntax = spec.syntax
     if syntax and isinstance(value, (NilMap, NilSlice)):
         return f"{type_name(value)}(nil)"
     parts = []
     length = 0
     for key, item in items:
-        text = _element(spec, item, depth)
+        text = _format(spec, item, depth + 1)
         if key is not None:
             text = _format(spec, key, depth + 1) + ":" + text
         parts.append(text)
@@ -457,12 +475,6 @@ def _collection(spec: _Spec, value: Any, items: list[tuple[str | None, Any]], de
     if syntax:
         return f"{type_name(value)}{{{', '.join(parts)}}}"
     return ("map[" if isinstance(value, dict) else "[") + " ".join(parts) + "]"
-
-
-def _element(spec: _Spec, item: Any, depth: int) -> str:
-    if spec.verb == "v" and spec.sharp and item is None:
-        return "interface {}(nil)"
-    return _format(spec, item, depth + 1)
 
 
 def join_text(parts: Sequence[Any], separator: str, convert: Callable[[Any], str]) -> str:

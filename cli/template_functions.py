@@ -224,27 +224,8 @@ def _json_scalar(value: bool | float | str) -> str:
     return f"{value:.20f}".rstrip("0").rstrip(".") if "e" in repr(value) else repr(value).removesuffix(".0")
 
 
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise WrongType("string", value)
-    return value
-
-
-class WrongType(ValueError):
-    """An argument of another type; the executor words it, for Go does so before the call."""
-
-    def __init__(self, wanted: str, value: Any) -> None:
-        super().__init__(f"wrong type for value; expected {wanted}; got {type_name(value)}")
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise WrongType("int", value)
-    return value
-
-
 def _split(args: Sequence[Any]) -> list[Any]:
-    text, separator = _text("split", args[0]), _text("split", args[1])
+    text, separator = args[0], args[1]
     return list(text.split(separator)) if separator else list(text)
 
 
@@ -253,14 +234,14 @@ def _join(args: Sequence[Any]) -> str:
         raise ValueError(
             f"expected slice, got {type_name(args[0])}" if args[0] is not None else "expected slice, got nil"
         )
-    return join_text(args[0], _text("join", args[1]), show)
+    return join_text(args[0], args[1], show)
 
 
 def _title(args: Sequence[Any]) -> str:
     """strings.Title: the first letter of each word in title case, the others untouched."""
     out = []
     before = " "
-    for char in _text("title", args[0]):
+    for char in args[0]:
         inside = before.isalnum() or before in "_'"
         out.append(char if inside else char.title())
         before = char
@@ -268,7 +249,7 @@ def _title(args: Sequence[Any]) -> str:
 
 
 def _pad(args: Sequence[Any]) -> str:
-    text, before, after = _text("pad", args[0]), _number(args[1]), _number(args[2])
+    text, before, after = str(args[0]), int(args[1]), int(args[2])
     if not text:
         return text
     if before < 0 or after < 0:
@@ -279,11 +260,24 @@ def _pad(args: Sequence[Any]) -> str:
 
 
 def _truncate(args: Sequence[Any]) -> str:
-    text, length = _text("truncate", args[0]), _number(args[1])
+    text, length = str(args[0]), int(args[1])
     if length < 0:
         raise ValueError("slice bounds out of range")
     data = text.encode("utf-8", "surrogateescape")
     return data[:length].decode("utf-8", "surrogateescape")
+
+
+PARAMETERS = {
+    "printf": ("string",),
+    "split": ("string", "string"),
+    "join": ("", "string"),
+    "title": ("string",),
+    "lower": ("string",),
+    "upper": ("string",),
+    "pad": ("string", "int", "int"),
+    "truncate": ("string", "int"),
+}
+"""Types of the parameters of functions that do not take everything ("" takes everything); checked before a call."""
 
 
 FUNCTIONS: dict[str, tuple[Function, int, int]] = {
@@ -295,7 +289,7 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "len": (_len, 1, 1),
     "not": (lambda args: not truth(args[0]), 1, 1),
     "print": (sprint, 0, -1),
-    "printf": (lambda args: sprintf(_text("printf", args[0]), args[1:]), 1, -1),
+    "printf": (lambda args: sprintf(args[0], args[1:]), 1, -1),
     "println": (sprintln, 0, -1),
     "urlquery": (_urlquery, 0, -1),
     "eq": (_eq, 1, -1),
@@ -308,8 +302,8 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "split": (_split, 2, 2),
     "join": (_join, 2, 2),
     "title": (_title, 1, 1),
-    "lower": (lambda args: _text("lower", args[0]).lower(), 1, 1),
-    "upper": (lambda args: _text("upper", args[0]).upper(), 1, 1),
+    "lower": (lambda args: str(args[0]).lower(), 1, 1),
+    "upper": (lambda args: args[0].upper(), 1, 1),
     "pad": (_pad, 3, 3),
     "truncate": (_truncate, 2, 2),
 }
@@ -320,4 +314,4 @@ HEADINGS = frozenset(("json", "title", "lower", "upper", "truncate", "join"))
 
 NAMES = frozenset((*FUNCTIONS, "and", "or"))
 
-__all__ = ["FUNCTIONS", "HEADINGS", "NAMES", "WrongType", "json_text", "quote", "truth"]
+__all__ = ["FUNCTIONS", "HEADINGS", "NAMES", "PARAMETERS", "json_text", "quote", "truth"]

@@ -323,18 +323,19 @@ class Parser:
         node = self.term()
         if node is None or self.peek().kind != "field":
             return node
+        pos = self.peek().pos  # Go places a chain at its second part
         names = []
         while self.peek().kind == "field":
             names.append(self.next().text[1:])
         if isinstance(node, nodes.Field):
-            return nodes.Field(node.pos, node.names + names)
+            return nodes.Field(pos, node.names + names)
         if isinstance(node, nodes.Variable):
-            return nodes.Variable(node.pos, node.name, node.names + names)
+            return nodes.Variable(pos, node.name, node.names + names)
         if isinstance(node, (nodes.Constant, nodes.Dot, nodes.Nil)):
             from pod.cli.template_format import quote
 
             raise self.error(f"unexpected . after term {quote(str(node))}")
-        return nodes.Chain(node.pos, node, names)
+        return nodes.Chain(pos, node, names)
 
     def term(self) -> Term | None:
         token = self.solid()
