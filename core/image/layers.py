@@ -185,7 +185,7 @@ def _compare(engine: Engine, layer: dict[str, Any], blob_hex: str, diff_hex: str
 
             blobs.drop(engine, layer["digest"])  # Worth nothing, and in the way of a good one.
         raise DigestMismatch(
-            f"extract layer: {layer['digest']}: {what} is sha256:{got}, not {wanted}",
+            f"extract layer: {layer['digest']}: wrong digest: {what} is sha256:{got}, not {wanted}",
             hint="the image is damaged or forged; pull it again",
         )
 

@@ -86,8 +86,8 @@ class Verifier:
     def finish(self) -> None:
         """DigestError unless the size and the digest are those announced."""
         if self.expected is not None and self.received != self.expected:
-            raise DigestError(f"{self.received} bytes instead of {self.expected}")
+            raise DigestError(f"wrong size: {self.received} bytes instead of {self.expected}")
         algorithm = self.digest.partition(":")[0]
         actual = algorithm + ":" + self._hash.hexdigest()
         if actual != self.digest:
-            raise DigestError(f"content is {actual}, not {self.digest}")
+            raise DigestError(f"wrong digest: content is {actual}, not {self.digest}")

@@ -107,7 +107,7 @@ def parse(text: str) -> Reference:
     if not _valid_domain(domain) or not _valid_path(path) or (tag is not None and not valid_tag(tag)):
         raise _invalid(text)
     if len(path) > MAX_PATH:
-        raise InvalidReference(f"repository name must not be more than {MAX_PATH} characters: {path[:40]}…")
+        raise InvalidReference(f"repository name must not be more than {MAX_PATH} characters: {path[:40]}…", hint=_HINT)
     return Reference(domain, path, tag or "", digest or "")
 
 
@@ -147,7 +147,9 @@ def _split_rest(text: str, rest: str) -> tuple[str, str | None, str | None]:
     """(path, tag, digest) of what follows the domain; None for a part that is absent."""
     remote = rest.partition(":")[0]
     if remote.lower() != remote:
-        raise InvalidReference(f"invalid reference format: repository name ({remote}) must be lowercase")
+        raise InvalidReference(
+            f"invalid reference format: repository name ({remote}) must be lowercase", hint=f"try {text.lower()[:80]}"
+        )
     left, at, digest = rest.partition("@")
     path, colon, tag = left.partition(":")
     if at:
