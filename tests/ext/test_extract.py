@@ -116,7 +116,7 @@ def test_extract_when_global_header_names_an_owner_then_it_holds_until_said_othe
 
 
 def test_extract_when_format_is_v7_then_directories_end_in_a_slash(jail):
-    assert tree(jail.unpack(header(b"d/", b"\0", magic=b"") + header(b"d/f", b"\0", magic=b"")).root) == {
+    assert tree(jail.unpack(header(b"d/", b"\0", magic=b"", mode=0o755) + header(b"d/f", b"\0", magic=b"")).root) == {
         "d": "dir",
         "d/f": "file ",
     }

@@ -118,9 +118,12 @@ def unpack(data: bytes, folder_path: Path, *, end: bytes = END, **options) -> Un
     """Extracts the bytes (and the two closing blocks) into ``folder_path``/diff. StepError passes through."""
     options = {"mapped": False, "dialect": "overlay", "max_bytes": 1 << 30, "max_entries": 100_000, **options}
     root = folder_path / "diff"
-    root.mkdir(exist_ok=True)
+    if not root.exists():
+        root.mkdir()
+        root.chmod(0o755)
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    owners_fd = os.open(folder_path / "owners", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    (folder_path / "owners").unlink(missing_ok=True)
+    owners_fd = os.open(folder_path / "owners", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         with tempfile.TemporaryFile() as source:
             source.write(data + end)

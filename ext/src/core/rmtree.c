@@ -16,7 +16,11 @@
 /* Directories held open at once. What lies deeper is first moved up beside the tree's first level. */
 #define DEPTH_MAX 48
 /* Directories that were empty and are not so any more: somebody fills them while they are removed. */
-#define RACES_MAX 1000
+#define RACES_MAX 16
+/* Starts from position 0 again in one directory: where positions shift while entries vanish, each finds half of the rest. */
+#define SCANS_MAX 64
+/* Of the whole tree. */
+#define TRIES_MAX 3
 #define DENTS_SIZE 16384
 
 /* getdents64(2) */
@@ -30,7 +34,8 @@ struct dent {
 
 struct level {
     int fd;
-    int removed;    /* something was, since the last start from position 0 */
+    int again;      /* entries may have been passed over since the last start from position 0 */
+    int scans;      /* such starts */
     int64_t resume; /* position of the directory that is being removed below */
     uint64_t child; /* its inode */
 };
@@ -143,17 +148,14 @@ static int remove_entry(struct removal *removal, const struct dent *dent, int64_
 
     if (!strcmp(dent->name, ".") || !strcmp(dent->name, ".."))
         return 0;
-    if (remove_one(level->fd, dent->name, dent->type == DT_DIR, 1) == 0) {
-        level->removed = 1;
+    if (remove_one(level->fd, dent->name, dent->type == DT_DIR, 1) == 0)
         return 0;
-    }
     if (errno != ENOTEMPTY)
         return pod_fail(err, POD_UNLINK, dent->name);
     if (removal->depth == DEPTH_MAX) {
         if (move_up(removal, level->fd, dent->name) < 0)
             return pod_fail(err, POD_RENAME, dent->name);
-        level->removed = 1;
-        removal->levels[0].removed = 1;
+        removal->levels[0].again = 1;
         return 0;
     }
     if (dent->ino == removal->emptied && ++removal->races > RACES_MAX)
@@ -165,7 +167,8 @@ static int remove_entry(struct removal *removal, const struct dent *dent, int64_
     level->child = dent->ino;
     level = &removal->levels[removal->depth++];
     level->fd = fd;
-    level->removed = 0;
+    level->again = 0;
+    level->scans = 0;
     return 1;
 }
 
@@ -182,10 +185,10 @@ static int remove_level(struct removal *removal, int64_t position, struct pod_er
         if (length < 0)
             return pod_fail(err, POD_READ, "");
         if (length == 0) {
-            /* Positions may shift while entries vanish (tmpfs before 6.6): the last scan removed nothing. */
-            if (!level->removed)
+            /* Where positions shift while entries vanish (tmpfs before 6.6), coming back to one passed others over. */
+            if (!level->again || ++level->scans > SCANS_MAX)
                 return 1;
-            level->removed = 0;
+            level->again = 0;
             position = 0;
             if (lseek(level->fd, 0, SEEK_SET) < 0)
                 return pod_fail(err, POD_READ, "");
@@ -219,7 +222,7 @@ static int remove_levels(struct removal *removal, struct pod_err *err)
         if (removal->depth) {
             /* The parent reads the entry once more, and its rmdir succeeds now. */
             struct level *parent = &removal->levels[removal->depth - 1];
-            parent->removed = 1;
+            parent->again = 1;
             position = parent->resume;
             removal->emptied = parent->child;
         }
@@ -238,7 +241,7 @@ int pod_rmtree(int dirfd, const char *name, struct pod_err *err)
 
         if (remove_one(dirfd, name, 0, 0) == 0)
             return 0;
-        if (errno != ENOTEMPTY || races == RACES_MAX)
+        if (errno != ENOTEMPTY || races == TRIES_MAX)
             return pod_fail(err, POD_UNLINK, name);
         fd = open_directory(dirfd, name);
         if (fd < 0)
@@ -247,7 +250,8 @@ int pod_rmtree(int dirfd, const char *name, struct pod_err *err)
         removal.races = 0;
         removal.emptied = 0;
         removal.levels[0].fd = fd;
-        removal.levels[0].removed = 0;
+        removal.levels[0].again = 0;
+        removal.levels[0].scans = 0;
         failed = remove_levels(&removal, err);
         while (removal.depth > 0)
             close(removal.levels[--removal.depth].fd);
