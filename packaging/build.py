@@ -13,6 +13,7 @@ Everything it makes or gets is below build/. Two builds of one tree give the sam
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ import sysroot
 
 ROOT = sources.ROOT
 BUILD = ROOT / "build"
+CACHE = Path(os.environ.get("POD_BUILD_CACHE") or BUILD)
+"""Where downloaded things are; shared by several trees where the environment names a folder."""
 
 
 def main() -> int:
@@ -59,7 +62,7 @@ class StageError(Exception):
 
 def build(output: Path) -> None:
     """All the steps."""
-    packages = sysroot.Packages(BUILD / "debian")
+    packages = sysroot.Packages(CACHE / "debian")
     identity = sources.build_id()
     stage = BUILD / "stage"
     shutil.rmtree(stage, ignore_errors=True)
@@ -91,7 +94,8 @@ def build(output: Path) -> None:
 def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
     """pod's Python, its pure dependencies and the notices."""
     shutil.copytree(ROOT / "packaging/pod", stage / "pod", dirs_exist_ok=True, ignore=ignored)
-    wheels = BUILD / "wheels"
+    pinned = (ROOT / "packaging/requirements-run.txt").read_bytes()
+    wheels = CACHE / f"wheels-{hashlib.sha256(pinned).hexdigest()[:12]}"
     if not (wheels / "urllib3").is_dir():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile"]
         command += ["--target", str(wheels), "--only-binary", ":all:", "--platform", "any"]

@@ -26,6 +26,7 @@ class Packages:
         self.folder = folder
         self.config = folder / "apt.conf"
         self._updated = False
+        self._fresh = False
 
     def unpack(self, names: list[str], machine: str) -> Path:
         """A tree with the content of the named packages for ``machine``; those of an earlier call stay in it."""
@@ -66,7 +67,15 @@ class Packages:
         target.mkdir(parents=True, exist_ok=True)
         for old in target.glob(f"{name}_*.deb"):
             old.unlink()
-        self._run(["apt-get", "--quiet=2", "download", f"{name}:{DEBIAN[machine]}"], cwd=target)
+        command = ["apt-get", "--quiet=2", "download", f"{name}:{DEBIAN[machine]}"]
+        try:
+            self._run(command, cwd=target)
+        except PackageError:
+            if self._fresh:
+                raise
+            self._run(["apt-get", "--quiet=2", "update"])  # the lists are of another day
+            self._fresh = True
+            self._run(command, cwd=target)
         return next(target.glob(f"{name}_*.deb"))
 
     def _update(self) -> None:
@@ -79,6 +88,7 @@ class Packages:
         if not (self.folder / "state/lists/.done").exists():
             self._run(["apt-get", "--quiet=2", "update"])
             (self.folder / "state/lists/.done").touch()
+            self._fresh = True
         self._updated = True
 
     def _configure(self) -> None:
