@@ -11,9 +11,9 @@ from tests.support.podcli import Pod, until
 
 def test_run_d_prints_the_id_and_returns_at_once(pod: Pod, busybox: str) -> None:
     begin = time.monotonic()
-    done = pod("run", "-d", "--name", "d", busybox, "sleep", "1000")
+    done = pod("run", "-d", "--name", "detached", busybox, "sleep", "1000")
     assert time.monotonic() - begin < 15
-    assert done.ok().strip() == pod.inspect("d")["Id"]
+    assert done.ok().strip() == pod.inspect("detached")["Id"]
     assert len(done.out.strip()) == 64
 
 

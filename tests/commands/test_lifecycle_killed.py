@@ -13,11 +13,11 @@ from tests.support.podcli import Pod, until
 
 # How PID 1 runs: as it is; after a change of uid (which clears its parent-death signal); after it cleared that itself.
 PLAIN = ("busybox:latest", ("sleep", "1000"))
-OTHER_UID = ("busybox:latest", ("setuidgid", "web", "sleep", "1000"))
+OTHER_UID = ("debian:12", ("setpriv", "--reuid", "1000", "sleep", "1000"))
 CLEARED = ("debian:12", ("setpriv", "--pdeathsig", "clear", "sleep", "1000"))
 PROGRAMS = [
     pytest.param(PLAIN, id="plain"),
-    pytest.param(OTHER_UID, id="changed-uid"),
+    pytest.param(OTHER_UID, id="changed-uid", marks=pytest.mark.image("debian:12")),
     pytest.param(CLEARED, id="cleared-pdeathsig", marks=pytest.mark.image("debian:12")),
 ]
 

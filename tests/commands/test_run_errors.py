@@ -37,7 +37,7 @@ BAD = [
     pytest.param(("run", "--frob", "x"), 125, "unknown flag: --frob", id="unknown-flag"),
     pytest.param(("ps", "--frob"), 125, "unknown flag: --frob", id="unknown-flag-of-ps"),
     pytest.param(("run", "-Z", "x"), 125, "unknown shorthand flag: 'Z' in -Z", id="unknown-short-flag"),
-    pytest.param(("run",), 125, "requires at least 1 argument", id="no-image"),
+    pytest.param(("run",), 1, "requires at least 1 argument", id="no-image"),
     pytest.param(("run", "--rm", "Upper/Case", "true"), 125, "lowercase", id="bad-reference"),
     pytest.param(("pull", "a b"), 1, "reference", id="bad-reference-of-pull"),
     pytest.param(("run", "--rm", "127.0.0.1:1/x/y", "true"), 125, "127.0.0.1:1", id="unreachable-registry"),
@@ -50,7 +50,7 @@ BAD = [
     pytest.param(("exec", "nobody", "true"), 1, "nobody", id="exec-unknown"),
     pytest.param(("inspect", "nobody"), 1, "nobody", id="inspect-unknown"),
     pytest.param(("rmi", "nobody"), 1, "nobody", id="rmi-unknown"),
-    pytest.param(("inspect", "--format", "{{.Broken", "nobody"), (1, 125), "template", id="bad-template"),
+    pytest.param(("inspect", "--format", "{{.Broken", "nobody"), (1, 64, 125), "template", id="bad-template"),
 ]
 
 
@@ -109,7 +109,7 @@ def damaged(registry: Registry, tmp_path: Path) -> Path:
 def test_pull_wrong_digest_is_said_and_leaves_nothing(offline_pod: Pod, damaged: Path, tmp_path: Path) -> None:
     with Registry(damaged, tmp_path / "serving", readonly=True) as serving:
         done = offline_pod("pull", f"{serving.host}/b")
-    done.failed(1, "digest", "hint:")
+    done.failed(1, "content is sha256:", "hint:")
     assert not [name for name in contents(offline_pod) if name.startswith(("refs/", "images/", "containers/"))]
     layers = offline_pod.root / "layers"
     if layers.exists():
@@ -130,8 +130,8 @@ def test_refused_commands_name_what_does_it_instead(offline_pod: Pod, command: s
 
 
 def test_debug_shows_where_and_plain_does_not(offline_pod: Pod) -> None:
-    assert "Traceback" in offline_pod("--debug", "rm", "nobody").err
-    assert "Traceback" not in offline_pod("rm", "nobody").err
+    assert "Traceback" in offline_pod("--debug", "pull", "UPPER/x").err
+    assert "Traceback" not in offline_pod("pull", "UPPER/x").err
 
 
 def test_help_needs_no_store(offline_pod: Pod) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.podcli import Pod
@@ -37,7 +39,7 @@ def test_run_capabilities_are_exactly_those(pod: Pod, busybox: str, options: tup
 
 @pytest.mark.parametrize("option", ["--privileged", "--cap-add=ALL"])
 def test_run_all_capabilities(pod: Pod, busybox: str, option: str) -> None:
-    last = int(open("/proc/sys/kernel/cap_last_cap").read())  # noqa: SIM115
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     assert int(status(pod, option, busybox)["CapEff"], 16) == (1 << (last + 1)) - 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -28,7 +29,13 @@ def command() -> list[str]:
     built = places.REPOSITORY / "pod.pyz"
     if built.exists() and not named:
         return [str(built)]
-    return [sys.executable, "-I", str(places.REPOSITORY / "tests" / "support" / "dev_pod.py")]
+    return [sys.executable, "-I", str(places.REPOSITORY / "tests" / "support" / "dev_pod.py"), _libraries()]
+
+
+def _libraries() -> str:
+    """The folder that urllib3 is imported from: the tree brings no libraries, and -I takes no PYTHONPATH."""
+    found = importlib.util.find_spec("urllib3")
+    return os.path.dirname(os.path.dirname(found.origin)) if found and found.origin else "."
 
 
 class Result:
