@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from pod.core import statefile
-from pod.core.errors import DigestMismatch, StoreCorrupt
+from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
 from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
@@ -103,8 +103,11 @@ class Writer:
         except digests.DigestError as error:
             raise DigestMismatch(f"download blob: {self.digest}: {error}", hint=_LIAR) from None
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise no_room(f"store blob: {self.digest[:19]}", error) from error
 
     def restart(self) -> None:
         """Forgets what was written: the source could not go on in the middle."""
@@ -131,6 +134,16 @@ class Writer:
 
 
 _LIAR = "the registry, a mirror or something on the way changed the data; nothing of it was kept"
+
+
+def no_room(what: str, error: OSError) -> PodError:
+    """A failed write as one line; the usual reasons get a hint."""
+    import errno
+
+    hint = None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        hint = "free some space, or set POD_ROOT to a folder on a larger file system"
+    return PodError(f"{what}: {error.strerror}", hint=hint)
 
 
 def _prefix(digest: str) -> str:

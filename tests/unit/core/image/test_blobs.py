@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import time
 
 import pytest
 
 from pod.core.engine import Engine
-from pod.core.errors import DigestMismatch, StoreCorrupt
+from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
 from pod.core.image import blobs, layout, leftovers
 from tests.unit.core.image.conftest import digest
 
@@ -34,6 +35,19 @@ def test_writer_when_content_differs_then_nothing_left(engine: Engine, data: byt
 
     with pytest.raises(DigestMismatch):
         write()
+    assert os.listdir(engine.paths.blobs) == []
+
+
+def test_writer_when_the_disk_is_full_then_one_line_a_hint_and_nothing_left(engine: Engine) -> None:
+    data = b"x" * 100_000
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(PodError, match=r"store blob: sha256:.*: File too large") as caught:
+            blobs.put(engine, data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "POD_ROOT" in str(caught.value.hint)
     assert os.listdir(engine.paths.blobs) == []
 
 
