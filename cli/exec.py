@@ -43,9 +43,7 @@ def main(engine: Engine, options: Options) -> int:
         from pod.core.container import lifecycle
 
         container = lifecycle.settle(engine, container)
-        raise Conflict(
-            f"container {container.id} is not running", hint=f"start it first: pod start {container.name}"
-        )
+        raise Conflict(f"container {container.id} is not running", hint=f"start it first: pod start {container.name}")
     attachment = _attachment(options)
     config = container.config["Config"]
     env = list(config["Env"])
@@ -84,7 +82,5 @@ def _attachment(options: Options) -> Attachment:
 
         attachment.winsize = window_size()
         if attachment.stdin and not attachment.detach and not os.isatty(0):
-            raise UsageError(
-                "the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal"
-            )
+            raise UsageError("the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal")
     return attachment

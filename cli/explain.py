@@ -1,7 +1,7 @@
 """``pod __explain WHAT NAME PROGRAM STEP ERRNO PATH``: words a failure that the static helper met.
 
-The helper execs this instead of carrying texts: the slow path may be slow. Exit codes are Docker's: 127 where the program is not
-found, 126 where it cannot be executed, 125 else.
+The helper execs this instead of carrying texts: the slow path may be slow. Exit codes are Docker's: 127 where the
+program is not found, 126 where it cannot be executed, 125 else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from pod.cli.options import Options
     from pod.core.engine import Engine
 
-COMMAND = Command("__explain", "WHAT NAME PROGRAM STEP ERRNO PATH", "Word a failed start", min_args=6, max_args=6)
+COMMAND = Command(
+    "__explain",
+    "WHAT NAME PROGRAM STEP ERRNO PATH",
+    "Word a failed start",
+    min_args=6,
+    max_args=6,
+    interspersed=False,
+)
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS = 2, 13, 8, 1, 28, 22, 20, 40, 87
 
@@ -73,7 +80,12 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
     else:
         reason = f"{_words(step)}: {path + ': ' if path else ''}{reason}"
     return LaunchFailed(
-        f"{action}: {name}: {reason}", step=step, errno=errnum, path=path, exit_code=code, hint=hint or _general(step)
+        f"{action}: {name}: {reason}",
+        step=step,
+        errno=errnum,
+        path=path,
+        exit_code=code,
+        hint=hint or _general(step),
     )
 
 
@@ -90,7 +102,7 @@ def _exec_failure(program: str, errnum: int, reason: str) -> tuple[int, str, str
 
 def _no_entry(kind: str, path: str, errnum: int, database: str) -> tuple[str, str]:
     if errnum == EINVAL:
-        return f"unable to find {kind} {path}: ids must be in range 0-2147483647", "name an id, or a name of the image's"
+        return f"unable to find {kind} {path}: ids must be in range 0-2147483647", "name one of the image's"
     hint = f"the image's /etc/{database} has no such {kind}; an id can be given as a number"
     if kind == "user" and path.partition(":")[0].isdigit():
         hint = "with sub-ids an id must lie within the map: 'pod doctor' shows it"

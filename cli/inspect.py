@@ -33,6 +33,10 @@ def main(engine: Engine, options: Options) -> int:
         raise UsageError(f'"{kind}" is not a valid value for --type', hint="container or image")
     if options["size"] and kind == "image":
         raise UsageError("--size is not supported with --type image")
+    if options["format"] not in ("", "json"):
+        from pod.cli import template
+
+        template.parse(options["format"])  # a broken one is said before anything is looked up
     found: list[Any] = []
     failures: list[NotFound] = []
     for name in options.args:

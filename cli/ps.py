@@ -156,7 +156,5 @@ def _row(engine: Engine, container: Container, now: float, *, whole: bool, size:
         from pod.core.container import inspect
 
         document = inspect.document(engine, container, size=True)
-        row["Size"] = (
-            f"{output.human_size(document['SizeRw'])} (virtual {output.human_size(document['SizeRootFs'])})"
-        )
+        row["Size"] = f"{output.human_size(document['SizeRw'])} (virtual {output.human_size(document['SizeRootFs'])})"
     return row

@@ -62,9 +62,7 @@ def make_attachment(options: Options) -> Attachment:
     if options["tty"]:
         attachment.winsize = window_size()
         if attachment.stdin and not attachment.detach and not os.isatty(0):
-            raise UsageError(
-                "the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal"
-            )
+            raise UsageError("the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal")
     return attachment
 
 
@@ -89,9 +87,7 @@ def create_container(engine: Engine, options: Options) -> Container:
     request.command = options.args[1:]
     cidfile = options["cidfile"]
     if cidfile and os.path.lexists(cidfile):
-        raise UsageError(
-            f"container ID file found, make sure the other container isn't running or delete {cidfile}"
-        )
+        raise UsageError(f"container ID file found, make sure the other container isn't running or delete {cidfile}")
     container = lifecycle.create(engine, request, image)
     if cidfile:
         try:
@@ -110,9 +106,7 @@ def find_image(engine: Engine, name: str, options: Options) -> Image:
 
     policy = options["pull"] or "missing"
     if policy not in ("missing", "always", "never"):
-        raise UsageError(
-            f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
-        )
+        raise UsageError(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
     platform = options["platform"]
     if policy != "always" and not platform:
         try:

@@ -13,16 +13,49 @@ if TYPE_CHECKING:
     from pod.cli.options import Options
     from pod.core.engine import Engine
 
-_LIMITS = (
-    "blkio-weight blkio-weight-device cgroup-parent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus"
-    " cpuset-cpus cpuset-mems device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops"
-    " memory memory-reservation memory-swap memory-swappiness oom-kill-disable oom-score-adj pids-limit storage-opt"
-).split()
-_NETWORK = "ip ip6 link link-local-ip mac-address network-alias publish publish-all".split()
-_LATER = (
-    "gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout"
-    " mount use-api-socket volume-driver volumes-from isolation cpu-count cpu-percent"
-).split()
+_LIMITS = [
+    "blkio-weight",
+    "blkio-weight-device",
+    "cgroup-parent",
+    "cpu-period",
+    "cpu-quota",
+    "cpu-rt-period",
+    "cpu-rt-runtime",
+    "cpu-shares",
+    "cpus",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "device-cgroup-rule",
+    "device-read-bps",
+    "device-read-iops",
+    "device-write-bps",
+    "device-write-iops",
+    "memory",
+    "memory-reservation",
+    "memory-swap",
+    "memory-swappiness",
+    "oom-kill-disable",
+    "oom-score-adj",
+    "pids-limit",
+    "storage-opt",
+]
+_NETWORK = ["ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias", "publish", "publish-all"]
+_LATER = [
+    "gpus",
+    "health-cmd",
+    "health-interval",
+    "health-retries",
+    "health-start-interval",
+    "health-start-period",
+    "health-timeout",
+    "mount",
+    "use-api-socket",
+    "volume-driver",
+    "volumes-from",
+    "isolation",
+    "cpu-count",
+    "cpu-percent",
+]
 
 
 def refuse_unsupported(options: Options) -> None:
@@ -36,7 +69,7 @@ def refuse_unsupported(options: Options) -> None:
         if name in _LIMITS:
             raise UsageError(
                 f"--{name}: this version enforces no resource limits",
-                hint="leave it out; --ulimit works, and so does a limit around the whole of pod (ulimit, Slurm, systemd)",
+                hint="leave it out; --ulimit works, and so does a limit around all of pod (ulimit, Slurm, systemd)",
             )
         if name in _LATER:
             raise UsageError(f"--{name}: not there yet in this version", hint="leave it out")
@@ -131,9 +164,7 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
     from pod.core.runtime import userns
 
     mode, _, arguments = str(options["userns"]).partition(":")
-    request.root_emulation = _one_of(
-        "root-emulation", options["root-emulation"], ("auto", "basic", "off")
-    )
+    request.root_emulation = _one_of("root-emulation", options["root-emulation"], ("auto", "basic", "off"))
     if options["uidmap"] or options["gidmap"]:
         if mode:
             raise UsageError("conflicting options: --userns and --uidmap or --gidmap")
@@ -151,7 +182,9 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
         if mode == "host":
             engine.progress(
                 "warning",
-                {"text": "--userns=host: an ordinary user's container always has a user namespace; the default map is used"},
+                {
+                    "text": "--userns=host: without root there is always a user namespace; the default map is used"
+                },
             )
     else:
         raise UsageError(f"invalid user namespace mode: {options['userns']}", hint="keep-id, auto or host")
@@ -212,4 +245,3 @@ def _logging(engine: Engine, request: Request, options: Options) -> None:
     if options["log-opt"]:
         raise UsageError("--log-opt: not there yet in this version", hint="leave it out: the log is not rotated yet")
     request.log_driver = driver
-

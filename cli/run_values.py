@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_ENV_FILE = 4 << 20
-_SECURITY = "no-new-privileges, seccomp=FILE|unconfined, apparmor=unconfined, label=disable, systempaths=unconfined, nesting"
+_SECURITY = (
+    "no-new-privileges, seccomp=FILE|unconfined, apparmor=unconfined, label=disable, systempaths=unconfined, nesting"
+)
 _NET_SYSCTLS = ("net.",)
 _IPC_SYSCTLS = (
     "kernel.msgmax",
@@ -47,7 +49,9 @@ def _lines(path: str) -> list[str]:
 
 
 def environment(files: list[str], given: list[str], environ: Mapping[str, str]) -> list[str]:
-    """NAME=VALUE of --env-file, then of -e; a bare NAME takes the caller's value, and is nothing where that has none."""
+    """NAME=VALUE of --env-file, then of -e; a bare NAME takes the caller's value, and is nothing where that has
+    none.
+    """
     result = []
     for path in files:
         for line in _lines(path):
@@ -138,7 +142,8 @@ def devices(given: list[str]) -> list[tuple[str, str, str]]:
             )
         if mode != "rwm":
             raise UsageError(
-                f"--device {text}: permissions cannot be narrowed without root", hint="leave them out, or use -v with ro"
+                f"--device {text}: permissions cannot be narrowed without root",
+                hint="leave them out, or use -v with ro",
             )
         result.append((host, syntax.clean(inside), mode))
     return result
@@ -173,7 +178,7 @@ def sysctls(given: Mapping[str, str], network: str, ipc: str) -> dict[str, str]:
         if "/" in name or ".." in name or not (own_net or own_ipc or name == "kernel.domainname"):
             raise UsageError(
                 f"invalid argument for --sysctl: {name}: not of a namespace of the container's own",
-                hint="net.* needs --network none, kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.* an own IPC namespace",
+                hint="net.* needs --network none; kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.* an own IPC namespace",
             )
     return dict(given)
 
@@ -191,7 +196,9 @@ def dns(given: list[str]) -> list[str]:
 
 
 def extra_hosts(given: list[str]) -> list[str]:
-    """--add-host NAME:IP or NAME=IP, brackets around IPv6 allowed; host-gateway is the loopback of the shared network."""
+    """--add-host NAME:IP or NAME=IP, brackets around IPv6 allowed; host-gateway is the loopback of the shared
+    network.
+    """
     result = []
     for text in given:
         import ipaddress

@@ -1,15 +1,16 @@
 """This boot's run directory: sockets, locks, pins of user namespaces, host facts.
 
-One per (store, host, boot), always on a local file system: sockets and flock do not work everywhere a store may lie. It is made fresh
-under /tmp and found through a pointer in the store, ``cache/run/<host key>``; a pointer of another boot is ignored. Nothing in
-XDG_RUNTIME_DIR: that is unset under su and emptied at logout.
+One per (store, host, boot), always on a local file system: sockets and flock do not work everywhere a store may lie.
+It is made fresh under /tmp and found through a pointer in the store, ``cache/run/<host key>``; a pointer of another
+boot is ignored.
+Nothing in XDG_RUNTIME_DIR: that is unset under su and emptied at logout.
 """
 
 from __future__ import annotations
 
 import os
 
-from pod.core import statefile, storedir
+from pod.core import statefile
 from pod.core.errors import HostUnsupported
 
 TYPE_CHECKING = False
@@ -38,7 +39,9 @@ def machine_id() -> str:
 
 
 class HostIdentity:
-    """Which machine, boot and pid namespace a process lives in: records carry it, so that they can be judged elsewhere."""
+    """Which machine, boot and pid namespace a process lives in: records carry it, so that they can be judged
+    elsewhere.
+    """
 
     __slots__ = ("boot", "hostname", "machine", "pidns")
 
@@ -83,6 +86,8 @@ def open_run_dir(engine: Engine) -> str:
 
 
 def _make(engine: Engine, pointer: str) -> str:
+    from pod.core import storedir
+
     storedir.prepare(engine.paths)
     os.makedirs(os.path.dirname(pointer), mode=0o700, exist_ok=True)
     with statefile.Lock(engine.paths.cache + "/run/.lock"):

@@ -1,22 +1,21 @@
 """Atomic JSON records and flock context managers.
 
-``loads`` and ``dumps`` stand in for the json package, whose import alone costs more than a warm start may: they drive the
-same C scanner (``_json``) without it.
+``loads`` and ``dumps`` stand in for the json package, whose import alone costs more than a warm start may: they drive
+the same C scanner (``_json``) without it.
 """
 
 from __future__ import annotations
 
+import _json
 import os
 import time
 
-import _json
+from pod.core.errors import Busy, StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-from pod.core.errors import Busy, StoreCorrupt
 
 MAX_RECORD = 16 << 20
 """Bytes; a record of ours that is larger is not ours."""
@@ -30,14 +29,17 @@ class _ScannerContext:
     object_pairs_hook = None
     parse_float = float
     parse_int = int
-    memo: dict[str, str] = {}
+
+    def __init__(self) -> None:
+        self.memo: dict[str, str] = {}
 
     @staticmethod
     def parse_constant(name: str) -> float:
         raise ValueError(f"{name} is not JSON")
 
 
-_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_ScannerContext())
+_context: Any = _ScannerContext()
+_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_context)
 _quote: Callable[[str], str] = _json.encode_basestring_ascii
 
 
@@ -67,14 +69,10 @@ def dumps(value: Any) -> str:
 def _dump(value: Any, out: Callable[[str], None]) -> None:
     if isinstance(value, str):
         out(_quote(value))
-    elif value is None:
-        out("null")
-    elif value is True:
-        out("true")
-    elif value is False:
-        out("false")
-    elif isinstance(value, int):
-        out(int.__repr__(value))
+    elif value is None or value is True or value is False:
+        out({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, (int, float)):
+        out(repr(value))
     elif isinstance(value, dict):
         separator = "{"
         for key, item in value.items():
@@ -91,8 +89,6 @@ def _dump(value: Any, out: Callable[[str], None]) -> None:
             _dump(item, out)
             separator = ","
         out("[]" if separator == "[" else "]")
-    elif isinstance(value, float):
-        out(float.__repr__(value))
     else:
         raise TypeError(f"cannot write {type(value).__name__} as JSON")
 

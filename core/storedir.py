@@ -1,6 +1,7 @@
 """The store's folders and its marker.
 
-VERSION holds the layout's number and says by its presence that the folder is pod's: ``system reset`` removes nothing without it.
+VERSION holds the layout's number and says by its presence that the folder is pod's: ``system reset`` removes nothing
+without it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ _HOSTS = (
 
 
 def write_all(directory: str, config: dict[str, Any]) -> None:
-    """The three files in the container's folder; what the container itself wrote there in an earlier run is replaced."""
+    """The three files in the container's folder; what the container itself wrote there in an earlier run is
+    replaced.
+    """
     host, spec = config["HostConfig"], config["Config"]
     _write(directory + "/hostname", spec["Hostname"] + "\n")
     _write(directory + "/hosts", hosts(host, _system("/etc/hosts") if host["NetworkMode"] == "host" else ""))

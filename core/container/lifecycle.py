@@ -1,6 +1,7 @@
 """The verbs on containers: create, start, signal, stop, remove; and settling what a crash left.
 
-Every change of records holds the container's lock, but for those of the live supervisor: it alone writes state.json while it lives.
+Every change of records holds the container's lock, but for those of the live supervisor: it alone writes state.json
+while it lives.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import rundir, statefile, storedir
+from pod.core import notices, rundir, statefile
 from pod.core.container import files, model, names, planning, spec, store
 from pod.core.errors import Conflict, NameInUse, NoSuchImage, StillRunning
 from pod.core.runtime import launch
@@ -79,6 +80,8 @@ def _make_folders(engine: Engine, folder: str) -> None:
     try:
         os.mkdir(folder, 0o700)
     except FileNotFoundError:
+        from pod.core import storedir
+
         storedir.prepare(engine.paths)
         os.mkdir(folder, 0o700)
     for name in ("upper", "work", "merged"):
@@ -141,6 +144,7 @@ def _layer_folders(engine: Engine, container: Container) -> list[str]:
 
 def prepare_start(engine: Engine, container: Container, attachment: Attachment) -> bytes:
     """Everything that must be there before the helper starts: layers, files, folders. Returns plan.bin."""
+    notices.before_start(engine, container.config)
     layers = _layer_folders(engine, container)
     files.write_all(container.directory, container.config)
     folder = rundir.container_dir(engine, container.id)
@@ -161,7 +165,10 @@ def _fresh_work(directory: str) -> None:
 
 
 def start(engine: Engine, container: Container, attachment: Attachment) -> NoReturn:
-    """Starts and becomes the client; StillRunning where it runs already. What a failed preparation leaves is removed for --rm."""
+    """Starts and becomes the client; StillRunning where it runs already.
+
+    What a failed preparation leaves is removed for --rm.
+    """
     try:
         if container.is_running:
             raise StillRunning(f"start container: {container.name}: it is running already")
@@ -212,7 +219,8 @@ def stop_signal(container: Container) -> int:
 
 
 def stop(engine: Engine, container: Container, timeout: int | None, number: int | None = None) -> None:
-    """The stop signal, then after ``timeout`` seconds SIGKILL; returns when the container is down. A stopped one is fine.
+    """The stop signal, then after ``timeout`` seconds SIGKILL; returns when the container is down. A stopped one is
+    fine.
 
     ``timeout`` None is the container's own, else 10; negative waits for ever.
     """
@@ -262,7 +270,12 @@ def settle(engine: Engine, container: Container) -> Container:
         if container.status == "orphaned":
             _end_orphan(container)
         if container.status not in ("running", "elsewhere") and container.state.get("status") == "running":
-            record = {**container.state, "status": "exited", "exitCode": model.UNKNOWN_EXIT, "finishedAt": statefile.timestamp()}
+            record = {
+                **container.state,
+                "status": "exited",
+                "exitCode": model.UNKNOWN_EXIT,
+                "finishedAt": statefile.timestamp(),
+            }
             record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
             statefile.write(container.directory + "/state.json", record)
             container = model.Container(container.directory, container.config, record)
@@ -306,7 +319,10 @@ def _collect_litter(engine: Engine) -> None:
 
 
 def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) -> None:
-    """rm: a running container only with ``force``. Returns once its names are gone; the bytes follow in the background."""
+    """rm: a running container only with ``force``.
+
+    Returns once its names are gone; the bytes follow in the background.
+    """
     container = settle(engine, container)
     if container.is_running:
         if not force:

@@ -1,7 +1,7 @@
 """A container as its records tell it: config.json (as created) and state.json (what is true now).
 
-Status is derived, never stored where it can be: state.json says "running" with a pid and its start time; whether that process is there is
-looked up each time. docs/state.md describes both files.
+Status is derived, never stored where it can be: state.json says "running" with a pid and its start time; whether that
+process is there is looked up each time. docs/state.md describes both files.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def process_lives(pid: int, start: int) -> bool:
 class Container:
     """One container's records. ``status`` is one of created, running, exited, orphaned, elsewhere.
 
-    orphaned: the container's process lives, its supervisor does not. elsewhere: the records were written on another machine, or where
-    this process cannot see the pids: shown so, never cleaned.
+    orphaned: the container's process lives, its supervisor does not. elsewhere: the records were written on another
+    machine, or where this process cannot see the pids: shown so, never cleaned.
     """
 
     __slots__ = ("config", "directory", "id", "state", "status")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir, statefile
-from pod.core.errors import UsageError
+from pod.core.errors import HostUnsupported, UsageError
 from pod.core.runtime import defaults, launch, plan, rootfs, seccomp, userns
 
 TYPE_CHECKING = False
@@ -88,6 +88,11 @@ def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, 
             nesting = True
         elif name == "seccomp":
             profile = seccomp.UNCONFINED if value == "unconfined" else _stored_profile(config, value)
+    if not engine.facts.seccomp and profile != seccomp.UNCONFINED:
+        raise HostUnsupported(
+            "start container: this host refuses seccomp filters",
+            hint="--security-opt seccomp=unconfined runs it without one; 'pod doctor' says what was tried",
+        )
     emulate = config["Pod"]["IdMap"]["Kind"] == "single" and config["Pod"]["RootEmulation"] != "off"
     return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
 
@@ -202,9 +207,7 @@ def _ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> Non
         writer.text("PINS", userns.pins_dir(engine, idmap))
 
 
-def _root(
-    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, layers: list[str]
-) -> None:
+def _root(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, layers: list[str]) -> None:
     if not layers:
         writer.text("ROOT", directory + "/rootfs")
         return
@@ -213,7 +216,8 @@ def _root(
     writer.text("ROOT", directory + "/merged")
     writer.text("UPPER", directory + "/upper")
     writer.text("WORK", directory + "/work")
-    # volatile: what a --rm container wrote need not survive a crash of the machine, so umount need not wait for the disk.
+    # volatile: what a --rm container wrote need not survive a crash of the machine, so umount need not wait for the
+    # disk.
     volatile = facts.volatile and config["HostConfig"]["AutoRemove"]
     writer.text("OVERLAY", "userxattr,volatile" if volatile else "userxattr")
 

@@ -1,7 +1,7 @@
 """From what was asked for and what the image says to the container's record (config.json): pure.
 
-The record carries Docker's names (Config, HostConfig, Mounts) so that ``inspect`` is a reading of it, and a member "Pod" for what
-Docker does not know.
+The record carries Docker's names (Config, HostConfig, Mounts) so that ``inspect`` is a reading of it, and a member
+"Pod" for what Docker does not know.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Request:
         self.idmap: Any = None
 
 
-def make_record(request: Request, image: Any, image_config: Mapping[str, Any], container_id: str, created: str) -> dict[str, Any]:
+def make_record(
+    request: Request, image: Any, image_config: Mapping[str, Any], container_id: str, created: str
+) -> dict[str, Any]:
     """The record of a new container. UsageError where nothing says what to run ("no command specified")."""
     config = image_config.get("config") or {}
     entrypoint, command = command_line(request, config)

@@ -54,7 +54,10 @@ def _find_id(engine: Engine, text: str) -> str:
 
 
 def reserve_name(engine: Engine, name: str, container_id: str) -> None:
-    """Makes ``name`` mean ``container_id``. NameInUse where a container has it; a name without its container is taken over."""
+    """Makes ``name`` mean ``container_id``.
+
+    NameInUse where a container has it; a name without its container is taken over.
+    """
     path = engine.paths.name(name)
     for _ in range(3):
         try:

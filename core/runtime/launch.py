@@ -1,4 +1,5 @@
-"""Python's last step: the process becomes the static helper, which carries out plan.bin and is the caller's side until the end.
+"""Python's last step: the process becomes the static helper, which carries out plan.bin and is the caller's side
+until the end.
 
 The helper runs from a sealed memory file: nothing that a container could reach through /proc/PID/exe can be written
 (CVE-2019-5736), and a cache on a noexec file system does not matter.
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _F_ADD_SEALS = 1033
 _ALL_SEALS = 0xF
+_MFD_NOEXEC_SEAL = 0x8
+_MFD_EXEC = 0x10
 
 
 def helper_path() -> str:
@@ -41,15 +44,26 @@ def build_id() -> str:
     return BUILD_ID
 
 
+def _memfd(name: str, flags: int, purpose: int) -> int:
+    """memfd_create(2) with ``purpose`` (executable or not, said since Linux 6.3), without it on older kernels.
+
+    -1: refused.
+    """
+    for extra in (purpose, 0):
+        try:
+            return os.memfd_create(name, flags | extra)
+        except OSError:
+            continue
+    return -1
+
+
 def _sealed_helper() -> int:
     source = os.open(helper_path(), os.O_RDONLY | os.O_CLOEXEC)
     size = os.fstat(source).st_size
-    try:
-        target = os.memfd_create("pod", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    except OSError:
-        target = -1
+    target = _memfd("pod", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING, _MFD_EXEC)
     if target < 0:
-        return source
+        os.close(source)
+        raise _cannot_execute("memory files are refused")
     done = 0
     while done < size:
         done += os.sendfile(target, source, done, size - done)
@@ -62,7 +76,9 @@ def _sealed_helper() -> int:
 
 def memory_file(name: str, data: bytes) -> int:
     """A descriptor (inherited by exec) of a memory file with ``data``."""
-    fd = os.memfd_create(name, 0)
+    fd = _memfd(name, 0, _MFD_NOEXEC_SEAL)
+    if fd < 0:
+        raise _cannot_execute("memory files are refused")
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
@@ -82,12 +98,12 @@ def become_client(engine: Engine, plan: bytes, *, control: int = -1) -> NoReturn
     try:
         os.execve(helper, argv, dict(engine.environ))
     except OSError as error:
-        raise _cannot_execute(error) from None
+        raise _cannot_execute((error.strerror or "failed").lower()) from None
 
 
-def _cannot_execute(error: OSError) -> HostUnsupported:
+def _cannot_execute(reason: str) -> HostUnsupported:
     return HostUnsupported(
-        f"run pod-helper: {error.strerror}",
+        f"run pod-helper: {reason}",
         hint="the kernel refuses programs in memory (vm.memfd_noexec=2): an administrator can set it to 0 or 1",
     )
 

@@ -1,7 +1,7 @@
 """Writer of plan.bin, the flat file that tells the C core everything about one start.
 
-The layout is drawn in ext/src/core/plan.h and the keys in ext/src/core/plan_keys.h; ``KEYS`` is the same table (a unit test
-compares them).
+The layout is drawn in ext/src/core/plan.h and the keys in ext/src/core/plan_keys.h; ``KEYS`` is the same table (a
+unit test compares them).
 """
 
 from __future__ import annotations

@@ -109,9 +109,7 @@ def _dev(host: dict[str, Any], *, single: bool) -> Iterable[Mount]:
 def _sys(*, own_net: bool, privileged: bool) -> Iterable[Mount]:
     read_only = 0 if privileged else plan.MS_RDONLY
     if own_net:
-        yield Mount(
-            plan.FS, "/sys", fstype="sysfs", flags=_NOSUID_NODEV_NOEXEC | read_only, bits=plan.NOFOLLOW
-        )
+        yield Mount(plan.FS, "/sys", fstype="sysfs", flags=_NOSUID_NODEV_NOEXEC | read_only, bits=plan.NOFOLLOW)
         yield Mount(
             plan.FS,
             "/sys/fs/cgroup",

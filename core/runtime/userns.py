@@ -1,7 +1,7 @@
 """Id maps: which ids of the host a container's ids are, and work done inside such a map.
 
-Two kinds. "range": the user's own id and sub-ids, written by newuidmap/newgidmap. "single": the user's own id alone, no helper;
-a container's other ids then exist only by root emulation. user_namespaces(7), subuid(5).
+Two kinds. "range": the user's own id and sub-ids, written by newuidmap/newgidmap. "single": the user's own id alone,
+no helper; a container's other ids then exist only by root emulation. user_namespaces(7), subuid(5).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MAX_ANSWER = 64 << 20
 class IdMap:
     """A map of container ids to host ids.
 
-    ``uids`` and ``gids`` are extents (inside, outside, count) with host ids outside; ``key`` names the folder of layers that
-    are owned by this map, and of its pins.
+    ``uids`` and ``gids`` are extents (inside, outside, count) with host ids outside; ``key`` names the folder of
+    layers that are owned by this map, and of its pins.
     """
 
     __slots__ = ("gids", "key", "kind", "newgidmap", "newuidmap", "uids")
@@ -89,7 +89,8 @@ def _shift(extents: list[Extent], place: int) -> list[Extent]:
 
 
 def custom_map(engine: Engine, uid_specs: list[str], gid_specs: list[str]) -> IdMap:
-    """--uidmap and --gidmap, "container:intermediate:count": 0 is the caller's own id, 1… are the sub-ids (as podman's).
+    """--uidmap and --gidmap, "container:intermediate:count": 0 is the caller's own id, 1… are the sub-ids (as
+    podman's).
 
     One list alone serves for both.
     """
@@ -97,7 +98,7 @@ def custom_map(engine: Engine, uid_specs: list[str], gid_specs: list[str]) -> Id
     if base.kind != "range":
         raise HostUnsupported(
             "map ids: this user has no subordinate ids",
-            hint="an administrator gives some with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+            hint="an administrator gives some: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
         )
     uids = [extent for spec in uid_specs or gid_specs for extent in _translate(spec, base.uids)]
     gids = [extent for spec in gid_specs or uid_specs for extent in _translate(spec, base.gids)]
@@ -115,8 +116,8 @@ def custom_map(engine: Engine, uid_specs: list[str], gid_specs: list[str]) -> Id
 
 
 def _with_own(extents: list[Extent], own: int) -> list[Extent]:
-    """The caller's own id, above all others where it was left out: the store's folders are its property, and a namespace
-    without it could not even look at them.
+    """The caller's own id, above all others where it was left out: the store's folders are its property, and a
+    namespace without it could not even look at them.
     """
     if any(outside <= own < outside + count for _, outside, count in extents):
         return extents

@@ -80,7 +80,14 @@ def make_volume(engine: Engine, name: str, *, anonymous: bool) -> None:
     os.chmod(temporary, 0o700)
     os.chmod(temporary + "/_data", 0o755)
     labels = {"com.docker.volume.anonymous": ""} if anonymous else {}
-    record = {"version": 1, "Name": name, "Driver": "local", "CreatedAt": statefile.timestamp(), "Labels": labels, "Options": {}}
+    record = {
+        "version": 1,
+        "Name": name,
+        "Driver": "local",
+        "CreatedAt": statefile.timestamp(),
+        "Labels": labels,
+        "Options": {},
+    }
     statefile.write(temporary + "/volume.json", record)
     try:
         os.rename(temporary, engine.paths.volume(name))

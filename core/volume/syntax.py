@@ -71,7 +71,7 @@ def _with_source(source: str, target: str, mode: str, text: str, cwd: str) -> Vo
         return VolumeSpec("bind", clean(cwd + "/" + source), target, mode)
     if not valid_name(source):
         raise UsageError(
-            f'invalid volume specification: \'{text}\': "{source}" includes invalid characters for a local volume name',
+            f"invalid volume specification: '{text}': \"{source}\" includes invalid characters for a local volume name",
             hint="names have letters, digits, '_', '.' and '-'; a host folder is given as an absolute path or ./path",
         )
     return VolumeSpec("volume", source, target, mode)

@@ -286,6 +286,7 @@ int pod_client_attach(const struct pod_plan *plan, int control)
     c->flags = pod_plan_u64(plan, POD_KEY_FLAGS);
     c->control = control;
     c->input_open = (c->flags & POD_PLAN_ATTACH_IN) != 0;
+    signal(SIGPIPE, SIG_DFL); /* Python ignores it, and exec keeps that */
     catch_signals(c);
     raw_terminal(c);
     int status = relay(c);

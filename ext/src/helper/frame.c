@@ -21,10 +21,11 @@ ssize_t pod_frame_receive(int fd, struct pod_packet *packet)
 {
     ssize_t got;
 
+    /* ECONNRESET is told once, when the peer closed without reading all of ours; what it sent before is still there. */
     do
         got = recv(fd, packet, sizeof *packet, MSG_DONTWAIT);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0)
-        return errno == ECONNRESET ? -2 : -1;
+        return -1;
     return got < (ssize_t)sizeof packet->head ? -2 : got - (ssize_t)sizeof packet->head;
 }
