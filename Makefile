@@ -38,9 +38,16 @@ test-long: pod.pyz dev
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
 
-lint:
-	@$(TOOLS) test -- -m ruff check .
+lint: lint-ruff lint-mypy lint-format
+
+.PHONY: lint-ruff lint-mypy lint-format
+lint-ruff:
+	@$(TOOLS) test -- -m ruff check --output-format concise .
+
+lint-mypy: dev
 	@$(TOOLS) test -- -m mypy
+
+lint-format:
 	@$(TOOLS) test -- packaging/check_format.py
 
 format:
