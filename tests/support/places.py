@@ -33,6 +33,11 @@ def archives() -> Path:
     return cache() / "tar"
 
 
+def fetched() -> Path:
+    """Programs of Debian packages that were unpacked, not installed (fetch.py)."""
+    return cache() / "bin"
+
+
 def trees() -> Path:
     """Unpacked Debian trees with a Python: bullseye (3.9), bookworm (3.11), trixie (3.13)."""
     return cache() / "tree"

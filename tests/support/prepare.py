@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import images, places, tools
+from tests.support import fetch, images, places, tools
 from tests.support.registry import Registry
 
 
@@ -96,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("images", nargs="*", choices=[*images.RECIPES, []], default=[])
     parser.add_argument("--trees", action="store_true", help="also the Debian trees with Python 3.9, 3.11 and 3.13")
     options = parser.parse_args(argv)
+    for line in fetch.fetch():
+        say(line)
     failed = prepare(options.images or list(images.RECIPES), trees=options.trees)
     say(f"cache: {places.cache()}")
     return 1 if failed and os.environ.get("CI") else 0

@@ -20,8 +20,8 @@ class CommandFailed(Exception):
 
 
 def find(name: str) -> str | None:
-    """Full path of a program, also from the sbin folders that a user's PATH lacks."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + SEARCH)
+    """Full path of a program, also from the sbin folders that a user's PATH lacks, and of what fetch.py unpacked."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SEARCH}:{places.fetched()}")
 
 
 def packages() -> list[str]:
