@@ -178,7 +178,7 @@ def sysctls(given: Mapping[str, str], network: str, ipc: str) -> dict[str, str]:
         if "/" in name or ".." in name or not (own_net or own_ipc or name == "kernel.domainname"):
             raise UsageError(
                 f"invalid argument for --sysctl: {name}: not of a namespace of the container's own",
-                hint="net.* needs --network none; kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.* an own IPC namespace",
+                hint="net.* needs --network none; kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.* an own IPC",
             )
     return dict(given)
 
