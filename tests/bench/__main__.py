@@ -31,7 +31,13 @@ def report(title: str, subjects: list[measure.Subject], missing: list[str], roun
     """Measures and prints one case."""
     with tempfile.NamedTemporaryFile(prefix="pod-bench-") as log:
         missing = missing + measure.interleave(subjects, rounds, Path(log.name))
-    say(*table.render(title, subjects, bases), *(f"  left out: {' '.join(line.split())[:300]}" for line in missing), "")
+    verdicts = table.verdicts(subjects) if title.startswith("start") else []
+    say(
+        *table.render(title, subjects, bases),
+        *verdicts,
+        *(f"  left out: {' '.join(line.split())[:300]}" for line in missing),
+        "",
+    )
 
 
 def run_cases(bench: peers.Bench, cases: list[str], rounds: int) -> None:

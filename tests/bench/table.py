@@ -32,5 +32,20 @@ def render(title: str, subjects: list[Subject], bases: list[str]) -> list[str]:
     return lines
 
 
+GOALS = {"python3 -I -S -c pass": 1.9, "podman": 0.15}
+"""Most that a warm start may take, as a share of the peer's median."""
+
+
+def verdicts(subjects: list[Subject]) -> list[str]:
+    """Whether the medians of pod meet the goals; a line each."""
+    medians = {each.name: statistics.median(s.wall for s in each.samples) for each in subjects if each.samples}
+    lines = []
+    for peer, most in GOALS.items():
+        if peer in medians and "pod" in medians:
+            ratio = medians["pod"] / medians[peer]
+            lines.append(f"  goal <= {most} x {peer.split()[0]}: {ratio:.2f}, {'met' if ratio <= most else 'NOT met'}")
+    return lines
+
+
 def _row(cells: list[str]) -> str:
     return "  " + cells[0].ljust(24) + "".join(cell.rjust(10) for cell in cells[1:])

@@ -2,6 +2,7 @@
 
 places    where the cache and the repository are
 tools     Debian's programs and what this host offers: the named capabilities
+fetch     the programs for someone who may not install packages
 layers    layer archives made for tests (whiteouts, hard links, sparse files, xattrs)
 images    recipes: which independent tool writes which image
 registry  docker-registry as a child process on a free loopback port
