@@ -25,7 +25,7 @@ COMMAND = Command(
     interspersed=False,
 )
 
-ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS = 2, 13, 8, 1, 28, 22, 20, 40, 87
+ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
 
 _NAMESPACES = "'pod doctor' says what forbids user namespaces here, and the line an administrator would need"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -73,8 +73,11 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         reason = f'chdir to cwd ("{path}") failed: {reason}'
         hint = "the working directory must be a folder that the user can enter: see -w"
     elif step == "RESOLVE" and errnum in (ELOOP, ENOTDIR):
-        reason = f"mount target {path}: {reason}"
+        reason = f"mount target /{path.lstrip('/')}: {reason}"
         hint = "the image has a link or a file where a folder must be"
+    elif step == "RESOLVE" and errnum == EXDEV:
+        reason = f"mount target {path}: it leads to /proc"
+        hint = "the image has a link there; name another target"
     elif step == "WAIT":
         reason = "the container's supervisor ended unexpectedly"
     else:

@@ -126,15 +126,20 @@ def empty_trash(engine: Engine, *, background: bool = False) -> None:
 
 
 def _layer_folders(engine: Engine, container: Container) -> list[str]:
-    """The folders of the image's layers for the container's map, or [] where a plain tree takes their place."""
+    """The folders of the image's layers for the container's map, or [] where a plain tree takes their place: without
+    overlay, and for an image without layers (overlay wants a lower folder).
+    """
     from pod.core.image import layers
     from pod.core.image.store import by_id
 
     image = by_id(engine, container.config["Image"], container.config["Config"]["Image"])
     idmap = planning.id_map(engine, container.config)
+    tree = container.directory + "/rootfs"
+    if not image.chain_ids:
+        os.makedirs(tree, 0o755, exist_ok=True)
+        return []
     if engine.facts.overlay == "native":
         return layers.ensure(engine, image, idmap)
-    tree = container.directory + "/rootfs"
     if not os.path.isdir(tree):
         from pod.core.runtime import plaintree
 

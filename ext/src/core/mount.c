@@ -213,26 +213,61 @@ static int target_directory(const struct pod_mount *m, int rootfd, const char *t
     return pod_mkdirs_in_root(rootfd, target, 0755, err);
 }
 
-/* TARGET as a regular file to bind on, made empty if missing. Never opened for reading or writing: it may be a FIFO or device. */
+/* What the link NAME in PARENT says, as a path from the root: 1, or 0 where NAME is no link. TARGET is NAME's own path. */
+static int follow_link(int parent, const char *name, const char *target, char *path, size_t size)
+{
+    char link[1024];
+    ssize_t length = readlinkat(parent, name, link, sizeof link - 1);
+    const char *slash = strrchr(target, '/');
+
+    if (length <= 0)
+        return 0;
+    link[length] = '\0';
+    int before = link[0] == '/' || !slash ? 0 : (int)(slash - target) + 1;
+    length = snprintf(path, size, "%.*s%s", before, target, link);
+    return length > 0 && (size_t)length < size;
+}
+
+/* TARGET as a regular file to bind on, made empty if missing, also where a link leads to nothing (Ubuntu's resolv.conf). Never
+ * opened for reading or writing: it may be a FIFO or device. */
 static int target_file(int rootfd, const char *target, struct pod_err *err)
 {
     struct pod_err missing;
-    char name[256];
-    int fd = pod_open_in_root(rootfd, target, O_PATH, 0, &missing);
+    char name[256], paths[2][4096];
 
-    if (fd >= 0)
-        return fd;
-    if (missing.errnum != ENOENT) {
-        *err = missing;
-        return -1;
+    for (int links = 0; links < 8; links++) {
+        int fd = pod_open_in_root(rootfd, target, O_PATH, 0, &missing);
+        if (fd >= 0)
+            return fd;
+        if (missing.errnum != ENOENT) {
+            *err = missing;
+            return -1;
+        }
+        POD_AUTO_FD int parent = pod_parent_in_root(rootfd, target, 1, name, err);
+        if (parent < 0)
+            return -1;
+        if (follow_link(parent, name, target, paths[links % 2], sizeof paths[0])) {
+            target = paths[links % 2];
+            continue;
+        }
+        POD_AUTO_FD int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (made < 0 && errno != EEXIST)
+            return pod_fail(err, POD_OPEN, target);
+        return pod_open_in_root(rootfd, target, O_PATH, 0, err);
     }
-    POD_AUTO_FD int parent = pod_parent_in_root(rootfd, target, 1, name, err);
-    if (parent < 0)
-        return -1;
-    POD_AUTO_FD int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (made < 0 && errno != EEXIST)
-        return pod_fail(err, POD_OPEN, target);
-    return pod_open_in_root(rootfd, target, O_PATH, 0, err);
+    return pod_fail_errno(err, POD_RESOLVE, ELOOP, target);
+}
+
+/* An image's links may not turn a mount meant for elsewhere into one over /proc (CVE-2019-16884 and its kin). */
+static int check_place(int fd, const char *target, struct pod_err *err)
+{
+    struct statfs fs;
+
+    if (!strncmp(target, "/proc", 5) && (!target[5] || target[5] == '/'))
+        return 0;
+    if (fstatfs(fd, &fs))
+        return pod_fail(err, POD_RESOLVE, target);
+    return fs.f_type == PROC_SUPER_MAGIC ? pod_fail_errno(err, POD_RESOLVE, EXDEV, target) : 0;
 }
 
 static int do_fs(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
@@ -241,7 +276,7 @@ static int do_fs(const struct pod_plan *plan, const struct pod_mount *m, int roo
     const char *data = pod_plan_string(plan, m->data), *source = pod_plan_string(plan, m->source);
     POD_AUTO_FD int fd = target_directory(m, rootfd, target, err);
 
-    if (fd < 0)
+    if (fd < 0 || check_place(fd, target, err))
         return -1;
     if (mount(*source ? source : type, fd_path(fd).text, type, m->flags, *data ? data : NULL))
         return pod_fail(err, POD_MOUNT, target);
@@ -258,7 +293,7 @@ static int do_bind(const struct pod_plan *plan, const struct pod_mount *m, int r
         return pod_fail(err, POD_BIND, source);
     POD_AUTO_FD int to = S_ISDIR(st.st_mode) ? target_directory(m, rootfd, target, err)
                                              : target_file(rootfd, target, err);
-    if (to < 0)
+    if (to < 0 || check_place(to, target, err))
         return -1;
     return pod_mount_bind(from, to, m->flags, (m->bits & POD_MOUNT_REC_RDONLY) != 0, target, err);
 }
@@ -279,6 +314,13 @@ static int is_empty_directory(int fd)
     return empty;
 }
 
+/* Whether FD lies in the image's own tree, not in something mounted there: copying /proc up would never end. */
+static int of_image(int rootfd, int fd)
+{
+    struct stat root, st;
+    return !fstat(rootfd, &root) && !fstat(fd, &st) && root.st_dev == st.st_dev;
+}
+
 static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target), *source = pod_plan_string(plan, m->source);
@@ -288,7 +330,8 @@ static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int
     if (from < 0)
         return pod_fail(err, POD_BIND, source);
     POD_AUTO_FD int content = pod_open_in_root(rootfd, target, O_RDONLY | O_DIRECTORY, 0, &ignored);
-    if (content >= 0 && is_empty_directory(from) && pod_copytree(content, from, POD_COPY_OWNERS, err))
+    if (content >= 0 && of_image(rootfd, content) && is_empty_directory(from) &&
+        pod_copytree(content, from, POD_COPY_OWNERS, err))
         return -1;
     return do_bind(plan, m, rootfd, err);
 }

@@ -1,0 +1,59 @@
+"""Images that attack the start, on a store that all these tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import crafted, podcli, tools
+from tests.support.crafted import Craft
+from tests.support.podcli import Pod
+from tests.support.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def craft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Craft]:
+    """A registry of this session's own, filled by hand."""
+    if not tools.find("docker-registry"):
+        pytest.skip("capability docker_registry: docker-registry is not installed")
+    scratch = tmp_path_factory.mktemp("crafted")
+    with Registry(scratch / "storage", scratch / "registry") as running:
+        yield Craft(running, scratch)
+
+
+@pytest.fixture(scope="session")
+def _hostile_pod() -> Iterator[Pod]:
+    yield from podcli.fresh()
+
+
+@pytest.fixture
+def pod(_hostile_pod: Pod) -> Iterator[Pod]:
+    """The command line; each test leaves neither process, mount nor record behind."""
+    yield _hostile_pod
+    _hostile_pod.tidy()
+    left = _hostile_pod.leftovers()
+    if left:
+        _hostile_pod.destroy_processes()
+    assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def outside(pod: Pod) -> Iterator[Path]:
+    """A folder of the caller's beside the store, which must be as it was afterwards."""
+    folder = pod.base / "outside"
+    folder.mkdir(exist_ok=True)
+    secret = folder / "secret"
+    secret.write_text("of the host\n")
+    before = (secret.stat().st_mtime_ns, sorted(p.name for p in folder.iterdir()))
+    yield folder
+    assert secret.read_text() == "of the host\n"
+    assert (secret.stat().st_mtime_ns, sorted(p.name for p in folder.iterdir())) == before
+
+
+@pytest.fixture(scope="session")
+def probing(craft: Craft, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """busybox with /bin/probe: tries one call and prints "done" or why not."""
+    program = crafted.probe(tmp_path_factory.mktemp("probe"))
+    return craft.make(lambda layer: layer.add("bin/probe", program, mode=0o755))
