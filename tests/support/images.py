@@ -13,8 +13,10 @@ library/multi:latest        buildah manifest: an index of amd64 and arm64
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,6 +232,9 @@ def built(name: str) -> bool:
 
 
 def clear(scratch: Path) -> None:
-    """Removes a workshop with what podman and buildah left in it."""
+    """Removes a workshop with what podman and buildah left in it, their process that holds a user namespace too."""
+    for pidfile in scratch.glob("libpod/tmp/pause.pid"):
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(pidfile.read_text()), signal.SIGKILL)
     tools.remove_tree(scratch)
     shutil.rmtree(scratch, ignore_errors=True)
