@@ -1,8 +1,9 @@
 /* Mutated archives into pod_extract, with sanitizers: fuzz_layer SEED ROUNDS SCRATCH [SAMPLE…]
  *
- * Deterministic for a SEED. Each round takes a sample (plain, gzip or zstd), flips, cuts, repeats and splices bytes, mends the
- * checksums of headers half of the time, and extracts into SCRATCH, which is emptied in between. It fails by sanitizer,
- * by a crash, or when something stands beside the root afterwards. Built by test_fuzz.py. */
+ * Deterministic for a SEED. Each round takes a sample (plain, gzip or zstd), flips, cuts, repeats
+ * and splices bytes, mends the checksums of headers half of the time, and extracts into SCRATCH,
+ * which is emptied in between. It fails by sanitizer, by a crash, or when something stands beside
+ * the root afterwards. Built by test_fuzz.py. */
 #define _GNU_SOURCE 1
 
 #include <dirent.h>
@@ -47,7 +48,8 @@ static void mend(unsigned char *data, size_t length)
 
 static size_t mutate(unsigned char *data, size_t length, uint64_t *random)
 {
-    static const unsigned char odd[] = {0, '/', '.', '0', '7', '=', '\n', 0x80, 0xff, ' ', 'x', 'S', 'L', '1', '5'};
+    static const unsigned char odd[] = {0,    '/', '.', '0', '7', '=', '\n', 0x80,
+                                        0xff, ' ', 'x', 'S', 'L', '1', '5'};
 
     for (unsigned count = (unsigned)(next_random(random) % 24); count && length > 8; count--) {
         size_t at = next_random(random) % length;
@@ -84,7 +86,8 @@ static size_t mutate(unsigned char *data, size_t length, uint64_t *random)
 
 static int try_one(const unsigned char *data, size_t length, int scratch, unsigned round)
 {
-    struct pod_extract_options options = {.max_bytes = 8 << 20, .max_entries = 1000, .mapped = (int)(round % 2)};
+    struct pod_extract_options options = {
+        .max_bytes = 8 << 20, .max_entries = 1000, .mapped = (int)(round % 2)};
     struct pod_extract_result result;
     struct pod_owners owners;
     struct pod_err err;
@@ -93,8 +96,9 @@ static int try_one(const unsigned char *data, size_t length, int scratch, unsign
     int source = memfd_create("source", MFD_CLOEXEC);
     int failed;
 
-    if (source < 0 || write(source, data, length) != (ssize_t)length || lseek(source, 0, SEEK_SET) != 0 ||
-        mkdirat(scratch, "root", 0755) < 0 || mkdirat(scratch, "flat", 0755) < 0)
+    if (source < 0 || write(source, data, length) != (ssize_t)length ||
+        lseek(source, 0, SEEK_SET) != 0 || mkdirat(scratch, "root", 0755) < 0 ||
+        mkdirat(scratch, "flat", 0755) < 0)
         return -1;
     options.dialect = (enum pod_dialect)(round % 3);
     options.root_fd = openat(scratch, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,9 +110,10 @@ static int try_one(const unsigned char *data, size_t length, int scratch, unsign
     if (!failed)
         pod_owners_unmap(&owners);
     layers[0] = options.root_fd;
-    if (!failed && options.dialect != POD_DIALECT_PLAIN && pod_flatten(layers, 1, target, &err) < 0 &&
-        err.errnum != ENAMETOOLONG)
-        fprintf(stderr, "flatten: %s %s %s\n", pod_step_name(err.step), strerror(err.errnum), err.path);
+    if (!failed && options.dialect != POD_DIALECT_PLAIN &&
+        pod_flatten(layers, 1, target, &err) < 0 && err.errnum != ENAMETOOLONG)
+        fprintf(stderr, "flatten: %s %s %s\n", pod_step_name(err.step), strerror(err.errnum),
+                err.path);
     close(source);
     close(target);
     close(options.root_fd);
@@ -140,7 +145,8 @@ int main(int count, char **words)
     if (scratch < 0 || !data)
         return 2;
     for (unsigned round = 0; round < rounds; round++) {
-        int fd = open(words[4 + next_random(&random) % (unsigned)(count - 4)], O_RDONLY | O_CLOEXEC);
+        int fd =
+            open(words[4 + next_random(&random) % (unsigned)(count - 4)], O_RDONLY | O_CLOEXEC);
         ssize_t length = read(fd, data, SAMPLE_MAX);
         int result;
 

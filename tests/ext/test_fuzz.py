@@ -1,4 +1,4 @@
-"""A short run of mutated archives under the address and undefined-behaviour sanitizers (POD_FUZZ_ROUNDS for a longer one)."""
+"""Mutated archives under the address and undefined-behaviour sanitizers: a short run, longer by POD_FUZZ_ROUNDS."""
 
 from __future__ import annotations
 
@@ -11,8 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.ext.test_beneath import FLAGS
-from tests.ext.unpacking import END, file, folder, gnu_long, hardlink, header, pax, symlink
-from tests.ext.unpacking import base256, checked, octal, pad
+from tests.ext.unpacking import (
+    END,
+    base256,
+    checked,
+    file,
+    folder,
+    gnu_long,
+    hardlink,
+    header,
+    octal,
+    pad,
+    pax,
+    symlink,
+)
 from tests.support import tools
 
 SOURCES = Path(__file__).parents[2] / "ext/src"
@@ -26,16 +38,18 @@ def sparse_gnu() -> bytes:
 
 
 def samples() -> list[bytes]:
-    sparse = {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.name": b"p", b"GNU.sparse.realsize": b"5000"}
+    sparse = {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"5000"}
     tree = folder(b"./") + folder(b"d", 0o700, uid=1) + file(b"d/f", b"text" * 300, uid=2) + symlink(b"d/s", b"../d")
     tree += hardlink(b"h", b"d/s/f") + header(b"n", b"3", device=(1, 3)) + header(b"p", b"6") + file(b"d/s/.wh.x")
     tree += file(b".wh.h") + file(b"d/.wh..wh..opq") + symlink(b"up", b"../../..") + file(b"up/x", b"y") + folder(b"h")
     odd = gnu_long(b"l/" * 300 + b"n") + file(b"x", b"1") + gnu_long(b"t" * 3000, b"K") + symlink(b"t", b"x")
-    odd += pax({b"path": b"pax/" * 60, b"uid": b"70000", b"mtime": b"-1.5", b"SCHILY.xattr.user.a": b"b\0c"}) + file(b"q", b"2")
-    odd += pax({b"gid": b"8", b"comment": b"x"}, b"g") + file(b"r") + header(b"b", uid=base256(1 << 31, 8)) + sparse_gnu()
+    odd += pax({b"path": b"pax/" * 60, b"uid": b"70000", b"mtime": b"-1.5", b"SCHILY.xattr.user.a": b"b\0c"})
+    odd += file(b"q", b"2") + pax({b"gid": b"8", b"comment": b"x"}, b"g") + file(b"r")
+    odd += header(b"b", uid=base256(1 << 31, 8)) + sparse_gnu()
     odd += pax(sparse) + file(b"x", pad(b"2\n10\n3\n4000\n2\n") + b"abcde")
     odd += pax({b"GNU.sparse.size": b"50", b"GNU.sparse.map": b"0,1,40,2"}) + file(b"m", b"abc")
-    return [tree + END, odd + END, tree + odd, gzip.compress(tree + END), gzip.compress(tree) + gzip.compress(odd + END)]
+    members = gzip.compress(tree) + gzip.compress(odd + END)
+    return [tree + END, odd + END, tree + odd, gzip.compress(tree + END), members]
 
 
 def test_extract_when_archives_are_mutated_then_no_sanitizer_speaks(tmp_path):

@@ -19,7 +19,8 @@
 #define SYS_fchmodat2 452
 #endif
 
-/* openat2(2) answers EAGAIN while renames or mounts go on beside a ".." of ours; after that many the walk decides. */
+/* openat2(2) answers EAGAIN while renames or mounts go on beside a ".." of ours; after that many
+ * the walk decides. */
 #define AGAIN_TRIES 64
 /* path_resolution(7): more than 40 links is ELOOP. */
 #define LINKS_MAX 40
@@ -42,17 +43,17 @@ static int openat2_in(int dirfd, const char *path, int flags, mode_t mode, uint6
     }
 }
 
-/* Whether the walk should be asked instead: no such call (before 5.6), an outer seccomp filter that answers EPERM (a real
- * EPERM comes out of the walk again), or races without end. */
+/* Whether the walk should be asked instead: no such call (before 5.6), an outer seccomp filter that
+ * answers EPERM (a real EPERM comes out of the walk again), or races without end. */
 static int wants_walk(int errnum)
 {
     return errnum == ENOSYS || errnum == EPERM || errnum == EAGAIN;
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------------------------
- * `here` is the directory reached, by names `done` from the root ("a/b", no links among them). It only ever goes
- * down, by O_NOFOLLOW; for ".." it starts again at the root, so that a directory which another process moves out of
- * the root meanwhile does not take the walk along. */
+/* ---- the walk -----------------------------------------------------
+ * `here` is the directory reached, by names `done` from the root ("a/b", no links among them). It
+ * only ever goes down, by O_NOFOLLOW; for ".." it starts again at the root, so that a directory
+ * which another process moves out of the root meanwhile does not take the walk along. */
 struct walk {
     int rootfd;
     int here;             /* never rootfd itself: always ours to close */
@@ -130,7 +131,8 @@ static int walk_note(struct walk *walk, const char *name)
     return 0;
 }
 
-/* Links of /proc/PID that lead to objects, not to names, read as "/…", "pipe:[…]"; the ordinary links of procfs are plain
+/* Links of /proc/PID that lead to objects, not to names, read as "/…", "pipe:[…]"; the ordinary
+ * links of procfs are plain
  * relative paths. */
 static int is_magic(int dirfd, const char *target)
 {
@@ -201,7 +203,8 @@ static int walk_down(struct walk *walk, const char *name)
     return entered < 0 ? -1 : walk_note(walk, name);
 }
 
-/* Takes the first name off todo into NAME; *rest is what follows its slashes; *slash whether there were any. */
+/* Takes the first name off todo into NAME; *rest is what follows its slashes; *slash whether there
+ * were any. */
 static int walk_next(struct walk *walk, char *name, const char **rest, int *slash)
 {
     const char *start = walk->todo;
@@ -269,7 +272,8 @@ static int walk_run(struct walk *walk, int flags, mode_t mode)
     }
 }
 
-static int walk_open(int rootfd, const char *path, int flags, mode_t mode, int make, mode_t make_mode)
+static int walk_open(int rootfd, const char *path, int flags, mode_t mode, int make,
+                     mode_t make_mode)
 {
     struct walk walk;
     int fd;

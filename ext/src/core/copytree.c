@@ -23,7 +23,8 @@
 #define FICLONE _IOW(0x94, 9, int)
 #endif
 
-/* Pairs of directories held open; those above are come back to by "..", and checked to be the same. */
+/* Pairs of directories held open; those above are come back to by "..", and checked to be the
+ * same. */
 #define OPEN_MAX_LEVELS 24
 #define DEPTH_MAX 4096
 #define DENTS_SIZE 16384
@@ -52,7 +53,7 @@ struct level {
 
 struct copy {
     unsigned flags;
-    int links;      /* directory at the top of DST that holds one more name of every file with several, or -1 */
+    int links; /* directory at the top of DST for a name of every file with several; or -1 */
     int links_made; /* it is to be removed */
     int topfd;
     int no_clone; /* what the file system refused once is not asked for again */
@@ -87,7 +88,7 @@ static char *put_number(char *at, uint64_t value)
     return at;
 }
 
-/* ---- data ------------------------------------------------------------------------------------------------------ */
+/* ---- data ----------------------------------------------------- */
 
 static int copy_by_hand(struct copy *copy, int src, int dst, off_t at, off_t end, const char *name,
                         struct pod_err *err)
@@ -131,8 +132,10 @@ static int copy_extent(struct copy *copy, int src, int dst, off_t at, off_t end,
             continue;
         if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
             return pod_fail(err, POD_WRITE, name);
-        /* 0 bytes: procfs and the like, before 5.19 also other things. Other errors: not this pair of files. */
-        if (done < 0 && (errno == ENOSYS || errno == EPERM || errno == EXDEV || errno == EOPNOTSUPP))
+        /* 0 bytes: procfs and the like, before 5.19 also other things. Other errors: not this pair
+         * of files. */
+        if (done < 0 &&
+            (errno == ENOSYS || errno == EPERM || errno == EXDEV || errno == EOPNOTSUPP))
             copy->no_range = 1;
         break;
     }
@@ -149,7 +152,8 @@ static int copy_data(struct copy *copy, int src, int dst, off_t size, const char
     if (!copy->no_clone) {
         if (ioctl(dst, FICLONE, src) == 0)
             return 0;
-        if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == ENOSYS || errno == EPERM)
+        if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == ENOSYS ||
+            errno == EPERM)
             copy->no_clone = 1;
     }
     if (ftruncate(dst, size) < 0)
@@ -172,7 +176,7 @@ static int copy_data(struct copy *copy, int src, int dst, off_t size, const char
     return 0;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------- */
+/* ---- attributes ----------------------------------------------------- */
 
 static int is_copied_xattr(const struct copy *copy, const char *name)
 {
@@ -183,7 +187,8 @@ static int is_copied_xattr(const struct copy *copy, const char *name)
     return !(copy->flags & POD_COPY_WHITEOUTS) || strncmp(name, "user.overlay.", 13) != 0;
 }
 
-/* Where DST cannot hold an attribute (tmpfs before 6.6, no right to set capabilities) it goes without; a full disk is an error. */
+/* Where DST cannot hold an attribute (tmpfs before 6.6, no right to set capabilities) it goes
+ * without; a full disk is an error. */
 static int copy_xattrs(struct copy *copy, int src, int dst, const char *name, struct pod_err *err)
 {
     ssize_t length = flistxattr(src, copy->names, sizeof copy->names - 1);
@@ -199,7 +204,8 @@ static int copy_xattrs(struct copy *copy, int src, int dst, const char *name, st
         size = fgetxattr(src, at, copy->value, sizeof copy->value);
         if (size < 0)
             continue; /* gone meanwhile, or not for us */
-        if (fsetxattr(dst, at, copy->value, (size_t)size, 0) < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+        if (fsetxattr(dst, at, copy->value, (size_t)size, 0) < 0 &&
+            (errno == ENOSPC || errno == EDQUOT || errno == EIO))
             return pod_fail(err, POD_XATTR, name);
     }
     return 0;
@@ -216,7 +222,8 @@ static int set_open(struct copy *copy, int src, int dst, const struct stat *st, 
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
 
-    if (copy->flags & POD_COPY_OWNERS && fchown(dst, st->st_uid, st->st_gid) < 0 && !is_owner_refusal(errno))
+    if (copy->flags & POD_COPY_OWNERS && fchown(dst, st->st_uid, st->st_gid) < 0 &&
+        !is_owner_refusal(errno))
         return pod_fail(err, POD_CHOWN, name);
     if (fchmod(dst, st->st_mode & 07777) < 0)
         return pod_fail(err, POD_CHMOD, name);
@@ -231,7 +238,8 @@ static int set_unopened(struct copy *copy, int dirfd, const char *name, const st
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
 
     if (copy->flags & POD_COPY_OWNERS &&
-        fchownat(dirfd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 && !is_owner_refusal(errno))
+        fchownat(dirfd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+        !is_owner_refusal(errno))
         return pod_fail(err, POD_CHOWN, name);
     if (!S_ISLNK(st->st_mode) && pod_chmod_at(dirfd, name, st->st_mode & 07777, err) < 0)
         return -1;
@@ -239,9 +247,10 @@ static int set_unopened(struct copy *copy, int dirfd, const char *name, const st
                                                                   : 0;
 }
 
-/* ---- hard links ------------------------------------------------------------------------------------------------- */
-/* A file with several names is linked, when it is first copied, into a directory of our own at the top of DST under its
- * device and inode; later names are made from there. So what is remembered lies on the disk, not in memory. */
+/* ---- hard links ----------------------------------------------------- */
+/* A file with several names is linked, when it is first copied, into a directory of our own at the
+ * top of DST under its device and inode; later names are made from there. So what is remembered
+ * lies on the disk, not in memory. */
 
 static void link_key(const struct stat *st, char *key)
 {
@@ -277,7 +286,8 @@ static void link_first(struct copy *copy, const struct stat *st, const char *nam
             return;
     }
     if (copy->links < 0)
-        copy->links = openat(copy->topfd, copy->links_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        copy->links =
+            openat(copy->topfd, copy->links_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (copy->links < 0)
         return;
     link_key(st, key);
@@ -286,16 +296,18 @@ static void link_first(struct copy *copy, const struct stat *st, const char *nam
         errno = 0;
 }
 
-/* ---- entries ---------------------------------------------------------------------------------------------------- */
+/* ---- entries ----------------------------------------------------- */
 
-/* Opens what a mode keeps from its owner (no CAP_DAC_OVERRIDE here): the mode is put back at once for files. */
+/* Opens what a mode keeps from its owner (no CAP_DAC_OVERRIDE here): the mode is put back at once
+ * for files. */
 static int open_shut(int dirfd, const char *name, int flags, const struct stat *st)
 {
     struct pod_err ignored;
     int fd;
     int saved;
 
-    if (pod_chmod_at(dirfd, name, (st->st_mode & 07777) | (S_ISDIR(st->st_mode) ? 0500 : 0400), &ignored) < 0) {
+    if (pod_chmod_at(dirfd, name, (st->st_mode & 07777) | (S_ISDIR(st->st_mode) ? 0500 : 0400),
+                     &ignored) < 0) {
         errno = EACCES;
         return -1;
     }
@@ -312,7 +324,8 @@ static int remove_old(struct copy *copy, const char *name, struct pod_err *err)
     return pod_rmtree(top(copy)->dst, name, err);
 }
 
-static int copy_file(struct copy *copy, const char *name, const struct stat *st, struct pod_err *err)
+static int copy_file(struct copy *copy, const char *name, const struct stat *st,
+                     struct pod_err *err)
 {
     const int read_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     const int write_flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -339,7 +352,8 @@ static int copy_file(struct copy *copy, const char *name, const struct stat *st,
     return 0;
 }
 
-static int copy_link(struct copy *copy, const char *name, const struct stat *st, struct pod_err *err)
+static int copy_link(struct copy *copy, const char *name, const struct stat *st,
+                     struct pod_err *err)
 {
     char target[PATH_MAX];
     ssize_t length = readlinkat(top(copy)->src, name, target, sizeof target - 1);
@@ -352,7 +366,8 @@ static int copy_link(struct copy *copy, const char *name, const struct stat *st,
     return set_unopened(copy, top(copy)->dst, name, st, err);
 }
 
-static int copy_node(struct copy *copy, const char *name, const struct stat *st, struct pod_err *err)
+static int copy_node(struct copy *copy, const char *name, const struct stat *st,
+                     struct pod_err *err)
 {
     if (S_ISSOCK(st->st_mode))
         return 0; /* nobody listens on a copy; cp -a makes a dead node, nothing needs it */
@@ -361,7 +376,7 @@ static int copy_node(struct copy *copy, const char *name, const struct stat *st,
     return set_unopened(copy, top(copy)->dst, name, st, err);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------- */
 
 static int open_levels(int srcdir, const char *src_name, int dst, struct level *level,
                        const char *name, struct pod_err *err)
@@ -482,7 +497,7 @@ static int leave(struct copy *copy, struct pod_err *err)
     return 0;
 }
 
-/* ---- whiteouts -------------------------------------------------------------------------------------------------- */
+/* ---- whiteouts ----------------------------------------------------- */
 
 /* Calls FN for each entry of the directory FD from POSITION on. Not 0 from FN ends it. */
 typedef int (*entry_function)(struct copy *copy, const struct dent *dent, struct pod_err *err);
@@ -562,7 +577,7 @@ static int hide_lower(struct copy *copy, struct pod_err *err)
     return scan(copy, top(copy)->src, 0, carry_out, err) < 0 ? -1 : 0;
 }
 
-/* ---- the tree --------------------------------------------------------------------------------------------------- */
+/* ---- the tree ----------------------------------------------------- */
 
 /* 1: a directory was entered. */
 static int copy_entry(struct copy *copy, const struct dent *dent, struct pod_err *err)
@@ -573,7 +588,8 @@ static int copy_entry(struct copy *copy, const struct dent *dent, struct pod_err
     level->resume = dent->off;
     if (fstatat(level->src, dent->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : pod_fail(err, POD_STAT, dent->name);
-    if (copy->flags & POD_COPY_WHITEOUTS && (pod_is_whiteout_name(dent->name) || pod_is_whiteout_node(&st)))
+    if (copy->flags & POD_COPY_WHITEOUTS &&
+        (pod_is_whiteout_name(dent->name) || pod_is_whiteout_node(&st)))
         return 0;
     if (S_ISDIR(st.st_mode)) {
         if (same(&st, &copy->levels[0].dst_st)) /* DST lies in SRC */

@@ -13,11 +13,14 @@
 
 #include "beneath.h"
 
-/* Directories held open at once. What lies deeper is first moved up beside the tree's first level. */
+/* Directories held open at once. What lies deeper is first moved up beside the tree's first
+ * level. */
 #define DEPTH_MAX 48
-/* Directories that were empty and are not so any more: somebody fills them while they are removed. */
+/* Directories that were empty and are not so any more: somebody fills them while they are
+ * removed. */
 #define RACES_MAX 16
-/* Starts from position 0 again in one directory: where positions shift while entries vanish, each finds half of the rest. */
+/* Starts from position 0 again in one directory: where positions shift while entries vanish, each
+ * finds half of the rest. */
 #define SCANS_MAX 64
 /* Of the whole tree. */
 #define TRIES_MAX 3
@@ -85,8 +88,8 @@ static int open_directory(int dirfd, const char *name)
     return fd;
 }
 
-/* unlinkat(2) of whatever NAME is; opens the modes of the directory around it when that is what is missing.
- * A directory with something in it gives ENOTEMPTY; a mount point EBUSY, before that. */
+/* unlinkat(2) of whatever NAME is; opens the modes of the directory around it when that is what is
+ * missing. A directory with something in it gives ENOTEMPTY; a mount point EBUSY, before that. */
 static int remove_one(int dirfd, const char *name, int is_dir, int ours)
 {
     for (int tries = 0; tries < 4; tries++) {
@@ -114,8 +117,9 @@ static int remove_one(int dirfd, const char *name, int is_dir, int ours)
     return -1;
 }
 
-/* Moves a directory that lies too deep beside the first level, where the scan of that level finds it later. What is
- * in the way of the new name is about to be removed as well: an empty directory may be replaced. */
+/* Moves a directory that lies too deep beside the first level, where the scan of that level finds
+ * it later. What is in the way of the new name is about to be removed as well: an empty directory
+ * may be replaced. */
 static int move_up(struct removal *removal, int dirfd, const char *name)
 {
     for (int tries = 0; tries < 1000000; tries++) {
@@ -185,7 +189,8 @@ static int remove_level(struct removal *removal, int64_t position, struct pod_er
         if (length < 0)
             return pod_fail(err, POD_READ, "");
         if (length == 0) {
-            /* Where positions shift while entries vanish (tmpfs before 6.6), coming back to one passed others over. */
+            /* Where positions shift while entries vanish (tmpfs before 6.6), coming back to one
+             * passed others over. */
             if (!level->again || ++level->scans > SCANS_MAX)
                 return 1;
             level->again = 0;

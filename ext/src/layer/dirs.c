@@ -32,7 +32,8 @@ const char *pod_dirs_path(const struct pod_dirs *dirs)
     return dirs->path;
 }
 
-/* What a directory needs while it is filled: we can list, enter and write it, and files in it get our group. */
+/* What a directory needs while it is filled: we can list, enter and write it, and files in it get
+ * our group. */
 static int open_modes(struct pod_dir *dir, const char *path, struct pod_err *err)
 {
     mode_t wanted = (dir->on_disk & 0777) | 0700;
@@ -232,7 +233,8 @@ static int step(struct pod_dirs *dirs, const char *name, const char *rest, int m
     return pod_set_opaque(pod_dirs_top(dirs)->fd) < 0 ? pod_fail(err, POD_XATTR, dirs->path) : 0;
 }
 
-/* How much of the stack leads the way to PATH: leaves the rest. Returns what is left of PATH, NULL on failure. */
+/* How much of the stack leads the way to PATH: leaves the rest. Returns what is left of PATH, NULL
+ * on failure. */
 static const char *back_to_common(struct pod_dirs *dirs, const char *path, struct pod_err *err)
 {
     for (;;) {

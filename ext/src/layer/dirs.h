@@ -1,12 +1,15 @@
-/* The way from the layer's root down to the directory that is being filled, as a stack of open directories.
+/* The way from the layer's root down to the directory that is being filled, as a stack of open
+ * directories.
  *
- * It is how paths are resolved: each step goes down by O_NOFOLLOW from a descriptor held; links are read and followed by
- * hand inside the root (image-spec layer.md says nothing; Docker follows them inside its chroot), ".." pops. So no link, no
- * swap of a component by another process leads out, and the names on the stack are the path without links.
+ * It is how paths are resolved: each step goes down by O_NOFOLLOW from a descriptor held; links are
+ * read and followed by hand inside the root (image-spec layer.md says nothing; Docker follows them
+ * inside its chroot), ".." pops. So no link, no swap of a component by another process leads out,
+ * and the names on the stack are the path without links.
  *
- * It is also how directories keep their modes and times: what the archive (or the disk, for one that is entered again) says
- * is put aside when a directory comes on the stack, which gets u+rwx and loses setgid meanwhile, and carried out when it leaves. Memory and
- * descriptors are bounded by the depth of a path, not by the number of directories. */
+ * It is also how directories keep their modes and times: what the archive (or the disk, for one
+ * that is entered again) says is put aside when a directory comes on the stack, which gets u+rwx
+ * and loses setgid meanwhile, and carried out when it leaves. Memory and descriptors are bounded by
+ * the depth of a path, not by the number of directories. */
 #ifndef POD_DIRS_H
 #define POD_DIRS_H
 
@@ -23,7 +26,7 @@
 struct pod_dir {
     int fd; /* O_RDONLY, or -1 while closed */
     size_t path_end;
-    mode_t mode;    /* to be set when it leaves, 07777 */
+    mode_t mode; /* to be set when it leaves, 07777 */
     mode_t on_disk; /* as it is now */
     int keep_times; /* set `times` when it leaves */
     struct timespec times[2];
@@ -31,12 +34,15 @@ struct pod_dir {
 
 struct pod_dirs;
 
-/* ROOTFD stays the caller's. OVERLAY: a whiteout node on the way gives place to an opaque directory. */
+/* ROOTFD stays the caller's. OVERLAY: a whiteout node on the way gives place to an opaque
+ * directory. */
 int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_err *err);
-/* Goes to the directory PATH ("" is the root; no leading slash, no "." or ".."); missing ones are made when MAKE (0755). Step
+/* Goes to the directory PATH ("" is the root; no leading slash, no "." or ".."); missing ones are
+ * made when MAKE (0755). Step
  * TAR_PATH. */
 int pod_dirs_enter(struct pod_dirs *dirs, const char *path, int make, struct pod_err *err);
-/* Goes one further, into NAME of the directory at the top: 0, or 1 and *st where that is something else. */
+/* Goes one further, into NAME of the directory at the top: 0, or 1 and *st where that is something
+ * else. */
 int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err);
 /* The directory at the top: its descriptor, its path without links, what is put aside. */
 struct pod_dir *pod_dirs_top(struct pod_dirs *dirs);

@@ -54,10 +54,10 @@ static int here(struct unpack *unpack)
     return pod_dirs_top(unpack->dirs)->fd;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------- */
 
-/* PATH without leading "/", ".", doubled slashes; ".." takes a name back, as Docker's filepath.Clean does. Out of the root
- * is EXDEV. TARGET has PATH_MAX bytes. Returns 0 or errno. */
+/* PATH without leading "/", ".", doubled slashes; ".." takes a name back, as Docker's
+ * filepath.Clean does. Out of the root is EXDEV. TARGET has PATH_MAX bytes. Returns 0 or errno. */
 static int clean_path(const char *path, char *target)
 {
     size_t length = 0;
@@ -112,9 +112,10 @@ static int join(struct unpack *unpack, const char *name, struct pod_err *err)
     return 0;
 }
 
-/* ---- what was there before ------------------------------------------------------------------------------------ */
+/* ---- what was there before ---------------------------------------------------- */
 
-/* Removes NAME of the directory at hand, a whole tree if need be. 1: it was a whiteout node of this layer. */
+/* Removes NAME of the directory at hand, a whole tree if need be. 1: it was a whiteout node of this
+ * layer. */
 static int displace(struct unpack *unpack, const char *name, struct pod_err *err)
 {
     struct stat st;
@@ -132,7 +133,7 @@ static int displace(struct unpack *unpack, const char *name, struct pod_err *err
     return unpack->options->dialect == POD_DIALECT_OVERLAY && pod_is_whiteout_node(&st);
 }
 
-/* ---- owners, attributes, modes, times ------------------------------------------------------------------------- */
+/* ---- owners, attributes, modes, times ---------------------------------------------------- */
 
 static struct timespec entry_time(const struct pod_tar_entry *entry)
 {
@@ -145,7 +146,8 @@ static struct timespec entry_time(const struct pod_tar_entry *entry)
     return time;
 }
 
-static int refuse_xattr(struct unpack *unpack, const struct pod_tar_xattr *xattr, struct pod_err *err)
+static int refuse_xattr(struct unpack *unpack, const struct pod_tar_xattr *xattr,
+                        struct pod_err *err)
 {
     if (unpack->refused_count == unpack->refused_room) {
         size_t room = unpack->refused_room ? unpack->refused_room * 2 : 8;
@@ -165,7 +167,8 @@ static int has_prefix(const char *name, const char *prefix)
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* Attributes that steer overlay or this program, or belong to the host's kernel: never from an archive. */
+/* Attributes that steer overlay or this program, or belong to the host's kernel: never from an
+ * archive. */
 static int is_forbidden_xattr(const char *name)
 {
     return (!has_prefix(name, "user.") && !has_prefix(name, "security.")) ||
@@ -173,29 +176,29 @@ static int is_forbidden_xattr(const char *name)
            has_prefix(name, "user.pod.");
 }
 
-/* What means that this file system or this process cannot hold the attribute, not that the disk is in trouble. ENOSPC is
- * ext4's answer when it does not fit into the inode's one block. */
+/* What means that this file system or this process cannot hold the attribute, not that the disk is
+ * in trouble. ENOSPC is ext4's answer when it does not fit into the inode's one block. */
 static int is_refusal(int errnum)
 {
     return errnum == ENOTSUP || errnum == EPERM || errnum == EINVAL || errnum == E2BIG ||
            errnum == ENOSPC || errnum == ERANGE || errnum == EACCES;
 }
 
-/* FD: the file or directory, or -1 for what has no descriptor (links, FIFOs), whose attributes are only recorded. Labels
- * other than security.capability would need the host's policy: recorded as well. */
+/* FD: the file or directory, or -1 for what has no descriptor (links, FIFOs), whose attributes are
+ * only recorded. Labels other than security.capability would need the host's policy: recorded as
+ * well. */
 static int set_xattrs(struct unpack *unpack, int fd, struct pod_err *err)
 {
     const struct pod_tar_entry *entry = unpack->entry;
 
     for (size_t i = 0; i < entry->xattr_count; i++) {
         const struct pod_tar_xattr *xattr = &entry->xattrs[i];
-        int is_label = has_prefix(xattr->name, "security.") &&
-                       strcmp(xattr->name, "security.capability") != 0;
+        int is_label =
+            has_prefix(xattr->name, "security.") && strcmp(xattr->name, "security.capability") != 0;
 
         if (is_forbidden_xattr(xattr->name))
             continue;
-        if (fd >= 0 && !is_label &&
-            fsetxattr(fd, xattr->name, xattr->value, xattr->length, 0) == 0)
+        if (fd >= 0 && !is_label && fsetxattr(fd, xattr->name, xattr->value, xattr->length, 0) == 0)
             continue;
         if (fd >= 0 && !is_label && !is_refusal(errno))
             return fail_here(unpack, POD_XATTR, err);
@@ -215,9 +218,9 @@ static int set_ids(struct unpack *unpack, int fd, int force, struct pod_err *err
         return entry->uid || entry->gid;
     if (!entry->uid && !entry->gid && !force)
         return 0;
-    failed = fd >= 0 ? fchown(fd, entry->uid, entry->gid)
-                     : fchownat(here(unpack), unpack->name, entry->uid, entry->gid,
-                                AT_SYMLINK_NOFOLLOW);
+    failed =
+        fd >= 0 ? fchown(fd, entry->uid, entry->gid)
+                : fchownat(here(unpack), unpack->name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW);
     if (!failed)
         return 0;
     return errno == EINVAL || errno == EPERM ? 1 : fail_here(unpack, POD_CHOWN, err);
@@ -284,7 +287,7 @@ static int set_node(struct unpack *unpack, mode_t type, struct pod_err *err)
     return record(unpack, type, ids ? POD_OWNER_IDS : 0, err);
 }
 
-/* ---- one kind of entry each ------------------------------------------------------------------------------------ */
+/* ---- one kind of entry each ---------------------------------------------------- */
 
 static int write_all(struct unpack *unpack, int fd, const unsigned char *data, size_t length,
                      struct pod_err *err)
@@ -380,7 +383,8 @@ static int make_file(struct unpack *unpack, struct pod_err *err)
     return finish_file(unpack, &fd, err);
 }
 
-/* A user namespace cannot make device nodes: an empty file holds the place, the record says the rest. */
+/* A user namespace cannot make device nodes: an empty file holds the place, the record says the
+ * rest. */
 static int make_device(struct unpack *unpack, struct pod_err *err)
 {
     mode_t type = unpack->entry->type == POD_TAR_CHAR ? S_IFCHR : S_IFBLK;
@@ -473,8 +477,8 @@ static int make_root(struct unpack *unpack, struct pod_err *err)
     return record(unpack, S_IFDIR, ids ? POD_OWNER_IDS : 0, err);
 }
 
-/* What a hard link shall lead to: NAME in the directory DIRFD; or, where the way there is shut to us (modes come from the
- * archive), FD, which was opened while it was open. */
+/* What a hard link shall lead to: NAME in the directory DIRFD; or, where the way there is shut to
+ * us (modes come from the archive), FD, which was opened while it was open. */
 struct target {
     int dirfd;
     int fd;
@@ -530,7 +534,8 @@ static int link_target(struct unpack *unpack, const struct target *target)
 
     if (target->fd < 0)
         return linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
-    /* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before 6.10). */
+    /* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before
+     * 6.10). */
     snprintf(self, sizeof self, "/proc/self/fd/%d", target->fd);
     return linkat(AT_FDCWD, self, here(unpack), unpack->name, AT_SYMLINK_FOLLOW);
 }
@@ -571,7 +576,7 @@ static int make_link(struct unpack *unpack, struct pod_err *err)
     return record_link(unpack, &target.st, err);
 }
 
-/* ---- whiteouts ------------------------------------------------------------------------------------------------- */
+/* ---- whiteouts ----------------------------------------------------- */
 
 static int keep_name(struct unpack *unpack, const char *name, struct pod_err *err)
 {
@@ -588,8 +593,8 @@ static int hide_all(struct unpack *unpack, struct pod_err *err)
     return pod_set_opaque(here(unpack)) < 0 ? fail_here(unpack, POD_XATTR, err) : 0;
 }
 
-/* Hides NAME of the layers below. What this layer has itself stays (image-spec layer.md, "Whiteouts"); but a directory of
- * it no longer lets the lower one through. */
+/* Hides NAME of the layers below. What this layer has itself stays (image-spec layer.md,
+ * "Whiteouts"); but a directory of it no longer lets the lower one through. */
 static int hide(struct unpack *unpack, const char *name, struct pod_err *err)
 {
     struct stat st;
@@ -611,7 +616,8 @@ static int hide(struct unpack *unpack, const char *name, struct pod_err *err)
     return pod_set_opaque(here(unpack)) < 0 ? fail_here(unpack, POD_XATTR, err) : 0;
 }
 
-/* 1: the entry is content; 0: it was about whiteouts and is done; the directory at hand is its parent. */
+/* 1: the entry is content; 0: it was about whiteouts and is done; the directory at hand is its
+ * parent. */
 static int handle_whiteout(struct unpack *unpack, struct pod_err *err)
 {
     int failed;
@@ -625,7 +631,8 @@ static int handle_whiteout(struct unpack *unpack, struct pod_err *err)
     return failed ? -1 : 0;
 }
 
-/* aufs's own files are no content (1: pass over); a whiteout's name as a directory makes no sense (-1). */
+/* aufs's own files are no content (1: pass over); a whiteout's name as a directory makes no sense
+ * (-1). */
 static int is_aufs_affair(struct unpack *unpack, struct pod_err *err)
 {
     for (const char *at = unpack->path; *at;) {
@@ -643,7 +650,7 @@ static int is_aufs_affair(struct unpack *unpack, struct pod_err *err)
     return 0;
 }
 
-/* ---- the archive ------------------------------------------------------------------------------------------------ */
+/* ---- the archive ----------------------------------------------------- */
 
 static int make_entry(struct unpack *unpack, struct pod_err *err)
 {
@@ -710,7 +717,8 @@ static int unpack_entry(struct unpack *unpack, struct pod_err *err)
     return make_entry(unpack, err);
 }
 
-/* The process's umask without changing it (it belongs to all threads); Umask is there since 4.7, else assume the worst: that every
+/* The process's umask without changing it (it belongs to all threads); Umask is there since 4.7,
+ * else assume the worst: that every
  * mode must be set again. */
 static mode_t read_umask(void)
 {

@@ -6,16 +6,16 @@
 
 enum pod_dialect {
     POD_DIALECT_OVERLAY, /* whiteouts and opaque directories as overlay on user xattrs wants them */
-    POD_DIALECT_AUFS,    /* as the archive has them, empty files ".wh.NAME": for flatten */
-    POD_DIALECT_PLAIN,   /* no layer at all: such names are ordinary names (import, ADD, cp) */
+    POD_DIALECT_AUFS, /* as the archive has them, empty files ".wh.NAME": for flatten */
+    POD_DIALECT_PLAIN, /* no layer at all: such names are ordinary names (import, ADD, cp) */
 };
 
 struct pod_extract_options {
     int root_fd;
     int owners_fd; /* an empty file open for reading and writing */
-    int mapped;    /* root in a user namespace with a range of ids: chown for real */
+    int mapped; /* root in a user namespace with a range of ids: chown for real */
     enum pod_dialect dialect;
-    uint64_t max_bytes;   /* of the decompressed archive, and of the files' sizes together */
+    uint64_t max_bytes; /* of the decompressed archive, and of the files' sizes together */
     uint64_t max_entries;
     pod_interrupted interrupted;
     void *context;
@@ -26,11 +26,13 @@ struct pod_extract_result {
     uint64_t entries;
 };
 
-/* Reads FD to its end. On failure the tree is half made, with modes open for the owner: for the caller to remove. */
+/* Reads FD to its end. On failure the tree is half made, with modes open for the owner: for the
+ * caller to remove. */
 int pod_extract(int fd, const struct pod_extract_options *options,
                 struct pod_extract_result *result, struct pod_err *err);
 
-/* Which of OVERLAY and AUFS the file system of the directory DIRFD can hold: tries a whiteout node and the opaque mark. */
+/* Which of OVERLAY and AUFS the file system of the directory DIRFD can hold: tries a whiteout node
+ * and the opaque mark. */
 int pod_probe_dialect(int dirfd, enum pod_dialect *dialect, struct pod_err *err);
 
 #endif

@@ -52,7 +52,7 @@ struct pod_owners_writer {
     unsigned char buffer[BUFFER_SIZE];
 };
 
-/* ---- order ---------------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------- */
 
 /* Bytewise, "/" below all, a prefix before what it begins. */
 static int compare_paths(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -84,8 +84,7 @@ static int compare_records(const unsigned char *data, uint64_t a, uint64_t b)
 {
     const struct record *one = record_at(data, a);
     const struct record *other = record_at(data, b);
-    int order =
-        compare_paths(path_of(one), one->path_length, path_of(other), other->path_length);
+    int order = compare_paths(path_of(one), one->path_length, path_of(other), other->path_length);
 
     return order ? order : a < b ? -1 : a > b;
 }
@@ -117,7 +116,7 @@ static void sort_records(const unsigned char *data, uint64_t *index, size_t coun
     }
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------- */
 
 static int write_all(int fd, const void *data, size_t length, uint64_t offset, struct pod_err *err)
 {
@@ -251,15 +250,17 @@ static int lies_below(const struct record *record, const struct record *above)
            (!length || path_of(record)[length] == '/');
 }
 
-/* The removal of the same path or of one above it that came last before the records at hand: a chain from the deepest
+/* The removal of the same path or of one above it that came last before the records at hand: a
+ * chain from the deepest
  * upwards. Offsets tell the age. */
 struct removal {
     uint64_t offset;
     uint64_t newest; /* of it and those above */
 };
 
-/* Keeps of each path the last record, unless a removal of it or of a directory above came later. Sorted order shows
- * every removal before what lies below it; ROOM has a slot per component of a path. */
+/* Keeps of each path the last record, unless a removal of it or of a directory above came later.
+ * Sorted order shows every removal before what lies below it; ROOM has a slot per component of a
+ * path. */
 static size_t drop_replaced(const unsigned char *data, uint64_t *index, size_t count,
                             struct removal *stack)
 {
@@ -331,8 +332,8 @@ int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err)
     header.count = writer->count;
     header.index = writer->offset;
     header.size = writer->offset + writer->count * sizeof *writer->index;
-    if (writer->count &&
-        write_all(writer->fd, writer->index, writer->count * sizeof *writer->index, header.index, err) < 0)
+    if (writer->count && write_all(writer->fd, writer->index, writer->count * sizeof *writer->index,
+                                   header.index, err) < 0)
         return -1;
     return write_all(writer->fd, &header, sizeof header, 0, err);
 }
@@ -346,7 +347,7 @@ void pod_owners_close(struct pod_owners_writer **writer)
     *writer = NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------- */
 
 static int record_is_sound(const unsigned char *data, uint64_t offset, uint64_t end)
 {

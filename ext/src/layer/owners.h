@@ -1,5 +1,6 @@
-/* The owners record: what a layer's entries carry that its tree on disk cannot hold (ids outside the map, devices, security
- * attributes). One file beside the tree, read by mmap and binary search. Little-endian, version 1:
+/* The owners record: what a layer's entries carry that its tree on disk cannot hold (ids outside
+ * the map, devices, security attributes). One file beside the tree, read by mmap and binary search.
+ * Little-endian, version 1:
  *
  *   header, 64 bytes          records, each 8-aligned                     index
  *    0  8  "podowner"          0 u32  length, padding included             count × u64, offsets of records,
@@ -13,12 +14,14 @@
  *                             30 u16  extended attributes
  *                             32      path, NUL; then per attribute: u16 bytes of name, u32 bytes of value, name, value
  *
- * Paths are relative to the layer, without "." or "..", and go through no link; "" is the layer's root. They are compared bytewise with "/"
- * below every other byte, so that a directory is followed by what lies in it. An entry without a record is 0:0 and as stat says.
+ * Paths are relative to the layer, without "." or "..", and go through no link; "" is the layer's
+ * root. They are compared bytewise with "/" below every other byte, so that a directory is followed
+ * by what lies in it. An entry without a record is 0:0 and as stat says.
  *
- * Writing: records go to the file in the order of the archive through one 64 KiB buffer; in memory stays an offset of 8
- * bytes each. At the end the file is mapped, the offsets are sorted (heapsort, in place), records that later ones replaced are left out of the
- * index (not of the file). So memory is 8 bytes per entry with a record, bounded by the limit on entries. */
+ * Writing: records go to the file in the order of the archive through one 64 KiB buffer; in memory
+ * stays an offset of 8 bytes each. At the end the file is mapped, the offsets are sorted (heapsort,
+ * in place), records that later ones replaced are left out of the index (not of the file). So
+ * memory is 8 bytes per entry with a record, bounded by the limit on entries. */
 #ifndef POD_OWNERS_H
 #define POD_OWNERS_H
 
@@ -28,10 +31,11 @@
 #define POD_OWNERS_VERSION 1
 
 enum pod_owner_flags {
-    POD_OWNER_IDS = 1,     /* uid and gid are not those on disk */
-    POD_OWNER_DEVICE = 2,  /* an empty regular file stands for a device: mode, major, minor */
-    POD_OWNER_XATTRS = 4,  /* attributes that the disk refused */
-    POD_OWNER_REMOVED = 8, /* only while writing: nothing recorded so far holds for the path and below */
+    POD_OWNER_IDS = 1, /* uid and gid are not those on disk */
+    POD_OWNER_DEVICE = 2, /* an empty regular file stands for a device: mode, major, minor */
+    POD_OWNER_XATTRS = 4, /* attributes that the disk refused */
+    /* Only while writing: nothing recorded so far holds for the path and below. */
+    POD_OWNER_REMOVED = 8,
 };
 
 struct pod_owner {
@@ -45,7 +49,7 @@ struct pod_owner {
     uint32_t minor;
     size_t xattr_count;
     const struct pod_tar_xattr *xattrs; /* writing only; read them by pod_owners_xattr */
-    const unsigned char *packed;        /* reading only */
+    const unsigned char *packed; /* reading only */
     size_t packed_length;
 };
 
@@ -55,7 +59,8 @@ struct pod_owners_writer;
 int pod_owners_begin(int fd, struct pod_owners_writer **writer, struct pod_err *err);
 int pod_owners_add(struct pod_owners_writer *writer, const struct pod_owner *owner,
                    struct pod_err *err);
-/* The path was removed or replaced by something that needs no record. Free where nothing was recorded yet. */
+/* The path was removed or replaced by something that needs no record. Free where nothing was
+ * recorded yet. */
 int pod_owners_remove(struct pod_owners_writer *writer, const char *path, struct pod_err *err);
 /* Sorts, and writes index and header. */
 int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err);
@@ -74,7 +79,8 @@ int pod_owners_map(int fd, struct pod_owners *owners, struct pod_err *err);
 void pod_owners_at(const struct pod_owners *owners, size_t position, struct pod_owner *owner);
 /* 1 and *owner, or 0. */
 int pod_owners_find(const struct pod_owners *owners, const char *path, struct pod_owner *owner);
-/* The attribute at *AT of owner->packed (start at 0, moved on); name is not NUL-terminated. 0 when there is none left. */
+/* The attribute at *AT of owner->packed (start at 0, moved on); name is not NUL-terminated. 0 when
+ * there is none left. */
 int pod_owners_xattr(const struct pod_owner *owner, size_t *at, const char **name,
                      size_t *name_length, const unsigned char **value, size_t *value_length);
 void pod_owners_unmap(struct pod_owners *owners);

@@ -45,8 +45,9 @@ static int parse_time(const char *text, size_t length, int64_t *seconds, uint32_
     if (dot) {
         size_t digits = length - (size_t)(dot - text) - 1;
         for (size_t i = 0; i < 9; i++)
-            fraction = fraction * 10 +
-                       (i < digits && dot[1 + i] >= '0' && dot[1 + i] <= '9' ? (uint32_t)(dot[1 + i] - '0') : 0);
+            fraction = fraction * 10 + (i < digits && dot[1 + i] >= '0' && dot[1 + i] <= '9'
+                                            ? (uint32_t)(dot[1 + i] - '0')
+                                            : 0);
         for (size_t i = 0; i < digits; i++)
             if (dot[1 + i] < '0' || dot[1 + i] > '9')
                 return -1;
@@ -80,7 +81,8 @@ int pod_pax_add_region(struct pod_pax *pax, uint64_t offset, uint64_t length, st
 {
     if (pax->region_count == POD_TAR_REGIONS_MAX)
         return pod_fail_errno(err, POD_LIMIT, E2BIG, "regions of a sparse file");
-    if (grow((void **)&pax->regions, pax->region_count, &pax->region_room, sizeof *pax->regions) < 0)
+    if (grow((void **)&pax->regions, pax->region_count, &pax->region_room, sizeof *pax->regions) <
+        0)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     pax->regions[pax->region_count++] = (struct pod_tar_region){offset, length};
     return 0;
@@ -173,7 +175,8 @@ static int set_sparse(struct pod_pax *pax, const char *key, const char *value, s
     return malformed ? bad(err, key) : 0;
 }
 
-/* One record; KEY and VALUE are NUL-terminated in place. Keys we have no use for (atime, uname, comment…) pass by. */
+/* One record; KEY and VALUE are NUL-terminated in place. Keys we have no use for (atime, uname,
+ * comment…) pass by. */
 static int set_record(struct pod_pax *pax, const char *key, const char *value, size_t length,
                       struct pod_err *err)
 {

@@ -36,8 +36,8 @@ struct pod_pax {
     size_t xattr_room;
 };
 
-/* Reads the LENGTH bytes of TEXT (malloc'd, one byte of room behind; taken over in any case) into the cleared PAX.
- * Malformed records are step TAR_HEADER, EBADMSG. */
+/* Reads the LENGTH bytes of TEXT (malloc'd, one byte of room behind; taken over in any case) into
+ * the cleared PAX. Malformed records are step TAR_HEADER, EBADMSG. */
 int pod_pax_parse(struct pod_pax *pax, char *text, size_t length, struct pod_err *err);
 /* Appends a region; LIMIT beyond POD_TAR_REGIONS_MAX. */
 int pod_pax_add_region(struct pod_pax *pax, uint64_t offset, uint64_t length, struct pod_err *err);

@@ -121,7 +121,10 @@ static int detect(struct pod_source *source, struct pod_err *err)
                                                                  POD_ZSTD_WINDOW_LOG_MAX)))
             return pod_fail_errno(err, POD_MEMORY, ENOMEM, "zstd");
         source->format = ZSTD;
-    } else if (has_magic(source, "\xfd" "7zXZ", 5)) {
+    } else if (has_magic(source,
+                         "\xfd"
+                         "7zXZ",
+                         5)) {
         return pod_fail_errno(err, POD_DECOMPRESS, EPROTONOSUPPORT, "xz");
     } else if (has_magic(source, "BZh", 3)) {
         return pod_fail_errno(err, POD_DECOMPRESS, EPROTONOSUPPORT, "bzip2");

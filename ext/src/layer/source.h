@@ -2,8 +2,9 @@
  *
  *      fd ──read──► input block ──SHA-256 (blob)──► decoder ──► output block ──SHA-256 (diff)──► the caller
  *
- * Each stage hands on whole blocks and keeps no pointer into the one before, so that stages can move to threads of their
- * own. Memory: two blocks, plus the decoder (zlib 40 KB; zstd at most its window, 128 MB). */
+ * Each stage hands on whole blocks and keeps no pointer into the one before, so that stages can
+ * move to threads of their own. Memory: two blocks, plus the decoder (zlib 40 KB; zstd at most its
+ * window, 128 MB). */
 #ifndef POD_SOURCE_H
 #define POD_SOURCE_H
 
@@ -11,7 +12,8 @@
 #include "sha256.h"
 
 #define POD_BLOCK_SIZE 262144
-/* RFC 8878 lets a frame ask for a window of terabytes; zstd --long=27 is what its own tool accepts unasked. */
+/* RFC 8878 lets a frame ask for a window of terabytes; zstd --long=27 is what its own tool accepts
+ * unasked. */
 #define POD_ZSTD_WINDOW_LOG_MAX 27
 
 struct pod_source;
@@ -26,8 +28,9 @@ struct pod_source_sum {
 /* Asked before every block is read; not 0 ends the work with EINTR (step READ). */
 typedef int (*pod_interrupted)(void *context);
 
-/* Reads FD from where it stands to its end; the format (gzip of any number of members, zstd of any number of frames, plain)
- * is told by the first bytes. More than MAX_BYTES decompressed is step LIMIT, EFBIG. */
+/* Reads FD from where it stands to its end; the format (gzip of any number of members, zstd of any
+ * number of frames, plain) is told by the first bytes. More than MAX_BYTES decompressed is step
+ * LIMIT, EFBIG. */
 int pod_source_open(int fd, uint64_t max_bytes, pod_interrupted interrupted, void *context,
                     struct pod_source **source, struct pod_err *err);
 /* The next block of decompressed bytes, valid until the next call; *length 0 at the end. */

@@ -100,7 +100,8 @@ static int take(struct pod_tar *tar, uint64_t wanted, const unsigned char **data
 }
 
 /* Exactly LENGTH bytes; 0 at a clean end of the stream (only when ATEND), else ENODATA. */
-static int take_all(struct pod_tar *tar, void *target, size_t length, int atend, struct pod_err *err)
+static int take_all(struct pod_tar *tar, void *target, size_t length, int atend,
+                    struct pod_err *err)
 {
     size_t done = 0;
 
@@ -147,8 +148,8 @@ int pod_tar_data(struct pod_tar *tar, const unsigned char **data, size_t *length
     return 0;
 }
 
-/* Octal digits among blanks and NULs, or GNU's base-256 (first bit set, two's complement). Negative numbers and those of
- * more than 63 bits are refused. An empty field is 0. */
+/* Octal digits among blanks and NULs, or GNU's base-256 (first bit set, two's complement). Negative
+ * numbers and those of more than 63 bits are refused. An empty field is 0. */
 static int parse_number(const char *field, size_t width, uint64_t *value)
 {
     const unsigned char *bytes = (const unsigned char *)field;
@@ -288,7 +289,8 @@ static int check_global(struct pod_tar *tar, struct pod_err *err)
     return 0;
 }
 
-static int parse_regions(struct pod_tar *tar, const unsigned char *at, int count, struct pod_err *err)
+static int parse_regions(struct pod_tar *tar, const unsigned char *at, int count,
+                         struct pod_err *err)
 {
     for (; count; count--, at += 24) {
         uint64_t offset;
@@ -326,7 +328,8 @@ static int read_gnu_sparse(struct pod_tar *tar, struct pod_err *err)
     return 0;
 }
 
-/* A decimal line of the map that PAX sparse 1.0 has in front of the data. Taken by blocks of 512. */
+/* A decimal line of the map that PAX sparse 1.0 has in front of the data. Taken by blocks of
+ * 512. */
 static int read_map_number(struct pod_tar *tar, size_t *at, uint64_t *value, struct pod_err *err)
 {
     uint64_t sum = 0;
@@ -375,7 +378,8 @@ static int read_pax_map(struct pod_tar *tar, struct pod_err *err)
     return 0;
 }
 
-/* Regions ascend, do not overlap, lie inside the file, and hold as many bytes as the archive has. */
+/* Regions ascend, do not overlap, lie inside the file, and hold as many bytes as the archive
+ * has. */
 static int check_regions(struct pod_tar *tar, struct pod_err *err)
 {
     uint64_t end = 0;
@@ -437,8 +441,8 @@ static int join_xattrs(struct pod_tar *tar, struct pod_err *err)
     return 0;
 }
 
-/* What tells about an owner: the entry's extended header, the global one, the header block. (uint32_t)-1 means "leave as it
- * is" to chown(2), so it is refused like everything larger. */
+/* What tells about an owner: the entry's extended header, the global one, the header block.
+ * (uint32_t)-1 means "leave as it is" to chown(2), so it is refused like everything larger. */
 static int pick_id(const struct pod_tar *tar, unsigned flag, const char *field, uint32_t *id)
 {
     const struct pod_pax *pax = tar->local.has & flag    ? &tar->local
@@ -513,7 +517,8 @@ static int pick_type(struct pod_tar *tar, char type, struct pod_err *err)
     }
 }
 
-/* The header that stands for an entry, after those about it. 1: it is in tar->entry; 0: to be passed over. */
+/* The header that stands for an entry, after those about it. 1: it is in tar->entry; 0: to be
+ * passed over. */
 static int read_entry(struct pod_tar *tar, uint64_t size, struct pod_err *err)
 {
     struct header header;
@@ -531,9 +536,10 @@ static int read_entry(struct pod_tar *tar, uint64_t size, struct pod_err *err)
         return -1;
     if (tar->local.has & POD_PAX_SIZE)
         size = tar->local.size;
-    /* Links, devices, FIFOs have no data, whatever `size` says (Go's archive/tar reads them so, and so Docker). */
-    if (entry->type != POD_TAR_FILE && header.type != 'D' && kept && header.type != '\0' && header.type != '0' &&
-        header.type != '7')
+    /* Links, devices, FIFOs have no data, whatever `size` says (Go's archive/tar reads them so, and
+     * so Docker). */
+    if (entry->type != POD_TAR_FILE && header.type != 'D' && kept && header.type != '\0' &&
+        header.type != '0' && header.type != '7')
         size = 0;
     if (size > INT64_MAX / 2 || parse_number(header.mode, sizeof header.mode, &mode) < 0 ||
         pick_id(tar, POD_PAX_UID, header.uid, &entry->uid) < 0 ||
@@ -583,7 +589,8 @@ static int is_zero(const unsigned char *block)
     return block[0] == 0 && memcmp(block, block + 1, BLOCK - 1) == 0;
 }
 
-/* Two zero blocks end an archive, or the stream does; what follows them (blocking factors, garbage) is only hashed. */
+/* Two zero blocks end an archive, or the stream does; what follows them (blocking factors, garbage)
+ * is only hashed. */
 static int finish(struct pod_tar *tar, struct pod_err *err)
 {
     int got = take_all(tar, tar->block, BLOCK, 1, err);
