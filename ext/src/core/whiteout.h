@@ -4,7 +4,8 @@
  *   name gone     an entry ".wh.NAME"                 character device 0/0 called NAME
  *   all gone      an entry ".wh..wh..opq"             user.overlay.opaque=y on the directory
  *
- * Names with ".wh..wh." otherwise are aufs's own affairs and no content (image-spec layer.md, "Whiteouts"). */
+ * Names with ".wh..wh." otherwise are aufs's own affairs and no content (image-spec layer.md,
+ * "Whiteouts"). */
 #ifndef POD_WHITEOUT_H
 #define POD_WHITEOUT_H
 
