@@ -121,7 +121,9 @@ def tmpfs(given: list[str]) -> dict[str, str]:
         if not target.startswith("/") or syntax.clean(target) == "/":
             raise UsageError(f"invalid tmpfs mount: {text}: mount path must be absolute and not '/'")
         rootfs.tmpfs(target, options)
-        result[syntax.clean(target)] = options
+        target = syntax.clean(target)
+        syntax.check_target(target, f"invalid tmpfs mount: {text}")
+        result[target] = options
     return result
 
 

@@ -11,7 +11,7 @@ import time
 
 from pod.core import notices, rundir, statefile
 from pod.core.container import files, model, names, planning, spec, store
-from pod.core.errors import Conflict, NameInUse, NoSuchImage, StillRunning
+from pod.core.errors import Busy, Conflict, NameInUse, NoSuchImage, StillRunning, UsageError
 from pod.core.runtime import launch
 
 TYPE_CHECKING = False
@@ -45,6 +45,7 @@ def create(engine: Engine, request: Request, image: Image) -> Container:
         statefile.write(temporary + "/config.json", config, sync=not request.auto_remove)
         os.rename(temporary, final)
         # From here on rmi sees the container; had it been quicker, the image's record is gone now.
+        store.confirm_name(engine, name, container_id)
         if not os.path.exists(engine.paths.image(image.id)):
             raise NoSuchImage(f"No such image: {request.image_name}", hint="it was removed a moment ago; pull it again")
     except BaseException:
@@ -217,10 +218,13 @@ def send(pid: int, start_time: int, number: int) -> None:
 
 
 def stop_signal(container: Container) -> int:
-    """The image's or the flag's, else SIGTERM."""
+    """The image's or the flag's; SIGTERM where neither says one, or the image says nonsense (as Docker)."""
     from pod.core.runtime import defaults
 
-    return defaults.parse_signal(container.config["Config"].get("StopSignal") or defaults.STOP_SIGNAL)
+    try:
+        return defaults.parse_signal(container.config["Config"].get("StopSignal") or defaults.STOP_SIGNAL)
+    except UsageError:
+        return defaults.parse_signal(defaults.STOP_SIGNAL)
 
 
 def stop(engine: Engine, container: Container, timeout: int | None, number: int | None = None) -> None:
@@ -336,7 +340,11 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
                 hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
             )
         signal(container, 9)
-        await_end(engine, container, 30.0)
+        if not await_end(engine, container, 30.0):
+            raise Busy(
+                f'cannot remove container "{container.name}": it did not end within 30 s of SIGKILL',
+                hint="a process of it hangs in the kernel (a dead network file system?); try again later",
+            )
     elif container.status == "elsewhere":
         raise Conflict(
             f'cannot remove container "{container.name}": it runs elsewhere, on {container.state.get("hostname")}',

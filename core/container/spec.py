@@ -6,7 +6,7 @@ The record carries Docker's names (Config, HostConfig, Mounts) so that ``inspect
 
 from __future__ import annotations
 
-from pod.core.errors import UsageError
+from pod.core.errors import PodError, UsageError
 from pod.core.runtime import defaults
 
 TYPE_CHECKING = False
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 RECORD_VERSION = 1
+
+_TEXTS = ("User", "WorkingDir", "StopSignal")
+_LISTS = ("Env", "Cmd", "Entrypoint")
+_SETS = ("Volumes", "ExposedPorts")
 
 
 class Request:
@@ -78,8 +82,10 @@ class Request:
 def make_record(
     request: Request, image: Any, image_config: Mapping[str, Any], container_id: str, created: str
 ) -> dict[str, Any]:
-    """The record of a new container. UsageError where nothing says what to run ("no command specified")."""
-    config = image_config.get("config") or {}
+    """The record of a new container. UsageError where nothing says what to run ("no command specified"), PodError where
+    the image's configuration is none.
+    """
+    config = checked(image_config.get("config") or {}, request.image_name)
     entrypoint, command = command_line(request, config)
     argv = entrypoint + command
     if not argv:
@@ -111,6 +117,53 @@ def make_record(
     return record
 
 
+def checked(config: Mapping[str, Any], image_name: str) -> dict[str, Any]:
+    """What a container takes over from an image's configuration, which strangers wrote: the right kinds and nothing else,
+    so that no label, annotation or further member asks for power. PodError names the first that is of another kind.
+    """
+    found: dict[str, Any] = {}
+    for names, good in ((_TEXTS, _text), (_LISTS, _list), (_SETS, _set), (("Labels",), _map)):
+        for name in names:
+            value = config.get(name)
+            if value is None:
+                continue
+            if not good(value):
+                raise PodError(
+                    f"image {image_name}: broken configuration: {name} is not what the OCI image format has there",
+                    hint="the image was made by a faulty tool, or by somebody who means harm",
+                )
+            found[name] = value
+    if isinstance(config.get("Healthcheck"), dict):
+        found["Healthcheck"] = config["Healthcheck"]
+    return found
+
+
+def _text(value: object) -> bool:
+    """A string that can be an argument: no NUL, and UTF-8."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _list(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _set(value: object) -> bool:
+    """Go's map of empty structs: the members' values say nothing."""
+    return isinstance(value, dict) and all(map(_text, value))
+
+
+def _map(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
 def command_line(request: Request, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """(entrypoint, command) as Docker merges them: an --entrypoint drops the image's CMD; "" drops the entrypoint."""
     entrypoint = list(config.get("Entrypoint") or [])
@@ -136,7 +189,8 @@ def merge_env(image_env: list[str], extra: list[str], *, tty: bool, hostname: st
 def _config(
     request: Request, config: Mapping[str, Any], hostname: str, entrypoint: list[str], command: list[str]
 ) -> dict[str, Any]:
-    image_env = [entry for entry in config.get("Env") or [] if isinstance(entry, str)]
+    # A bare name means the caller's value in -e; an image may not read that.
+    image_env = [entry for entry in config.get("Env") or [] if "=" in entry[1:]]
     labels = dict(config.get("Labels") or {})
     labels.update(request.labels)
     result: dict[str, Any] = {

@@ -72,8 +72,13 @@ def reserve_name(engine: Engine, name: str, container_id: str) -> None:
         except FileNotFoundError:
             os.makedirs(engine.paths.names, 0o700, exist_ok=True)
             continue
-        os.write(fd, container_id.encode() + b"\n")
-        os.close(fd)
+        try:
+            os.write(fd, container_id.encode() + b"\n")
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
         return
     raise NameInUse(f'Conflict. The container name "/{name}" is being taken by another process')
 
@@ -86,20 +91,40 @@ def _owner(path: str) -> str:
 
 
 def _release_stale(engine: Engine, name: str) -> bool:
-    """Removes a name whose container is gone (killed between two steps of create or rm), unless it is seconds old."""
+    """Removes a name whose container is gone (killed between two steps of create or rm), unless it is seconds old.
+
+    Under a lock: of two that find it stale, the second must not remove the name that the first has made since.
+    """
+    if _in_use(engine, name):
+        return False
+    with statefile.Lock(engine.run_dir + "/locks/names"):
+        if _in_use(engine, name):
+            return False
+        try:
+            os.unlink(engine.paths.name(name))
+        except FileNotFoundError:
+            pass
+    return True
+
+
+def _in_use(engine: Engine, name: str) -> bool:
+    """Whether a container has the name, or its maker may still be at work."""
     path = engine.paths.name(name)
     owner = _owner(path)
     if len(owner) == 64 and os.path.isdir(engine.paths.container(owner)):
-        return False
+        return True
     try:
-        if len(owner) != 64 and _age(path) < 5:
-            return False  # its maker is between open and write
-        if len(owner) == 64 and _age(path) < 2:
-            return False  # its maker is between name and folder
-        os.unlink(path)
+        # Five seconds between open and write, two between name and folder.
+        return _age(path) < (2 if len(owner) == 64 else 5)
     except FileNotFoundError:
-        pass
-    return True
+        return False
+
+
+def confirm_name(engine: Engine, name: str, container_id: str) -> None:
+    """NameInUse where the name was taken over meanwhile: its maker had been stopped for seconds."""
+    owner = _owner(engine.paths.name(name))
+    if owner != container_id:
+        raise NameInUse(f'Conflict. The container name "/{name}" is already in use by container "{owner}"')
 
 
 def _age(path: str) -> float:

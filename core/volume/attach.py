@@ -6,7 +6,7 @@ import os
 
 from pod.core import statefile
 from pod.core.errors import PodError
-from pod.core.volume.syntax import VolumeSpec, clean
+from pod.core.volume.syntax import VolumeSpec, check_target, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def resolve(engine: Engine, specs: list[VolumeSpec], config: dict[str, Any], mad
         mounts[spec.target] = _bind(spec) if spec.kind == "bind" else _volume(engine, spec, made)
     for target in sorted(config["Config"]["Volumes"] or {}):
         path = clean(target)
+        check_target(path, f"the image's VOLUME {target}")
         if path not in mounts and path != "/" and path not in config["HostConfig"]["Tmpfs"]:
             mounts[path] = _volume(engine, VolumeSpec("volume", "", path, ""), made)
     return list(mounts.values())

@@ -11,6 +11,16 @@ _UNSUPPORTED = frozenset(("shared", "rshared", "slave", "rslave", "unbindable", 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
+_OVER_PROC = frozenset(
+    "/proc/" + name
+    for name in (
+        "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "net/dev",
+        "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled",
+    )
+)  # fmt: skip
+"""What may be bound over files of /proc: lxcfs's, as in runc (checkProcMount)."""
+
+
 class VolumeSpec:
     """One -v: ``kind`` is "bind" (source is a host path) or "volume" (source is a name, "" for an anonymous one)."""
 
@@ -38,6 +48,18 @@ def clean(path: str) -> str:
     return "/" + "/".join(parts)
 
 
+def check_target(target: str, what: str, source: str = "") -> None:
+    """UsageError for a mount that would cover /proc or what lies in it: masks and lookups rely on that.
+
+    The host's /proc over /proc is allowed, and lxcfs's files.
+    """
+    if target != "/proc" and not target.startswith("/proc/"):
+        return
+    if source and (target in _OVER_PROC or source == target == "/proc"):
+        return
+    raise UsageError(f"{what}: {target} cannot be mounted: it is inside /proc", hint="name another target")
+
+
 def valid_name(name: str) -> bool:
     """Docker's names: two characters or more of [a-zA-Z0-9_.-], the first a letter or digit."""
     return len(name) > 1 and name[0] not in "_.-" and len(name) <= 255 and _NAME.issuperset(name)
@@ -59,6 +81,7 @@ def parse_volume(text: str, cwd: str) -> VolumeSpec:
     target = clean(target)
     if target == "/":
         raise UsageError(f"invalid volume specification: '{text}': destination can't be '/'")
+    check_target(target, f"invalid volume specification: '{text}'", parts[0] if len(parts) > 1 else "")
     if len(parts) == 1:
         return VolumeSpec("volume", "", target, mode)
     return _with_source(parts[0], target, mode, text, cwd)
