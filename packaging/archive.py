@@ -5,6 +5,7 @@ shiv's own bootstrap and environment.json stay inside (shiv-info reads them); no
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import zipfile
 from pathlib import Path
@@ -60,6 +61,8 @@ def manifest(entries: dict[str, bytes], identity: str) -> bytes:
             lines.append(f"warm {name}")
         elif name == "pod.ext._build":
             lines.append(f"warm {name}")  # one for each machine, in pod/_lib
+    for command, roots in eager_roots().items():
+        lines.append(f"eager {command} {' '.join(load_order(entries, roots))}")
     for name in sorted(entries):
         if name.startswith(prefix):
             path = name.removeprefix(prefix)
@@ -72,7 +75,52 @@ def manifest(entries: dict[str, bytes], identity: str) -> bytes:
 def warm_modules() -> list[str]:
     """launcher/warm.txt."""
     lines = (LAUNCHER / "warm.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith("#") and ":" not in line]
+
+
+def eager_roots() -> dict[str, list[str]]:
+    """Lines "COMMAND: MODULE…" of launcher/warm.txt ("-" for any other command)."""
+    lines = (LAUNCHER / "warm.txt").read_text("utf-8").splitlines()
+    pairs = [line.partition(":") for line in lines if ":" in line and not line.startswith("#")]
+    return {command: names.split() for command, _, names in pairs}
+
+
+def load_order(entries: dict[str, bytes], roots: list[str]) -> list[str]:
+    """``roots`` and every warm module that they import at their top, each after those that it imports."""
+    warm = set(warm_modules())
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order or name not in warm:
+            return
+        parent = name.rpartition(".")[0]
+        if parent:
+            visit(parent)
+        for needed in top_imports(source_of(entries, name)):
+            visit(needed)
+        if name not in order:
+            order.append(name)
+
+    for root in roots:
+        visit(root)
+    return order
+
+
+def source_of(entries: dict[str, bytes], name: str) -> bytes:
+    """A module's source in the archive; b"" for what exists only beside each machine's native files."""
+    path = "site-packages/" + name.replace(".", "/")
+    return entries.get(path + ".py") or entries.get(path + "/__init__.py") or b""
+
+
+def top_imports(source: bytes) -> list[str]:
+    """Modules that a source imports when it is loaded, and ``from X import Y`` as X.Y too."""
+    found: list[str] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def mode(name: str) -> int:

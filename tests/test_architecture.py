@@ -171,7 +171,7 @@ def test_core_reads_the_environment_only_in_config_and_paths() -> None:
 def warm_modules() -> list[str]:
     """Modules of the warm bundle."""
     lines = (ROOT / "packaging/launcher/warm.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith("#") and ":" not in line]
 
 
 @pytest.mark.parametrize("name", [name for name in warm_modules() if name in MODULES])
@@ -199,14 +199,31 @@ def home() -> Iterator[Path]:
 
 
 def trace(home: Path, *arguments: str) -> set[str]:
-    """Modules that the lean start imports for a command, by -X importtime; the very argv of preamble.sh otherwise."""
+    """Modules in sys.modules when a command of the lean start ends or execs the helper, as preamble.sh starts it."""
     environ = {"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     (folder,) = [path for path in (home / ".cache/pod").iterdir() if not path.name.startswith(".")]
     python = (folder / "python").read_text().strip()
-    command = [python, "-I", "-S", "-X", "importtime", str(folder / "_pod_run.py"), str(built()), *arguments]
+    command = [python, "-I", "-S", "-c", TRACE, str(folder / "_pod_run.py"), str(built()), *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-    lines = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {fields[-1].strip() for fields in lines[1:]}
+    return set(done.stderr.rpartition("modules:")[2].split())
+
+
+TRACE = """
+import sys
+before = set(sys.modules)
+def tell(event, arguments):
+    if event == "os.exec" or event == "tell":
+        sys.stderr.write("modules:" + " ".join(set(sys.modules) - before))
+        sys.stderr.flush()
+sys.addaudithook(tell)
+__file__ = sys.argv[1]
+del sys.argv[0]
+source = open(__file__).read()
+try:
+    exec(compile(source, __file__, "exec"))
+finally:
+    sys.audit("tell")
+"""
 
 
 @pytest.mark.built

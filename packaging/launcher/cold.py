@@ -4,6 +4,7 @@
         python           the interpreter, as preamble.sh reads it; written last, so the folder is whole where it exists
         _pod_run.py      the lean start (lean.py)
         bundle           its second half (run.py) and the warm modules, compiled for that interpreter
+        bundle-run, …    the same, made for one command
         site/            pod, urllib3, tomli; the native files of this machine only, in site/pod/ext
 
 The roots are tried in turn: XDG cache, run directory, /var/tmp/pod-UID, TMPDIR. One is taken when it is ours, not
@@ -25,11 +26,14 @@ LOCK_SECONDS = 10.0
 
 
 class Manifest:
-    """What the build wrote about the archive: lines "build ID", "warm MODULE", "file MODE SIZE MACHINE|- PATH"."""
+    """What the build wrote about the archive: lines "build ID", "warm MODULE", "eager COMMAND MODULE…",
+    "file MODE SIZE MACHINE|- PATH".
+    """
 
     def __init__(self, text):
         self.build = ""
         self.warm = []
+        self.eager = {"": []}
         self.files = []
         machine = os.uname().machine
         for line in text.splitlines():
@@ -38,6 +42,9 @@ class Manifest:
                 self.build = rest
             elif kind == "warm":
                 self.warm.append(rest)
+            elif kind == "eager":
+                command, _, names = rest.partition(" ")
+                self.eager["" if command == "-" else "-" + command] = names.split()
             elif kind == "file":
                 mode, size, only, path = rest.split(" ", 3)
                 if only in ("-", machine):
@@ -233,33 +240,40 @@ def write_run(loader, manifest, folder):
 
 
 def write_bundle(loader, manifest, folder, target):
-    """The warm modules' code, as one file that a start reads at once:
+    """The warm modules' code, as one file that a start reads at once; one for each eager command, one for the others:
 
         importlib's magic number                                       4 bytes
         length of the index, little endian                             4 bytes
-        marshalled index: (code of run.py, {name: (package?, start, end)})
-        marshalled code of the modules, from start to end of the file
+        marshalled index: (code of run.py, {name: (package?, start, end)}, ((name, package?, code), … to load at once))
+        marshalled code of the other modules, from start to end of the file
         "end\\n"                                                        4 bytes
 
-    Offsets count from the end of the index, so that loading one module copies nothing of the others.
+    Offsets count from the end of the index, so that loading one module copies nothing of the others. Modules that are
+    loaded at once are marshalled together: they share their names.
     """
     from _frozen_importlib_external import MAGIC_NUMBER
 
-    parts = []
-    size = 0
-    index = {}
+    codes = {}
     for name in manifest.warm:
         path = "/site/" + name.replace(".", "/")
         package = os.path.isdir(folder + path)
         path += "/__init__.py" if package else ".py"
         with open(folder + path, "rb") as file:
-            parts.append(marshal.dumps(code_of(file.read(), target + path)))
-        index[name] = (package, size, size + len(parts[-1]))
-        size += len(parts[-1])
+            codes[name] = (package, code_of(file.read(), target + path))
     run = code_of(loader.get_data(os.path.join(loader.archive, "_pod_run.py")), "_pod_run.py")
-    first = marshal.dumps((run, index))
-    data = [MAGIC_NUMBER, len(first).to_bytes(4, "little"), first, *parts, b"end\n"]
-    replace(folder + "/bundle", b"".join(data), 0o600)
+    for command, names in manifest.eager.items():
+        eager = tuple([(name, *codes[name]) for name in names])
+        parts = []
+        size = 0
+        index = {}
+        for name, (package, code) in codes.items():
+            if name not in names:
+                parts.append(marshal.dumps(code))
+                index[name] = (package, size, size + len(parts[-1]))
+                size += len(parts[-1])
+        first = marshal.dumps((run, index, eager))
+        data = [MAGIC_NUMBER, len(first).to_bytes(4, "little"), first, *parts, b"end\n"]
+        replace(f"{folder}/bundle{command}", b"".join(data), 0o600)
 
 
 def code_of(source, path):

@@ -11,16 +11,17 @@ NOEXEC = False
 gc.set_threshold(100000)  # a start makes no garbage to speak of, and looking for it costs 5 %
 del sys.argv[0]
 try:
-    with open(ROOT + "/bundle", "rb", 0) as file:
+    name = sys.argv[1] if sys.argv[1:2] in (["run"], ["exec"], ["ps"]) else ""
+    with open(ROOT + (name and "/bundle-" + name or "/bundle"), "rb", 0) as file:
         data = file.read()
     if data[:4] != MAGIC_NUMBER or data[-4:] != b"end\n":
         raise ValueError
     BODY = memoryview(data)[8 + int.from_bytes(data[4:8], "little") :]
-    run, INDEX = loads(memoryview(data)[8:])
+    run, INDEX, EAGER = loads(memoryview(data)[8:])
 except (OSError, ValueError):
     from zipimport import zipimporter
 
-    run, INDEX, BODY = zipimporter(PYZ).get_code("_pod_run"), {}, b""
+    run, INDEX, EAGER, BODY = zipimporter(PYZ).get_code("_pod_run"), {}, (), b""
 exec(run)
 from pod.cli.main import main  # noqa: E402
 

@@ -1,8 +1,9 @@
 """The lean start, after _pod_run.py has read the bundle: makes ``import pod`` work and calls its main.
 
-Its namespace has from _pod_run.py: ROOT (the build's cache folder), PYZ, INDEX and BODY (the bundle, see write_bundle
-in cold.py; INDEX is {} where it was missing or of another Python), NEEDED (native files that must be there) and NOEXEC
-(they must be loaded from memory). Warm modules come from the bundle, all others from site/; what a cleaner of temporary
+Its namespace has from _pod_run.py: ROOT (the build's cache folder), PYZ, INDEX, EAGER and BODY (the bundle, see
+write_bundle in cold.py; INDEX is {} where it was missing or of another Python), NEEDED (native files that must be
+there) and NOEXEC (they must be loaded from memory). Warm modules come from the bundle, all others from site/; what a
+cleaner of temporary
 files took away comes from the archive again.
 """
 
@@ -34,6 +35,55 @@ class Bundle:
     def exec_module(self, module):
         _, start, end = INDEX[module.__name__]
         exec(marshal.loads(BODY[start:end]), module.__dict__)
+
+
+class LazyOs(type(sys)):
+    """``os`` until somebody wants more of it than posix has: a third of a warm start's imports is its body.
+
+    The first missing name runs the real os.py in this very module, so that everyone who holds it has the whole.
+    """
+
+    def __getattr__(self, name):
+        self.__class__ = type(sys)
+        for finder in sys.meta_path:
+            spec = finder.find_spec("os", None)
+            if spec is not None:
+                break
+        self.__spec__, self.__loader__ = spec, spec.loader
+        exec(spec.loader.get_code("os"), self.__dict__)
+        return getattr(self, name)
+
+
+def lean_os():
+    """Puts a LazyOs in os's place: the names of posix, environ as text, path."""
+    module = sys.modules["os"] = LazyOs("os")
+    names = module.__dict__
+    names.update({name: value for name, value in posix.__dict__.items() if name[:2] != "__"})
+    coding = sys.getfilesystemencoding()
+    names["environ"] = {
+        key.decode(coding, "surrogateescape"): value.decode(coding, "surrogateescape")
+        for key, value in posix.environ.items()
+    }
+    names["name"], names["sep"] = "posix", "/"
+    import posixpath
+
+    names["path"] = sys.modules["os.path"] = posixpath
+
+
+def load_eagerly():
+    """The modules that a command is known to need, each after those it imports: without importlib's ceremony."""
+    modules = sys.modules
+    for name, package, code in EAGER:
+        module = modules[name] = type(sys)(name)
+        place = SITE + "/" + name.replace(".", "/")
+        parent, _, child = name.rpartition(".")
+        module.__package__ = name if package else parent
+        module.__file__ = place + ("/__init__.py" if package else ".py")
+        if package:
+            module.__path__ = [place]
+        exec(code, module.__dict__)
+        if parent:
+            setattr(modules[parent], child, module)
 
 
 class Restore:
@@ -82,3 +132,6 @@ sys.meta_path.insert(0, Bundle())
 sys.meta_path.append(Restore())
 if NOEXEC:
     cold().import_from_memory(native)
+if INDEX and "os" not in sys.modules:
+    lean_os()
+    load_eagerly()
