@@ -118,7 +118,7 @@ def make_record(
 
 
 def checked(config: Mapping[str, Any], image_name: str) -> dict[str, Any]:
-    """What a container takes over from an image's configuration, which strangers wrote: the right kinds and nothing else,
+    """What a container takes over from an image's configuration, which strangers wrote: right kinds and nothing else,
     so that no label, annotation or further member asks for power. PodError names the first that is of another kind.
     """
     found: dict[str, Any] = {}
