@@ -39,7 +39,8 @@ def main(engine: Engine, options: Options) -> int:
 
     container = lifecycle.settle(engine, store.find(engine, options.args[0]))
     tail = options["tail"]
-    if tail != "all" and not tail.lstrip("-").isdigit():
+    digits = tail[1:] if tail[:1] == "-" else tail
+    if tail != "all" and not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise UsageError(f'invalid value for "tail": {tail}', hint="a number of lines, or all")
     now = time.time()
 

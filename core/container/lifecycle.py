@@ -11,7 +11,7 @@ import time
 
 from pod.core import notices, rundir, statefile
 from pod.core.container import files, model, names, planning, spec, store
-from pod.core.errors import Busy, Conflict, NameInUse, NoSuchImage, StillRunning, UsageError
+from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning, UsageError
 from pod.core.runtime import launch
 
 TYPE_CHECKING = False
@@ -153,11 +153,6 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
     notices.before_start(engine, container.config)
     layers = _layer_folders(engine, container)
     files.write_all(container.directory, container.config)
-    folder = rundir.container_dir(engine, container.id)
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
     if layers:
         _fresh_work(container.directory)
     return planning.container_plan(engine, container.config, container.directory, layers, attachment)
@@ -170,20 +165,32 @@ def _fresh_work(directory: str) -> None:
         os.mkdir(directory + "/work", 0o700)
 
 
-def start(engine: Engine, container: Container, attachment: Attachment) -> NoReturn:
+def start(engine: Engine, container: Container, attachment: Attachment, *, fresh: bool = False) -> NoReturn:
     """Starts and becomes the client; StillRunning where it runs already.
 
-    What a failed preparation leaves is removed for --rm.
+    Holds the container's lock; the client lets go of it when the record says "running", so that of two starts one wins.
+    ``fresh``: the caller has just made it. What a failed preparation leaves is removed for --rm.
     """
+    with rundir.container_lock(engine, container.id) as lock:
+        if not fresh:
+            container = _read_again(engine, container)
+            if container.is_running:
+                raise StillRunning(f"start container: {container.name}: it is running already")
+        try:
+            attachment.lock = lock.hand_over()
+            plan = prepare_start(engine, container, attachment)
+            launch.become_client(engine, plan)
+        except BaseException:
+            if container.config["HostConfig"]["AutoRemove"]:
+                _delete_held(engine, container, volumes=True)
+            raise
+
+
+def _read_again(engine: Engine, container: Container) -> Container:
     try:
-        if container.is_running:
-            raise StillRunning(f"start container: {container.name}: it is running already")
-        plan = prepare_start(engine, container, attachment)
-        launch.become_client(engine, plan)
-    except BaseException:
-        if container.config["HostConfig"]["AutoRemove"] and not container.is_running:
-            delete(engine, container, volumes=True)
-        raise
+        return model.read(engine, container.id)
+    except FileNotFoundError:
+        raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
 
 
 def signal(container: Container, number: int) -> None:
@@ -250,7 +257,10 @@ def await_end(engine: Engine, container: Container, timeout: float | None) -> bo
     pause = 0.001
     while True:
         try:
-            if model.read(engine, container.id).status not in ("running",):
+            current = model.read(engine, container.id)
+            if current.status == "orphaned":
+                current = settle(engine, current)
+            if current.status != "running":
                 return True
         except FileNotFoundError:
             return True
@@ -357,21 +367,18 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
 def delete(engine: Engine, container: Container, *, volumes: bool) -> None:
     """Takes the container's records away (renames into the trash); can be repeated."""
     with rundir.container_lock(engine, container.id):
-        _to_trash(engine, container.directory)
-        store.release_name(engine, container.name, container.id)
-        for mount in container.config["Mounts"] if volumes else []:
-            if mount.get("Anonymous"):
-                _to_trash(engine, mount["Source"][: -len("/_data")])
-        folder = rundir.container_dir(engine, container.id)
-        _forget_socket(folder)
-    try:
-        os.unlink(f"{engine.run_dir}/locks/c-{container.id[:32]}")
-    except OSError:
-        pass
+        _delete_held(engine, container, volumes=volumes)
 
 
-def _forget_socket(folder: str) -> None:
-    for remove, path in ((os.unlink, folder + "/ctl"), (os.rmdir, folder)):
+def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None:
+    """:func:`delete` for who holds the lock; its file goes with the rest."""
+    _to_trash(engine, container.directory)
+    store.release_name(engine, container.name, container.id)
+    for mount in container.config["Mounts"] if volumes else []:
+        if mount.get("Anonymous"):
+            _to_trash(engine, mount["Source"][: -len("/_data")])
+    folder = rundir.container_dir(engine, container.id)
+    for remove, path in ((os.unlink, folder + "/ctl"), (os.unlink, folder + "/lock"), (os.rmdir, folder)):
         try:
             remove(path)
         except OSError:

@@ -32,41 +32,68 @@ class LogLine:
 
 
 def parse_moment(text: str, now: float) -> str:
-    """--since and --until: RFC 3339, seconds since 1970, or a duration before now, as comparable RFC 3339 in UTC."""
+    """--since and --until: RFC 3339, seconds since 1970, or a duration before now, as comparable RFC 3339 in UTC.
+
+    UsageError for anything else.
+    """
     if not text:
         return ""
-    seconds: float
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _duration(text, now) if text[:1].isdigit() and text[-1:] in "smh" else _date(text)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(seconds))) + f".{int(seconds % 1 * 1e9):09d}Z"
+        if text.isascii() and text.replace(".", "", 1).isdigit():
+            whole, _, part = text.partition(".")
+            return _moment(int(whole or "0") * _SECOND + _fraction(part))
+        if text[0].isdigit() and text[-1] in "smh":
+            return _moment(int(now * 1e6) * 1000 - _duration(text))
+        return _moment(_date(text))
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"invalid value for a time: {text!r}", hint="2024-01-31T12:00:00Z, seconds since 1970, or a duration: 10m"
+        ) from None
 
 
-def _duration(text: str, now: float) -> float:
-    total, number = 0.0, ""
-    for character in text:
-        if character in "hms":
-            try:
-                total += float(number) * {"h": 3600, "m": 60, "s": 1}[character]
-            except ValueError:
-                raise UsageError(f"invalid value for a time: {text}") from None
-            number = ""
-        else:
+_SECOND = 1_000_000_000
+_UNITS = {"h": 3600 * _SECOND, "m": 60 * _SECOND, "s": _SECOND, "ms": 1_000_000, "us": 1000}
+
+
+def _moment(nanoseconds: int) -> str:
+    """RFC 3339 in UTC with nine digits, as the supervisor writes; ValueError past the years that have four digits."""
+    seconds, rest = divmod(nanoseconds, _SECOND)
+    fields = time.gmtime(seconds)
+    if not 1 <= fields.tm_year <= 9999:
+        raise ValueError("year")
+    return f"{fields.tm_year:04d}" + time.strftime("-%m-%dT%H:%M:%S", fields) + f".{rest:09d}Z"
+
+
+def _fraction(digits: str) -> int:
+    """Nanoseconds of the digits after the point."""
+    return int((digits + "0" * 9)[:9])
+
+
+def _duration(text: str) -> int:
+    """Nanoseconds of Go's "1h30m5.5s"."""
+    total, number, unit = 0.0, "", ""
+    for character in text + "0":
+        if character in "0123456789.":
+            if unit:
+                total += float(number) * _UNITS.get(unit, float("nan"))
+                number = unit = ""
             number += character
-    return now - total
+        else:
+            unit += character
+    return int(total)
 
 
-def _date(text: str) -> float:
+def _date(text: str) -> int:
+    """Nanoseconds since 1970 of a date; Python reads but six digits of the fraction, and before 3.11 not any number."""
     import datetime
 
-    try:
-        moment = datetime.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        raise UsageError(
-            f'invalid value for a time: "{text}"', hint="2024-01-31T12:00:00Z, seconds since 1970, or a duration: 10m"
-        ) from None
-    return moment.timestamp()
+    text = text[:-1] + "+00:00" if text.endswith("Z") else text
+    head, point, rest = text.partition(".")
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    if point and not digits:
+        raise ValueError("fraction")
+    moment = datetime.datetime.fromisoformat(head + rest[digits:])
+    return int(moment.timestamp()) * _SECOND + _fraction(rest[:digits])
 
 
 def read(
@@ -113,7 +140,7 @@ def _tail_offset(fd: int, count: int) -> int:
 
 
 def _records(engine: Engine, container: Container, fd: int, follow: bool) -> Iterator[LogLine]:
-    rest = b""
+    parts: list[bytes] = []  # of a line whose end is not there yet
     ended = not follow
     while True:
         data = os.read(fd, _CHUNK)
@@ -124,7 +151,11 @@ def _records(engine: Engine, container: Container, fd: int, follow: bool) -> Ite
             if not ended:
                 time.sleep(_POLL)
             continue
-        *lines, rest = (rest + data).split(b"\n")
+        if b"\n" not in data:
+            parts.append(data)
+            continue
+        *lines, rest = (b"".join(parts) + data).split(b"\n")
+        parts = [rest]
         for raw in lines:
             line = _parse(raw)
             if line is not None:

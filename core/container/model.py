@@ -79,7 +79,7 @@ class Container:
 
 
 def derive_status(state: dict[str, Any]) -> str:
-    """What state.json means now; see :class:`Container`."""
+    """What state.json means now; see :class:`Container`. StoreCorrupt where it cannot be said."""
     if not state:
         return "created"
     said = str(state.get("status", "created"))
@@ -93,11 +93,13 @@ def derive_status(state: dict[str, Any]) -> str:
         return "exited"
     if state.get("pidns") != here.pidns:
         return "elsewhere"
-    if process_lives(int(state["supervisor"]), int(state["supervisorStart"])):
+    try:
+        pids = [int(state[name]) for name in ("supervisor", "supervisorStart", "pid", "pidStart")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreCorrupt(f"read record: state.json: {error!r}", hint="remove the file, or run 'pod system reset'") from None
+    if process_lives(pids[0], pids[1]):
         return "running"
-    if process_lives(int(state["pid"]), int(state["pidStart"])):
-        return "orphaned"
-    return "exited"
+    return "orphaned" if process_lives(pids[2], pids[3]) else "exited"
 
 
 def read(engine: Engine, container_id: str) -> Container:
@@ -122,12 +124,17 @@ def list_ids(engine: Engine) -> list[str]:
 
 
 def list_all(engine: Engine) -> list[Container]:
-    """Every readable container, the newest first; one that vanishes meanwhile or was half made is passed over."""
+    """Every readable container, the newest first; one that vanishes meanwhile or was half made is passed over.
+
+    A broken record (a machine that crashed before it reached the disk) is warned of, and hides no other container.
+    """
     found = []
     for container_id in list_ids(engine):
         try:
             found.append(read(engine, container_id))
         except FileNotFoundError:
             continue
+        except StoreCorrupt as error:
+            engine.progress("warning", {"text": error.message})
     found.sort(key=lambda container: str(container.config["Created"]), reverse=True)
     return found

@@ -26,7 +26,18 @@ DEFAULT_DETACH_KEYS = b"\x10\x11"
 class Attachment:
     """The caller's side of a start: which streams, which terminal, what a detached start prints."""
 
-    __slots__ = ("detach", "detach_keys", "printed", "sig_proxy", "stderr", "stdin", "stdout", "warning", "winsize")
+    __slots__ = (
+        "detach",
+        "detach_keys",
+        "lock",
+        "printed",
+        "sig_proxy",
+        "stderr",
+        "stdin",
+        "stdout",
+        "warning",
+        "winsize",
+    )
 
     def __init__(self) -> None:
         self.detach = False
@@ -35,6 +46,7 @@ class Attachment:
         self.stderr = True
         self.sig_proxy = True
         self.detach_keys = DEFAULT_DETACH_KEYS
+        self.lock = -1
         self.printed = ""
         self.warning = ""
         self.winsize = (0, 0)
@@ -93,7 +105,8 @@ def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, 
             "start container: this host refuses seccomp filters",
             hint="--security-opt seccomp=unconfined runs it without one; 'pod doctor' says what was tried",
         )
-    emulate = config["Pod"]["IdMap"]["Kind"] == "single" and config["Pod"]["RootEmulation"] != "off"
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    emulate = single and engine.facts.seccomp and config["Pod"]["RootEmulation"] != "off"
     return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
 
 
@@ -154,6 +167,8 @@ def container_plan(
     if host["AutoRemove"]:
         writer.texts("REMOVE", removal(engine, config, directory))
         writer.text("TRASH", engine.paths.trash)
+    if attachment.lock >= 0:
+        writer.number("LOCK", attachment.lock)
     if attachment.warning:
         writer.text("WARNING", attachment.warning)
     if attachment.printed:
