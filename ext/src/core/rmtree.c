@@ -19,9 +19,6 @@
 /* Directories that were empty and are not so any more: somebody fills them while they are
  * removed. */
 #define RACES_MAX 16
-/* Starts from position 0 again in one directory: where positions shift while entries vanish, each
- * finds half of the rest. */
-#define SCANS_MAX 64
 /* Of the whole tree. */
 #define TRIES_MAX 3
 #define DENTS_SIZE 16384
@@ -38,7 +35,8 @@ struct dent {
 struct level {
     int fd;
     int again;      /* entries may have been passed over since the last start from position 0 */
-    int scans;      /* such starts */
+    uint64_t removed; /* entries, since then */
+    uint64_t before; /* entries in the scan before; at first more than there can be */
     int64_t resume; /* position of the directory that is being removed below */
     uint64_t child; /* its inode */
 };
@@ -152,14 +150,18 @@ static int remove_entry(struct removal *removal, const struct dent *dent, int64_
 
     if (!strcmp(dent->name, ".") || !strcmp(dent->name, ".."))
         return 0;
-    if (remove_one(level->fd, dent->name, dent->type == DT_DIR, 1) == 0)
+    if (remove_one(level->fd, dent->name, dent->type == DT_DIR, 1) == 0) {
+        level->removed++;
         return 0;
+    }
     if (errno != ENOTEMPTY)
         return pod_fail(err, POD_UNLINK, dent->name);
     if (removal->depth == DEPTH_MAX) {
         if (move_up(removal, level->fd, dent->name) < 0)
             return pod_fail(err, POD_RENAME, dent->name);
         removal->levels[0].again = 1;
+        removal->levels[0].before = UINT64_MAX; /* it got more by ourselves */
+        level->removed++;
         return 0;
     }
     if (dent->ino == removal->emptied && ++removal->races > RACES_MAX)
@@ -172,7 +174,8 @@ static int remove_entry(struct removal *removal, const struct dent *dent, int64_
     level = &removal->levels[removal->depth++];
     level->fd = fd;
     level->again = 0;
-    level->scans = 0;
+    level->removed = 0;
+    level->before = UINT64_MAX;
     return 1;
 }
 
@@ -190,9 +193,12 @@ static int remove_level(struct removal *removal, int64_t position, struct pod_er
             return pod_fail(err, POD_READ, "");
         if (length == 0) {
             /* Where positions shift while entries vanish (tmpfs before 6.6), coming back to one
-             * passed others over. */
-            if (!level->again || ++level->scans > SCANS_MAX)
+             * passed others over: each scan finds half of the rest. One that finds as many as the
+             * one before meets somebody who fills the directory. */
+            if (!level->again || level->removed >= level->before)
                 return 1;
+            level->before = level->removed;
+            level->removed = 0;
             level->again = 0;
             position = 0;
             if (lseek(level->fd, 0, SEEK_SET) < 0)
@@ -256,7 +262,8 @@ int pod_rmtree(int dirfd, const char *name, struct pod_err *err)
         removal.emptied = 0;
         removal.levels[0].fd = fd;
         removal.levels[0].again = 0;
-        removal.levels[0].scans = 0;
+        removal.levels[0].removed = 0;
+        removal.levels[0].before = UINT64_MAX;
         failed = remove_levels(&removal, err);
         while (removal.depth > 0)
             close(removal.levels[--removal.depth].fd);
