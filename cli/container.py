@@ -7,6 +7,7 @@ from pod.cli.options import Command
 COMMAND = Command("container", "COMMAND", "Manage containers")
 
 COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
+    "attach": ("attach", "Attach local standard input, output, and error streams to a running container"),
     "create": ("create", "Create a new container"),
     "exec": ("exec", "Execute a command in a running container"),
     "inspect": ("inspect", "Display detailed information on one or more containers", ("--type", "container")),

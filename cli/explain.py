@@ -59,7 +59,7 @@ def main(engine: Engine, options: Options) -> int:
 
 def word(what: str, name: str, program: str, step: str, errnum: int, path: str) -> LaunchFailed:
     """The error to show; ``step`` is a name of ext/src/core/steps.h."""
-    action = {"start": "start container", "exec": "exec in container"}.get(what, what)
+    action = {"start": "start container", "exec": "exec in container", "attach": "attach to container"}.get(what, what)
     reason = os.strerror(errnum).lower() if errnum else "failed"
     code = 125
     hint = _HINTS.get((step, errnum))
@@ -80,6 +80,8 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         hint = "the image has a link there; name another target"
     elif step == "WAIT":
         reason = "the container's supervisor ended unexpectedly"
+        if what == "exec":
+            reason, hint = "the process that watched the program ended unexpectedly", "both were killed"
     else:
         reason = f"{_words(step)}: {path + ': ' if path else ''}{reason}"
     return LaunchFailed(

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "container": ("container", "Manage containers", "group"),
     "image": ("image", "Manage images", "group"),
     "system": ("system", "Manage pod", "group"),
+    "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
     "create": ("create", "Create a new container", ""),
     "inspect": ("inspect", "Return low-level information on containers and images", ""),
     "kill": ("kill", "Kill one or more running containers", ""),
@@ -55,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " attach build builder buildx commit compose config context cp diff events export history import load login logout"
+    " build builder buildx commit compose config context cp diff events export history import load login logout"
     " manifest network pause plugin port push rename restart save search secret stats top trust unpause update volume"
     " wait "
 )
@@ -68,7 +69,7 @@ GLOBAL = Command(
     (
         ("config", "", "string", "Location of Docker's client config files (credentials)", None),
         ("context", "c", "string", "", None, True),
-        ("debug", "D", "bool", "Show tracebacks and each step", None),
+        ("debug", "D", "bool", "Show tracebacks", None),
         ("host", "H", "list", "", None, True),
         ("log-level", "l", "string", 'Set the logging level ("debug", "info", "warn", "error", "fatal")', "info"),
         ("root", "", "string", "Directory of the store (images, containers, volumes)", None),
@@ -102,6 +103,7 @@ class _Invocation:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the process' exit status. Words every failure itself; raises nothing."""
     invocation = _Invocation()
+    os.umask(os.umask(0o077) & 0o077)  # an umask like 0777 must not keep us from what we make ourselves
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv), invocation)
         if sys.stdout is not None:

@@ -35,7 +35,7 @@ def main(engine: Engine, options: Options) -> int:
     container = create_container(engine, options)
     if attachment.detach:
         attachment.printed = container.id + "\n"
-    lifecycle.start(engine, container, attachment)
+    lifecycle.start(engine, container, attachment, fresh=True)
 
 
 def make_attachment(options: Options) -> Attachment:

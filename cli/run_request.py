@@ -79,8 +79,6 @@ def refuse_unsupported(options: Options) -> None:
         raise UsageError(
             f"unknown or invalid runtime name: {options['runtime']}", hint="pod is its own runtime: leave --runtime out"
         )
-    if options["stdio"] not in ("", "relay"):
-        raise UsageError(f"--stdio: {options['stdio']}: only 'relay' is there yet", hint="leave it out")
     if options["cgroupns"] not in ("", "private"):
         raise UsageError("--cgroupns: only 'private' is there yet", hint="leave it out")
 
@@ -195,7 +193,7 @@ def _keep_id(arguments: str) -> tuple[int, int]:
     ids = {"uid": os.geteuid(), "gid": os.getegid()}
     for part in arguments.split(",") if arguments else []:
         name, _, value = part.partition("=")
-        if name not in ids or not value.isdigit() or len(value) > 9:
+        if name not in ids or not (value.isascii() and value.isdigit()) or len(value) > 9:
             raise UsageError(f"--userns keep-id: invalid option: {part}", hint="the form is keep-id:uid=1000,gid=1000")
         ids[name] = int(value)
     return ids["uid"], ids["gid"]

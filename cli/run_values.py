@@ -45,7 +45,9 @@ def _lines(path: str) -> list[str]:
         raise UsageError(f"env file {path} contains invalid utf8 bytes") from None
     if "\0" in text:
         raise UsageError(f"env file {path} contains a NUL")
-    return [line.lstrip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    # Not splitlines: a value may have a form feed or U+2028.
+    lines = [line.rstrip("\r").lstrip() for line in text.split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def environment(files: list[str], given: list[str], environ: Mapping[str, str]) -> list[str]:
@@ -158,7 +160,7 @@ def ulimits(given: list[str]) -> list[tuple[str, int, int]]:
         name, equals, value = text.partition("=")
         soft, colon, hard = value.partition(":")
         numbers = [soft, hard] if colon else [soft, soft]
-        if not equals or not all(n.lstrip("-").isdigit() and len(n) < 20 for n in numbers):
+        if not equals or not all(n == "-1" or _is_number(n, 19) for n in numbers):
             raise UsageError(f'invalid argument "{text}" for "--ulimit" flag: invalid ulimit argument: {text}')
         if name not in defaults.RLIMITS:
             raise UsageError(f'invalid argument "{text}" for "--ulimit" flag: invalid ulimit type: {name}')
@@ -170,6 +172,11 @@ def ulimits(given: list[str]) -> list[tuple[str, int, int]]:
             )
         result.append((name, low, high))
     return result
+
+
+def _is_number(text: str, digits: int) -> bool:
+    """Plain decimal digits: isdigit alone takes "²" too."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 def sysctls(given: Mapping[str, str], network: str, ipc: str) -> dict[str, str]:
@@ -227,7 +234,7 @@ def exposed(given: list[str]) -> list[str]:
         ports, _, protocol = text.partition("/")
         low, _, high = ports.partition("-")
         high = high or low
-        good = low.isdigit() and high.isdigit() and len(high) < 6 and 0 < int(low) <= int(high) < 65536
+        good = _is_number(low, 5) and _is_number(high, 5) and 0 < int(low) <= int(high) < 65536
         if not good or (protocol or "tcp") not in ("tcp", "udp", "sctp"):
             raise UsageError(f"invalid range format for --expose: {text}")
         result += [f"{port}/{protocol or 'tcp'}" for port in range(int(low), int(high) + 1)]

@@ -69,6 +69,8 @@ def _start_one(engine: Engine, container: Container) -> int:
             lifecycle.start(engine, container, attachment)
         except PodError as error:
             output.error(error)
+        except OSError as error:
+            output.error(PodError(f"start container: {container.name}: {error}"))
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -73,12 +73,24 @@ def _is_ours(path: str) -> bool:
     return st.st_mode == 0o40700 and st.st_uid == os.geteuid()
 
 
+def _whole(path: str) -> bool:
+    """Whether ``path`` is a run directory of ours; folders that a cleaner of /tmp took away are made again."""
+    if not _is_ours(path):
+        return False
+    for name in FOLDERS:
+        try:
+            os.mkdir(path + "/" + name, 0o700)
+        except FileExistsError:
+            continue
+    return True
+
+
 def open_run_dir(engine: Engine) -> str:
     """The run directory, made where there is none. HostUnsupported where no local folder can be written."""
     pointer = engine.paths.cache + "/run/" + host_identity().key()
     try:
         path = os.readlink(pointer)
-        if _is_ours(path):
+        if _whole(path):
             return path
     except OSError:
         pass
@@ -93,7 +105,7 @@ def _make(engine: Engine, pointer: str) -> str:
     with statefile.Lock(engine.paths.cache + "/run/.lock"):
         try:
             path = os.readlink(pointer)
-            if _is_ours(path):
+            if _whole(path):
                 return path
             os.unlink(pointer)
         except OSError:
@@ -130,5 +142,10 @@ def container_dir(engine: Engine, container_id: str) -> str:
 
 
 def container_lock(engine: Engine, container_id: str) -> statefile.Lock:
-    """The lock that every change of a container's records holds."""
-    return statefile.Lock(f"{engine.run_dir}/locks/c-{container_id[:32]}")
+    """The lock that every change of a container's records holds, in the folder of its control socket."""
+    folder = container_dir(engine, container_id)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    return statefile.Lock(folder + "/lock")

@@ -135,7 +135,8 @@ def read(path: str) -> dict[str, Any]:
     try:
         value = loads(data)
     except ValueError as error:
-        raise StoreCorrupt(f"read record: {path}: {error}", hint="remove the file, or run 'pod system reset'") from None
+        hint = "remove the file: what it says is lost, but the store works again"
+        raise StoreCorrupt(f"read record: {path}: {error}", hint=hint) from None
     if not isinstance(value, dict):
         raise StoreCorrupt(f"read record: {path}: not a JSON object")
     return value
@@ -198,17 +199,34 @@ class Lock:
     def __enter__(self) -> Lock:
         import fcntl
 
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         kind = fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX
-        try:
-            if self._timeout is None:
-                fcntl.flock(self._fd, kind)
-            else:
-                self._poll(kind | fcntl.LOCK_NB, self._timeout)
-        except BaseException:
+        while True:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                if self._timeout is None:
+                    fcntl.flock(self._fd, kind)
+                else:
+                    self._poll(kind | fcntl.LOCK_NB, self._timeout)
+                if self._is_current():
+                    return self
+            except BaseException:
+                os.close(self._fd)
+                raise
             os.close(self._fd)
-            raise
-        return self
+
+    def _is_current(self) -> bool:
+        """Whether the file locked is the one by that name: its holder may have removed it while we waited."""
+        try:
+            named = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        held = os.fstat(self._fd)
+        return (named.st_ino, named.st_dev) == (held.st_ino, held.st_dev)
+
+    def hand_over(self) -> int:
+        """The descriptor, to be inherited by an exec; the lock lasts as long as any copy of it."""
+        os.set_inheritable(self._fd, True)
+        return self._fd
 
     def _poll(self, kind: int, timeout: float) -> None:
         import fcntl

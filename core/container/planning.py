@@ -254,8 +254,8 @@ def _mounts(engine: Engine, config: dict[str, Any], directory: str, *, single: b
     taken = {mount.target for mount in user}
     for name in ("hosts", "hostname", "resolv.conf"):
         if "/etc/" + name not in taken:
-            mounts.append(rootfs.bind(f"{directory}/{name}", "/etc/" + name, read_only=False))
-    # A mount below another comes after it.
+            user.append(rootfs.bind(f"{directory}/{name}", "/etc/" + name, read_only=False))
+    # A mount below another comes after it, so that a volume on /etc does not hide the files.
     user.sort(key=lambda mount: mount.target.count("/"))
     mounts += user
     mounts += [rootfs.device(device["PathOnHost"], device["PathInContainer"]) for device in host["Devices"]]

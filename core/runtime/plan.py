@@ -54,6 +54,7 @@ KEYS: dict[str, tuple[int, int]] = {
     "PID": (36, U64),
     "PID_START": (37, U64),
     "WARNING": (38, STR),
+    "LOCK": (39, U64),
 }
 
 # enum pod_plan_flags
@@ -113,12 +114,6 @@ class Mount:
         self.flags = flags
         self.bits = bits
         self.mode = mode
-
-    def describe(self) -> str:
-        """One line for ``--debug``."""
-        names = ("", "mount", "bind", "mkdir", "symlink", "mask", "read-only", "volume")
-        details = " ".join(part for part in (self.fstype, self.source, self.data) if part)
-        return f"{names[self.kind]} {self.target} {details} flags={self.flags:#x}"
 
 
 def _text(value: str) -> bytes:

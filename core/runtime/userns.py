@@ -139,7 +139,7 @@ def auto_map(engine: Engine, taken: set[int], size: int = 1024) -> IdMap:
 
 def _translate(spec: str, base: list[Extent]) -> list[Extent]:
     parts = spec.split(":")
-    if len(parts) not in (2, 3) or not all(part.isdigit() and len(part) <= 10 for part in parts):
+    if len(parts) not in (2, 3) or not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
         raise UsageError(f"map ids: invalid mapping: {spec!r}", hint="the form is container:host:count, e.g. 0:1:1000")
     inside, middle, count = int(parts[0]), int(parts[1]), int(parts[2]) if len(parts) == 3 else 1
     result = []

@@ -27,4 +27,7 @@ int pod_confine_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t count, str
 /* Permitted and effective become CAPS (root) or nothing (else); inheritable and ambient are empty. */
 int pod_confine_caps(uint64_t caps, struct pod_err *err);
 
+/* Closes every descriptor from FIRST on (close_range(2), or one by one up to the limit). */
+void pod_close_from(unsigned first);
+
 #endif

@@ -11,7 +11,7 @@
  * descriptor of it. */
 int pod_mount_root(const struct pod_plan *plan, struct pod_err *err);
 
-/* Does every entry of MOUNTS but CONSOLE. */
+/* Does every entry of MOUNTS. */
 int pod_mount_all(const struct pod_plan *plan, int rootfd, struct pod_err *err);
 
 /* Binds what SOURCEFD names on what TARGETFD names; MS_REC, MS_RDONLY, MS_NOSUID … of FLAGS hold on the new mount. */

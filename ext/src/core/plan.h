@@ -64,7 +64,6 @@ enum pod_mount_kind {
     POD_MOUNT_MASK = 5,    /* hides a file behind /dev/null, a folder behind an empty tmpfs; missing is fine */
     POD_MOUNT_RDONLY = 6,  /* `target` bound over itself, read-only; missing is fine */
     POD_MOUNT_VOLUME = 7,  /* BIND, after an empty `source` got the content that the image has at `target` */
-    POD_MOUNT_CONSOLE = 8, /* where /dev/console goes: made when there is a terminal */
 };
 
 enum pod_mount_bits {

@@ -3,7 +3,7 @@
  * types: U64 eight bytes; STR NUL-terminated; STRV a run of NUL-terminated strings; BLOB bytes (aligned to 8) */
 /* clang-format off */
 #define POD_KEYS(POD_KEY) \
-    POD_KEY(1,  ID,          STR)  /* container id, 64 hex digits; for exec the exec id */ \
+    POD_KEY(1,  ID,          STR)  /* the container's id, 64 hex digits: for who looks at a plan */ \
     POD_KEY(2,  FLAGS,       U64)  /* enum pod_plan_flags */ \
     POD_KEY(3,  DIR,         STR)  /* the container's folder in the store: state.json, log */ \
     POD_KEY(4,  SOCKET_DIR,  STR)  /* folder in the run directory that gets the control socket "ctl" */ \
@@ -40,5 +40,6 @@
     POD_KEY(35, WINSIZE,     U64)  /* rows << 16 | columns to begin with */ \
     POD_KEY(36, PID,         U64)  /* exec: the container's first process */ \
     POD_KEY(37, PID_START,   U64)  /* exec: its start time, clock ticks after boot */ \
-    POD_KEY(38, WARNING,     STR)  /* said on stderr by the client once the container has started */
+    POD_KEY(38, WARNING,     STR)  /* said on stderr by the client once the container has started */ \
+    POD_KEY(39, LOCK,        U64)  /* descriptor of the container's lock, held by the client until the start is recorded */
 /* clang-format on */

@@ -13,12 +13,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "frame.h"
 #include "supervisor.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 extern char **environ;
 
@@ -198,6 +195,9 @@ static void write_all(int fd, const char *bytes, size_t length)
 
 static void said_running(struct client *c)
 {
+    /* The record says "running" now: others may look at the container again. */
+    if (pod_plan_has(c->plan, POD_KEY_LOCK))
+        close((int)pod_plan_u64(c->plan, POD_KEY_LOCK));
     const char *warning = pod_plan_str(c->plan, POD_KEY_WARNING), *text = pod_plan_str(c->plan, POD_KEY_PRINT);
 
     if (warning)
@@ -276,7 +276,7 @@ static int relay(struct client *c)
     }
 }
 
-int pod_client_attach(const struct pod_plan *plan, int control)
+static int attach(const struct pod_plan *plan, int control)
 {
     struct client *c = calloc(1, sizeof *c);
 
@@ -303,9 +303,7 @@ static void leave_caller(int control)
     for (int fd = 0; null >= 0 && fd < 3; fd++)
         dup2(null, fd);
     control = dup2(control, 3);
-    if (syscall(SYS_close_range, 4, ~0u, 0))
-        for (int fd = 4; fd < 4096; fd++)
-            close(fd);
+    pod_close_from(4);
     fcntl(3, F_SETFD, FD_CLOEXEC);
     if (chdir("/"))
         _exit(1);
@@ -332,5 +330,18 @@ int pod_client_run(const struct pod_plan *plan)
         pod_supervise(plan, 3);
     }
     close(pair[1]);
-    return pod_client_attach(plan, pair[0]);
+    return attach(plan, pair[0]);
+}
+
+int pod_client_join(const struct pod_plan *plan, int control)
+{
+    uint64_t flags = pod_plan_u64(plan, POD_KEY_FLAGS);
+    uint32_t streams = (flags & POD_PLAN_ATTACH_IN ? 1u : 0) | (flags & POD_PLAN_ATTACH_OUT ? 2u : 0) |
+                       (flags & POD_PLAN_ATTACH_ERR ? 4u : 0);
+    uint64_t size = pod_plan_u64(plan, POD_KEY_WINSIZE);
+
+    pod_frame_send(control, POD_FRAME_ATTACH, 0, streams, NULL, 0);
+    if (size)
+        pod_frame_send(control, POD_FRAME_WINSIZE, 0, (uint32_t)size, NULL, 0);
+    return attach(plan, control);
 }

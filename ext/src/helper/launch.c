@@ -25,9 +25,6 @@
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER 0x5441
 #endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 static uint64_t flags(const struct pod_launch *launch)
 {
@@ -57,14 +54,6 @@ static _Noreturn void fail(struct pod_launch *launch, const struct pod_err *err)
     ssize_t ignored = send(launch->sync[1], err, sizeof *err, MSG_NOSIGNAL);
     (void)ignored;
     _exit(125);
-}
-
-static void close_from(unsigned first)
-{
-    if (syscall(SYS_close_range, first, ~0u, 0) == 0)
-        return;
-    for (unsigned fd = first; fd < 4096; fd++)
-        close((int)fd);
 }
 
 /* Brings lo up; the namespace is ours alone. */
@@ -187,7 +176,7 @@ static int settle_descriptors(struct pod_launch *launch, struct pod_err *err)
             return pod_fail(err, POD_SOCKET, NULL);
         launch->sync[1] = SYNC_FD;
     }
-    close_from(SYNC_FD + 1);
+    pod_close_from(SYNC_FD + 1);
     return 0;
 }
 
@@ -309,9 +298,8 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         fail(launch, &err);
     if (pod_confine_caps(user.uid ? 0 : caps, &err))
         fail(launch, &err);
-    /* A change of ids cleared it (prctl(2)). Only process 1 of a container has a parent to die with. */
-    if (!(bits & POD_PLAN_EXEC) && !(bits & POD_PLAN_INIT))
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    /* A change of ids cleared it (prctl(2)). Process 1 dies with its supervisor, an exec's program with its monitor. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     umask(022);
@@ -380,7 +368,7 @@ _Noreturn void pod_launch_container(struct pod_launch *launch)
             fail(launch, &err);
         }
         if (child)
-            pod_reaper_main(child, launch->sync[1]);
+            pod_reaper_main(child, launch);
         setsid();
     }
     become_and_execute(launch, rootfd);

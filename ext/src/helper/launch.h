@@ -36,7 +36,8 @@ _Noreturn void pod_launch_joined(struct pod_launch *launch);
 /* In the supervisor: takes the terminal's master if there is one (else -1) and waits for exec or the failure. */
 int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *err);
 
-/* The program of process 1 with --init: forks CHILD, forwards signals to it, reaps, ends with its status. */
-_Noreturn void pod_reaper_main(pid_t child, int sync);
+/* Process 1 with --init: forwards signals to CHILD, reaps, ends with its status. Of the container's powers it keeps CAP_KILL
+ * alone, and it runs under the same filter as the program. */
+_Noreturn void pod_reaper_main(pid_t child, struct pod_launch *launch);
 
 #endif

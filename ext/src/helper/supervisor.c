@@ -202,13 +202,21 @@ static void remove_bytes(struct supervisor *s)
     }
 }
 
+/* The folder itself, which has the lock, stays as long as the container does. */
 static void remove_socket(struct supervisor *s)
 {
     const char *folder = pod_plan_str(s->plan, POD_KEY_SOCKET_DIR);
     struct pod_err ignored;
 
-    if (folder)
+    if (!folder)
+        return;
+    if (s->flags & POD_PLAN_REMOVE) {
         pod_rmtree(AT_FDCWD, folder, &ignored);
+        return;
+    }
+    POD_AUTO_FD int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir >= 0)
+        unlinkat(dir, "ctl", 0);
 }
 
 static int exit_code(int status)
@@ -232,10 +240,10 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
         s->state.pid = 0;
         s->state.exit_code = why->step != POD_EXEC ? 125 : why->errnum == ENOENT ? 127 : 126;
         pod_log_now(s->state.finished);
+        remove_socket(s);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         if (s->flags & POD_PLAN_REMOVE)
             remove_names(s);
-        remove_socket(s);
     }
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0) {
@@ -255,14 +263,15 @@ static _Noreturn void finish(struct supervisor *s)
 
     s->state.exit_code = exit_code(s->relay.status);
     if (!(s->flags & POD_PLAN_EXEC)) {
+        /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
+         * record says that the container may be started again. */
+        pod_cleanup_fd(&s->relay.listener);
+        remove_socket(s);
         s->state.status = "exited";
         pod_log_now(s->state.finished);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         if (s->flags & POD_PLAN_REMOVE)
             remove_names(s);
-        /* Before the clients hear of the end: who waited for it finds nothing of this run. */
-        pod_cleanup_fd(&s->relay.listener);
-        remove_socket(s);
         if (s->map.newuidmap)
             pod_userns_unpin(&s->map);
     }
