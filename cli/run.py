@@ -32,7 +32,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.container import lifecycle
 
     attachment = make_attachment(options)
-    container = create_container(engine, options)
+    container = create_container(engine, options, to_run=True)
     if attachment.detach:
         attachment.printed = container.id + "\n"
     lifecycle.start(engine, container, attachment, fresh=True)
@@ -77,7 +77,7 @@ def window_size() -> tuple[int, int]:
     return 0, 0
 
 
-def create_container(engine: Engine, options: Options) -> Container:
+def create_container(engine: Engine, options: Options, *, to_run: bool = False) -> Container:
     """What ``run`` and ``create`` share: the image, pulled where it must be, and the record."""
     from pod.cli import run_request
     from pod.core.container import lifecycle
@@ -88,7 +88,7 @@ def create_container(engine: Engine, options: Options) -> Container:
     cidfile = options["cidfile"]
     if cidfile and os.path.lexists(cidfile):
         raise UsageError(f"container ID file found, make sure the other container isn't running or delete {cidfile}")
-    container = lifecycle.create(engine, request, image)
+    container = lifecycle.create(engine, request, image, to_run=to_run)
     if cidfile:
         try:
             fd = os.open(cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

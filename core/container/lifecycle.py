@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from pod.core.image.store import Image
 
 
-def create(engine: Engine, request: Request, image: Image) -> Container:
-    """A new container in state "created": record, name, folders. Nothing is left behind when it fails."""
+def create(engine: Engine, request: Request, image: Image, *, to_run: bool = False) -> Container:
+    """A new container in state "created": record, name, folders. Nothing is left behind when it fails.
+
+    ``to_run``: this very process starts it next. If it dies before, a --rm container is litter.
+    """
     container_id = os.urandom(32).hex()
     config = spec.make_record(request, image, image.config(engine), container_id, statefile.timestamp())
     for option in request.security_opt:
         _keep_profile(config, option)
+    if to_run and request.auto_remove:
+        config["Pod"]["Maker"] = model.this_process()
     name = _take_name(engine, request.name, container_id)
     config["Name"] = "/" + name
     final = engine.paths.container(container_id)
@@ -278,7 +283,8 @@ def settle(engine: Engine, container: Container) -> Container:
     crashed = container.status == "orphaned" or (
         container.status == "exited" and container.state.get("status") == "running"
     )
-    leftover = container.status == "exited" and container.config["HostConfig"]["AutoRemove"]
+    removes = container.config["HostConfig"]["AutoRemove"]
+    leftover = removes and (container.status == "exited" or model.maker_died(container))
     if not crashed and not leftover:
         return container
     with rundir.container_lock(engine, container.id):
@@ -298,7 +304,7 @@ def settle(engine: Engine, container: Container) -> Container:
             record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
             statefile.write(container.directory + "/state.json", record)
             container = model.Container(container.directory, container.config, record)
-    if container.status == "exited" and container.config["HostConfig"]["AutoRemove"]:
+    if removes and (container.status == "exited" or model.maker_died(container)):
         delete(engine, container, volumes=True)
     return container
 

@@ -78,6 +78,24 @@ class Container:
         return int(self.state.get("exitCode", 0))
 
 
+def this_process() -> dict[str, Any]:
+    """The calling process, so that others can tell later whether it lives."""
+    return {**rundir.host_identity().as_dict(), "pid": os.getpid(), "pidStart": process_start(os.getpid())}
+
+
+def maker_died(container: Container) -> bool:
+    """Whether a container that was never started was made by a run that is gone; False where that cannot be known."""
+    maker = container.config["Pod"].get("Maker")
+    if container.status != "created" or not isinstance(maker, dict):
+        return False
+    here = rundir.host_identity()
+    if (maker.get("machine"), maker.get("hostname")) != (here.machine, here.hostname):
+        return False
+    if maker.get("boot") != here.boot:
+        return True
+    return maker.get("pidns") == here.pidns and not process_lives(int(maker["pid"]), int(maker["pidStart"]))
+
+
 def derive_status(state: dict[str, Any]) -> str:
     """What state.json means now; see :class:`Container`. StoreCorrupt where it cannot be said."""
     if not state:
@@ -96,7 +114,7 @@ def derive_status(state: dict[str, Any]) -> str:
     try:
         pids = [int(state[name]) for name in ("supervisor", "supervisorStart", "pid", "pidStart")]
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreCorrupt(f"read record: state.json: {error!r}", hint="remove the file, or run 'pod system reset'") from None
+        raise StoreCorrupt(f"read record: state.json: {error!r}", hint="remove the file") from None
     if process_lives(pids[0], pids[1]):
         return "running"
     return "orphaned" if process_lives(pids[2], pids[3]) else "exited"

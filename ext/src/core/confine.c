@@ -27,15 +27,16 @@ void pod_close_from(unsigned first)
         return;
     /* Before Linux 5.9, or behind a filter. A limit that was lowered later may leave higher ones: look far enough. */
     getrlimit(RLIMIT_NOFILE, &limit);
-    unsigned last = limit.rlim_cur < 65536 ? 65536 : limit.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)limit.rlim_cur;
+    unsigned last = limit.rlim_cur < 65536      ? 65536
+                    : limit.rlim_cur > 1u << 20 ? 1u << 20
+                                                : (unsigned)limit.rlim_cur;
     for (unsigned fd = first; fd < last; fd++)
         close((int)fd);
 }
 
-static const char *const rlimit_names[] = {"cpu",    "fsize",   "data",       "stack",  "core",
-                                           "rss",    "nproc",   "nofile",     "memlock", "as",
-                                           "locks",  "sigpending", "msgqueue", "nice",   "rtprio",
-                                           "rttime"};
+static const char *const rlimit_names[] = {
+    "cpu",     "fsize", "data",  "stack",      "core",     "rss",  "nproc",  "nofile",
+    "memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
 
 int pod_confine_rlimits(const struct pod_plan *plan, struct pod_err *err)
 {

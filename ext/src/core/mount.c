@@ -57,13 +57,13 @@ static int bind_new_api(int sourcefd, int targetfd, unsigned long flags, int rec
 {
     unsigned recursive = flags & MS_REC ? AT_RECURSIVE_FLAG : 0;
     struct mount_attributes attr = {.set = attributes(flags), .propagation = MS_PRIVATE};
-    POD_AUTO_FD int tree = (int)syscall(SYS_open_tree, sourcefd, "",
-                                        OPEN_TREE_CLONE_FLAG | O_CLOEXEC | AT_EMPTY_PATH | recursive);
+    POD_AUTO_FD int tree = (int)syscall(
+        SYS_open_tree, sourcefd, "", OPEN_TREE_CLONE_FLAG | O_CLOEXEC | AT_EMPTY_PATH | recursive);
 
     if (tree < 0)
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
-    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive_flags ? recursive : 0), &attr,
-                sizeof attr))
+    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive_flags ? recursive : 0),
+                &attr, sizeof attr))
         return errno == ENOSYS || errno == EPERM || errno == EINVAL ? 1 : -1;
     if (syscall(SYS_move_mount, tree, "", targetfd, "", MOVE_EMPTY_PATHS))
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
@@ -79,8 +79,8 @@ static unsigned long locked_flags(int fd)
     if (fstatfs(fd, &st))
         return 0;
     /* ST_* of statvfs(3) have the values of MS_* for these. */
-    flags |= (unsigned long)st.f_flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
-                                          MS_NODIRATIME | MS_RELATIME);
+    flags |= (unsigned long)st.f_flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC |
+                                          MS_NOATIME | MS_NODIRATIME | MS_RELATIME);
     return flags;
 }
 
@@ -140,11 +140,13 @@ static void copy_root_attributes(int lowerfd, int upperfd)
 }
 
 /* Every directory goes in by descriptor: no name of the host is seen in /proc/mounts, and 200 layers fit the one page that mount(2) takes. */
-static int overlay_options(const struct pod_plan *plan, char *text, size_t size, struct pod_err *err)
+static int overlay_options(const struct pod_plan *plan, char *text, size_t size,
+                           struct pod_err *err)
 {
     const char *lower = pod_plan_str(plan, POD_KEY_LOWERS);
     uint32_t count = pod_plan_strv_count(plan, POD_KEY_LOWERS);
-    const char *const dirs[] = {pod_plan_str(plan, POD_KEY_UPPER), pod_plan_str(plan, POD_KEY_WORK)};
+    const char *const dirs[] = {pod_plan_str(plan, POD_KEY_UPPER),
+                                pod_plan_str(plan, POD_KEY_WORK)};
     static const char *const keys[] = {",upperdir=", ",workdir="};
     const char *further = pod_plan_str(plan, POD_KEY_OVERLAY);
     size_t used = 0;
@@ -196,7 +198,8 @@ int pod_mount_root(const struct pod_plan *plan, struct pod_err *err)
 }
 
 /* The directory TARGET, made if missing; with NOFOLLOW no component may be a link. */
-static int target_directory(const struct pod_mount *m, int rootfd, const char *target, struct pod_err *err)
+static int target_directory(const struct pod_mount *m, int rootfd, const char *target,
+                            struct pod_err *err)
 {
     struct pod_err missing;
     int fd;
@@ -250,7 +253,8 @@ static int target_file(int rootfd, const char *target, struct pod_err *err)
             target = paths[links % 2];
             continue;
         }
-        POD_AUTO_FD int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        POD_AUTO_FD int made =
+            openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (made < 0 && errno != EEXIST)
             return pod_fail(err, POD_OPEN, target);
         return pod_open_in_root(rootfd, target, O_PATH, 0, err);
@@ -270,7 +274,8 @@ static int check_place(int fd, const char *target, struct pod_err *err)
     return fs.f_type == PROC_SUPER_MAGIC ? pod_fail_errno(err, POD_RESOLVE, EXDEV, target) : 0;
 }
 
-static int do_fs(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_fs(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                 struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target), *type = pod_plan_string(plan, m->fstype);
     const char *data = pod_plan_string(plan, m->data), *source = pod_plan_string(plan, m->source);
@@ -283,9 +288,11 @@ static int do_fs(const struct pod_plan *plan, const struct pod_mount *m, int roo
     return 0;
 }
 
-static int do_bind(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_bind(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                   struct pod_err *err)
 {
-    const char *target = pod_plan_string(plan, m->target), *source = pod_plan_string(plan, m->source);
+    const char *target = pod_plan_string(plan, m->target),
+               *source = pod_plan_string(plan, m->source);
     struct stat st;
     POD_AUTO_FD int from = open(source, O_PATH | O_CLOEXEC);
 
@@ -321,9 +328,11 @@ static int of_image(int rootfd, int fd)
     return !fstat(rootfd, &root) && !fstat(fd, &st) && root.st_dev == st.st_dev;
 }
 
-static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                     struct pod_err *err)
 {
-    const char *target = pod_plan_string(plan, m->target), *source = pod_plan_string(plan, m->source);
+    const char *target = pod_plan_string(plan, m->target),
+               *source = pod_plan_string(plan, m->source);
     struct pod_err ignored;
     POD_AUTO_FD int from = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -336,13 +345,15 @@ static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int
     return do_bind(plan, m, rootfd, err);
 }
 
-static int do_mkdir(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_mkdir(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                    struct pod_err *err)
 {
     POD_AUTO_FD int fd = pod_mkdirs_in_root(rootfd, pod_plan_string(plan, m->target), m->mode, err);
     return fd < 0 ? -1 : 0;
 }
 
-static int do_symlink(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_symlink(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                      struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target);
     char name[256];
@@ -377,7 +388,8 @@ static int open_covered(const struct pod_mount *m, int rootfd, const char *targe
     return fd;
 }
 
-static int do_mask(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_mask(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                   struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target);
     struct stat st;
@@ -397,7 +409,8 @@ static int do_mask(const struct pod_plan *plan, const struct pod_mount *m, int r
     return pod_mount_bind(null, fd, MS_NOSUID | MS_NOEXEC, 0, target, err);
 }
 
-static int do_rdonly(const struct pod_plan *plan, const struct pod_mount *m, int rootfd, struct pod_err *err)
+static int do_rdonly(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                     struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target);
     struct stat st;
@@ -405,14 +418,16 @@ static int do_rdonly(const struct pod_plan *plan, const struct pod_mount *m, int
 
     if (fd < 0)
         return err->errnum == ENOENT || err->errnum == ENOTDIR || err->errnum == EACCES ? 0 : -1;
-    return pod_mount_bind(fd, fd, MS_RDONLY | MS_REC | MS_NOSUID | MS_NODEV | MS_NOEXEC, 1, target, err);
+    return pod_mount_bind(fd, fd, MS_RDONLY | MS_REC | MS_NOSUID | MS_NODEV | MS_NOEXEC, 1, target,
+                          err);
 }
 
-typedef int mount_operation(const struct pod_plan *, const struct pod_mount *, int, struct pod_err *);
+typedef int mount_operation(const struct pod_plan *, const struct pod_mount *, int,
+                            struct pod_err *);
 
 static mount_operation *const operations[] = {
-    [POD_MOUNT_FS] = do_fs,         [POD_MOUNT_BIND] = do_bind,     [POD_MOUNT_MKDIR] = do_mkdir,
-    [POD_MOUNT_SYMLINK] = do_symlink, [POD_MOUNT_MASK] = do_mask,   [POD_MOUNT_RDONLY] = do_rdonly,
+    [POD_MOUNT_FS] = do_fs,           [POD_MOUNT_BIND] = do_bind, [POD_MOUNT_MKDIR] = do_mkdir,
+    [POD_MOUNT_SYMLINK] = do_symlink, [POD_MOUNT_MASK] = do_mask, [POD_MOUNT_RDONLY] = do_rdonly,
     [POD_MOUNT_VOLUME] = do_volume,
 };
 

@@ -45,7 +45,8 @@ static int lines_fill(struct lines *lines)
     }
     if (lines->total >= FILE_MAX_BYTES)
         return 0;
-    ssize_t got = read(lines->fd, lines->buffer + lines->end, sizeof lines->buffer - 1 - lines->end);
+    ssize_t got =
+        read(lines->fd, lines->buffer + lines->end, sizeof lines->buffer - 1 - lines->end);
     if (got <= 0)
         return 0;
     lines->end += (size_t)got;

@@ -88,7 +88,8 @@ static int run_mapper(const char *program, enum pod_step step, pid_t pid,
                       const struct pod_id_extent *extents, uint32_t count, struct pod_err *err)
 {
     char numbers[3 * POD_EXTENTS_MAX + 1][12];
-    char *argv[3 * POD_EXTENTS_MAX + 3], *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
+    char *argv[3 * POD_EXTENTS_MAX + 3],
+        *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
     int arguments = 0, status;
 
     if (count > POD_EXTENTS_MAX)
@@ -211,9 +212,9 @@ static size_t format_map(char *text, size_t size, const struct pod_id_extent *ex
 {
     size_t used = 0;
     for (uint32_t i = 0; i < count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%u %u %u\n", extents[i].inside,
-                                 identity ? extents[i].inside : extents[i].outside,
-                                 extents[i].count);
+        used +=
+            (size_t)snprintf(text + used, size - used, "%u %u %u\n", extents[i].inside,
+                             identity ? extents[i].inside : extents[i].outside, extents[i].count);
     return used;
 }
 

@@ -65,7 +65,8 @@ void pod_client_explain(const struct pod_plan *plan, const struct pod_err *err)
         end[2] = (char *)(uintptr_t)err->path;
         execve(argv[0], argv, environ);
     }
-    dprintf(2, "pod: cannot %s: %s: %s\n", pod_step_words(err->step), err->path, strerror(err->errnum));
+    dprintf(2, "pod: cannot %s: %s: %s\n", pod_step_words(err->step), err->path,
+            strerror(err->errnum));
 }
 
 static void send_winsize(struct client *c)
@@ -74,14 +75,16 @@ static void send_winsize(struct client *c)
 
     if (ioctl(0, TIOCGWINSZ, &size) && ioctl(1, TIOCGWINSZ, &size))
         return;
-    pod_frame_send(c->control, POD_FRAME_WINSIZE, 0, (uint32_t)size.ws_row << 16 | size.ws_col, NULL, 0);
+    pod_frame_send(c->control, POD_FRAME_WINSIZE, 0, (uint32_t)size.ws_row << 16 | size.ws_col,
+                   NULL, 0);
 }
 
 static void catch_signals(struct client *c)
 {
     /* Not forwarded: those of job control, faults of our own, SIGCHLD, SIGPIPE (docker/cli forwards the same). */
-    static const int mine[] = {SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT,
-                               SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGURG};
+    static const int mine[] = {SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGTSTP, SIGTTIN,
+                               SIGTTOU, SIGCONT, SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,
+                               SIGABRT, SIGTRAP, SIGSYS,  SIGURG};
     sigset_t mask;
 
     sigemptyset(&mask);
@@ -93,7 +96,8 @@ static void catch_signals(struct client *c)
     if (c->flags & POD_PLAN_TTY) {
         sigaddset(&mask, SIGWINCH);
         sigaddset(&mask, SIGHUP);
-        sigaddset(&mask, SIGTERM); /* also without --sig-proxy: the terminal is put back before we go */
+        sigaddset(&mask,
+                  SIGTERM); /* also without --sig-proxy: the terminal is put back before we go */
     }
     sigprocmask(SIG_BLOCK, &mask, NULL);
     c->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -198,7 +202,8 @@ static void said_running(struct client *c)
     /* The record says "running" now: others may look at the container again. */
     if (pod_plan_has(c->plan, POD_KEY_LOCK))
         close((int)pod_plan_u64(c->plan, POD_KEY_LOCK));
-    const char *warning = pod_plan_str(c->plan, POD_KEY_WARNING), *text = pod_plan_str(c->plan, POD_KEY_PRINT);
+    const char *warning = pod_plan_str(c->plan, POD_KEY_WARNING),
+               *text = pod_plan_str(c->plan, POD_KEY_PRINT);
 
     if (warning)
         write_all(2, warning, strlen(warning));
@@ -251,7 +256,8 @@ static int relay(struct client *c)
 
     for (;;) {
         int want_input = c->input_open && !c->in_length;
-        slots[SLOT_CONTROL] = (struct pollfd){.fd = c->control, .events = (short)(POLLIN | (c->in_length ? POLLOUT : 0))};
+        slots[SLOT_CONTROL] = (struct pollfd){
+            .fd = c->control, .events = (short)(POLLIN | (c->in_length ? POLLOUT : 0))};
         slots[SLOT_SIGNALS] = (struct pollfd){.fd = c->signals, .events = POLLIN};
         slots[SLOT_INPUT] = (struct pollfd){.fd = want_input ? 0 : -1, .events = POLLIN};
         if (poll(slots, SLOTS, -1) < 0)
@@ -336,7 +342,8 @@ int pod_client_run(const struct pod_plan *plan)
 int pod_client_join(const struct pod_plan *plan, int control)
 {
     uint64_t flags = pod_plan_u64(plan, POD_KEY_FLAGS);
-    uint32_t streams = (flags & POD_PLAN_ATTACH_IN ? 1u : 0) | (flags & POD_PLAN_ATTACH_OUT ? 2u : 0) |
+    uint32_t streams = (flags & POD_PLAN_ATTACH_IN ? 1u : 0) |
+                       (flags & POD_PLAN_ATTACH_OUT ? 2u : 0) |
                        (flags & POD_PLAN_ATTACH_ERR ? 4u : 0);
     uint64_t size = pod_plan_u64(plan, POD_KEY_WINSIZE);
 

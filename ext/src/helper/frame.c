@@ -4,7 +4,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-ssize_t pod_frame_send(int fd, int type, int stream, uint32_t value, const void *payload, size_t length)
+ssize_t pod_frame_send(int fd, int type, int stream, uint32_t value, const void *payload,
+                       size_t length)
 {
     struct pod_frame head = {.type = (uint8_t)type, .stream = (uint8_t)stream, .value = value};
     struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)payload, length}};

@@ -50,7 +50,8 @@ struct pod_packet {
 };
 
 /* One packet, not waiting; as send(2): -1 and errno EAGAIN where the peer is slow. */
-ssize_t pod_frame_send(int fd, int type, int stream, uint32_t value, const void *payload, size_t length);
+ssize_t pod_frame_send(int fd, int type, int stream, uint32_t value, const void *payload,
+                       size_t length);
 /* One packet; returns the payload's length, -1 on error (EAGAIN too), -2 at the end or for a packet that is no frame. */
 ssize_t pod_frame_receive(int fd, struct pod_packet *packet);
 

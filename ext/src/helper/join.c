@@ -23,7 +23,7 @@ struct kind {
 
 /* The mount namespace before the others would do as well; it sets root and working directory. */
 static const struct kind kinds[] = {
-    {CLONE_NEWNS, "mnt"}, {CLONE_NEWPID, "pid"},       {CLONE_NEWUTS, "uts"},
+    {CLONE_NEWNS, "mnt"},  {CLONE_NEWPID, "pid"}, {CLONE_NEWUTS, "uts"},
     {CLONE_NEWIPC, "ipc"}, {CLONE_NEWNET, "net"}, {CLONE_NEWCGROUP, "cgroup"},
 };
 

@@ -89,7 +89,8 @@ static int write_sysctls(struct pod_launch *launch, struct pod_err *err)
 
 static int set_names(const struct pod_plan *plan, struct pod_err *err)
 {
-    const char *host = pod_plan_str(plan, POD_KEY_HOSTNAME), *domain = pod_plan_str(plan, POD_KEY_DOMAINNAME);
+    const char *host = pod_plan_str(plan, POD_KEY_HOSTNAME),
+               *domain = pod_plan_str(plan, POD_KEY_DOMAINNAME);
 
     if (host && sethostname(host, strlen(host)))
         return pod_fail(err, POD_HOSTNAME, host);
@@ -105,7 +106,9 @@ static int send_terminal(int sync, int master, struct pod_err *err)
         struct cmsghdr align;
     } control;
     struct iovec part = {.iov_base = (char[]){'T'}, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 
@@ -122,7 +125,8 @@ static int send_terminal(int sync, int master, struct pod_err *err)
 static int open_terminal(struct pod_launch *launch, int rootfd, int console, struct pod_err *err)
 {
     uint64_t size = pod_plan_u64(launch->plan, POD_KEY_WINSIZE);
-    struct winsize window = {.ws_row = (unsigned short)(size >> 16), .ws_col = (unsigned short)size};
+    struct winsize window = {.ws_row = (unsigned short)(size >> 16),
+                             .ws_col = (unsigned short)size};
     int unlock = 0;
     POD_AUTO_FD int master = pod_open_beneath(rootfd, "dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, err);
 
@@ -139,7 +143,8 @@ static int open_terminal(struct pod_launch *launch, int rootfd, int console, str
         POD_AUTO_FD int dev = pod_open_beneath(rootfd, "dev", O_PATH | O_DIRECTORY, 0, err);
         if (dev < 0)
             return -1;
-        POD_AUTO_FD int made = openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        POD_AUTO_FD int made =
+            openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         POD_AUTO_FD int target = openat(dev, "console", O_PATH | O_CLOEXEC | O_NOFOLLOW);
         if (target < 0)
             return pod_fail(err, POD_PTY, "/dev/console");
@@ -213,7 +218,8 @@ static void add_home(struct pod_launch *launch, const char *home)
 }
 
 /* A process that is not dumpable has /proc files of the host's root: nobody can write id maps there, not even itself. */
-static int enter_inner_userns(struct pod_launch *launch, const struct pod_user *user, struct pod_err *err)
+static int enter_inner_userns(struct pod_launch *launch, const struct pod_user *user,
+                              struct pod_err *err)
 {
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     int failed = pod_userns_unshare_single(launch->host_proc, user->uid, user->gid, err);
@@ -227,7 +233,8 @@ static void own_stdio(struct pod_launch *launch, const struct pod_user *user)
 
     /* So that the user may open /dev/stdout again. Only pipes and terminals of ours, and only best effort. */
     for (int i = 0; i < 3; i++)
-        if (fstat(launch->stdio[i], &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(launch->stdio[i])) &&
+        if (fstat(launch->stdio[i], &st) == 0 &&
+            (S_ISFIFO(st.st_mode) || isatty(launch->stdio[i])) &&
             fchown(launch->stdio[i], user->uid, (gid_t)-1))
             continue;
 }
@@ -248,7 +255,8 @@ static void execute(char **argv, char **env)
             dirs = *e + 5;
     for (;;) {
         size_t length = strcspn(dirs, ":");
-        int written = snprintf(path, sizeof path, "%.*s/%s", (int)length, length ? dirs : ".", argv[0]);
+        int written =
+            snprintf(path, sizeof path, "%.*s/%s", (int)length, length ? dirs : ".", argv[0]);
         if (written > 0 && (size_t)written < sizeof path && argv[0][0]) {
             execve(path, argv, env);
             if (errno == EACCES)
@@ -285,8 +293,8 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         own_stdio(launch, &user);
     else if ((user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
         fail(launch, &err);
-    if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) || pod_confine_rlimits(plan, &err) ||
-        pod_confine_bounding(caps, &err))
+    if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) ||
+        pod_confine_rlimits(plan, &err) || pod_confine_bounding(caps, &err))
         fail(launch, &err);
     if ((bits & POD_PLAN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
         pod_fail(&err, POD_NO_NEW_PRIVS, NULL);
@@ -388,7 +396,8 @@ _Noreturn void pod_launch_joined(struct pod_launch *launch)
         pod_fail(&err, POD_OPEN, "/");
         fail(launch, &err);
     }
-    if (pod_confine_keyring(&err) || ((bits & POD_PLAN_TTY) && open_terminal(launch, rootfd, 0, &err)))
+    if (pod_confine_keyring(&err) ||
+        ((bits & POD_PLAN_TTY) && open_terminal(launch, rootfd, 0, &err)))
         fail(launch, &err);
     become_and_execute(launch, rootfd);
 }
@@ -417,7 +426,9 @@ int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *e
     close(launch->sync[1]);
     for (;;) {
         struct iovec part = {.iov_base = &received, .iov_len = sizeof received};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.bytes,
                                  .msg_controllen = sizeof control.bytes};
         ssize_t got = recvmsg(launch->sync[0], &message, MSG_CMSG_CLOEXEC);
         if (got < 0 && errno == EINTR)

@@ -21,7 +21,7 @@ struct pod_launch {
     char **argv, **env, **groups; /* env has two free slots at its end */
     int sync[2];                  /* [0] the supervisor's, [1] the child's */
     int stdio[3];                 /* the child's ends; -1 where a terminal takes their place */
-    int host_proc;                /* the host's /proc, O_PATH: the container's own may be read-only */
+    int host_proc; /* the host's /proc, O_PATH: the container's own may be read-only */
     char home[POD_HOME_SIZE];
 };
 

@@ -42,8 +42,11 @@ static void flush(struct pod_log *log)
 /* Length of the well-formed UTF-8 sequence at BYTES, 0 where there is none (Unicode 15, table 3-7). */
 static size_t utf8_length(const unsigned char *b, size_t left)
 {
-    size_t need = b[0] < 0x80 ? 1 : b[0] >= 0xc2 && b[0] <= 0xdf ? 2 : (b[0] & 0xf0) == 0xe0 ? 3
-                : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4 : 0;
+    size_t need = b[0] < 0x80                    ? 1
+                  : b[0] >= 0xc2 && b[0] <= 0xdf ? 2
+                  : (b[0] & 0xf0) == 0xe0        ? 3
+                  : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4
+                                                 : 0;
     if (!need || need > left)
         return 0;
     for (size_t i = 1; i < need; i++)
@@ -95,11 +98,13 @@ static void record(struct pod_log *log, int stream, const char *bytes, size_t le
     pod_log_now(now);
     if (sizeof log->out - log->out_used < 256)
         flush(log);
-    log->out_used += (size_t)snprintf(log->out + log->out_used, sizeof log->out - log->out_used, "{\"log\":\"");
+    log->out_used +=
+        (size_t)snprintf(log->out + log->out_used, sizeof log->out - log->out_used, "{\"log\":\"");
     for (size_t at = 0, taken; at < length; at += taken) {
         if (sizeof log->out - log->out_used < 128)
             flush(log);
-        log->out_used += escape(log->out + log->out_used, (const unsigned char *)bytes + at, length - at, &taken);
+        log->out_used += escape(log->out + log->out_used, (const unsigned char *)bytes + at,
+                                length - at, &taken);
     }
     log->out_used += (size_t)snprintf(log->out + log->out_used, sizeof log->out - log->out_used,
                                       "\",\"stream\":\"%s\",\"time\":\"%s\"}\n",

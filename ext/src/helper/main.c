@@ -13,7 +13,8 @@
 
 static int complain(const struct pod_err *err)
 {
-    dprintf(2, "pod: cannot %s: %s: %s\n", pod_step_words(err->step), err->path, strerror(err->errnum));
+    dprintf(2, "pod: cannot %s: %s: %s\n", pod_step_words(err->step), err->path,
+            strerror(err->errnum));
     return 125;
 }
 

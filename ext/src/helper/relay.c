@@ -127,7 +127,8 @@ static void close_input(struct pod_relay *relay)
 static void push_input(struct pod_relay *relay)
 {
     while (relay->in >= 0 && relay->input_done < relay->input_used) {
-        ssize_t wrote = write(relay->in, relay->input + relay->input_done, relay->input_used - relay->input_done);
+        ssize_t wrote = write(relay->in, relay->input + relay->input_done,
+                              relay->input_used - relay->input_done);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0 && errno == EAGAIN)
@@ -145,7 +146,8 @@ static void push_input(struct pod_relay *relay)
     }
 }
 
-static void handle_frame(struct pod_relay *relay, struct pod_client *client, struct pod_packet *packet, size_t length)
+static void handle_frame(struct pod_relay *relay, struct pod_client *client,
+                         struct pod_packet *packet, size_t length)
 {
     struct winsize size = {0};
 
@@ -259,7 +261,8 @@ static void drain(struct pod_relay *relay)
                 poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, (fill(relay, slots), 1000));
                 offer_chunk(relay);
                 for (int i = 0; i < POD_CLIENTS_MAX; i++)
-                    if (relay->clients[i].fd >= 0 && (slots[SLOT_CLIENTS + i].revents & (POLLHUP | POLLERR)))
+                    if (relay->clients[i].fd >= 0 &&
+                        (slots[SLOT_CLIENTS + i].revents & (POLLHUP | POLLERR)))
                         drop(&relay->clients[i]);
             }
             if (relay->out[which] < 0 || !take_output(relay, which))
@@ -281,8 +284,8 @@ void pod_relay_run(struct pod_relay *relay)
         if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, timeout) < 0)
             continue;
         /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
-        if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) && !(slots[SLOT_OUT].revents & POLLIN) &&
-            !slots[SLOT_SIGNALS].revents)
+        if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) &&
+            !(slots[SLOT_OUT].revents & POLLIN) && !slots[SLOT_SIGNALS].revents)
             poll(&slots[SLOT_SIGNALS], 1, 20);
         if (relay->chunk_length)
             offer_chunk(relay);

@@ -35,7 +35,8 @@ static void add_quoted(struct text *text, const char *value)
     add(text, "\"");
 }
 
-int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state, struct pod_err *err)
+int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state,
+                    struct pod_err *err)
 {
     struct text text = {.used = 0};
     char name[64];
@@ -48,14 +49,15 @@ int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_sta
     add(&text, ",\"startedAt\":\"%s\",\"finishedAt\":\"%s\",\"exitCode\":%d", state->started,
         state->finished, state->exit_code);
     if (state->failed) {
-        add(&text, ",\"error\":{\"step\":\"%s\",\"errno\":%d,\"path\":", pod_step_name(state->failure.step),
-            state->failure.errnum);
+        add(&text, ",\"error\":{\"step\":\"%s\",\"errno\":%d,\"path\":",
+            pod_step_name(state->failure.step), state->failure.errnum);
         add_quoted(&text, state->failure.path);
         add(&text, "}");
     }
     add(&text, ",%s}\n", host ? host : "\"boot\":\"\"");
     snprintf(name, sizeof name, ".state.%ld", (long)getpid());
-    POD_AUTO_FD int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    POD_AUTO_FD int fd =
+        openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return pod_fail(err, POD_STATE, "state.json");
     if (write(fd, text.bytes, text.used) != (ssize_t)text.used ||

@@ -21,6 +21,7 @@ struct pod_state {
 };
 
 /* Replaces state.json in the folder DIRFD; not synced: after a crash of the machine the boot id tells the truth. */
-int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state, struct pod_err *err);
+int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state,
+                    struct pod_err *err);
 
 #endif

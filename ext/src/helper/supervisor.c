@@ -105,7 +105,8 @@ static int make_stdio(struct supervisor *s, struct pod_err *err)
     } else if ((theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
         return pod_fail(err, POD_OPEN, "/dev/null");
     }
-    return make_pipe(&s->ours[1], &theirs[1], err) || make_pipe(&s->ours[2], &theirs[2], err) ? -1 : 0;
+    return make_pipe(&s->ours[1], &theirs[1], err) || make_pipe(&s->ours[2], &theirs[2], err) ? -1
+                                                                                              : 0;
 }
 
 static pid_t clone_process(uint64_t namespaces)
@@ -173,13 +174,15 @@ static int start(struct supervisor *s, struct pod_err *err)
 /* --rm: one rename each makes the container's names disappear; the bytes follow when nobody waits any more. */
 static void remove_names(struct supervisor *s)
 {
-    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE), *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
+    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE),
+               *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
     uint32_t count = pod_plan_strv_count(s->plan, POD_KEY_REMOVE);
     char target[4200];
 
     for (uint32_t i = 0; trash && i < count; i++, path += strlen(path) + 1) {
         const char *slash = strrchr(path, '/');
-        snprintf(target, sizeof target, "%s/%s.%ld.%u", trash, slash ? slash + 1 : path, (long)getpid(), i);
+        snprintf(target, sizeof target, "%s/%s.%ld.%u", trash, slash ? slash + 1 : path,
+                 (long)getpid(), i);
         if (rename(path, target) && errno != ENOENT)
             continue; /* the next command heals it from the exit record */
     }
@@ -187,7 +190,8 @@ static void remove_names(struct supervisor *s)
 
 static void remove_bytes(struct supervisor *s)
 {
-    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE), *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
+    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE),
+               *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
     uint32_t count = pod_plan_strv_count(s->plan, POD_KEY_REMOVE);
     struct pod_err ignored;
     char name[300];
