@@ -27,7 +27,7 @@ COMMAND = Command(
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
 
-_NAMESPACES = "'pod doctor' says what forbids user namespaces here, and the line an administrator would need"
+_NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
 
 _HINTS = {

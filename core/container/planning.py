@@ -261,7 +261,7 @@ def _mounts(engine: Engine, config: dict[str, Any], directory: str, *, single: b
     mounts += [rootfs.device(device["PathOnHost"], device["PathInContainer"]) for device in host["Devices"]]
     if host["Privileged"]:
         mounts += [rootfs.device(path, path) for path in host_devices()]
-    return mounts + rootfs.covers(host)
+    return mounts + rootfs.covers(host, fresh_proc=engine.facts.fresh_proc)
 
 
 def host_devices() -> list[str]:

@@ -129,13 +129,16 @@ def _sys(*, own_net: bool, privileged: bool) -> Iterable[Mount]:
     )
 
 
-def covers(host: dict[str, Any]) -> list[Mount]:
-    """Masked and read-only paths; they come after everything that is mounted."""
+def covers(host: dict[str, Any], *, fresh_proc: bool) -> list[Mount]:
+    """Masked and read-only paths; they come after everything that is mounted.
+
+    In a /proc of the container's own they must lie on procfs; the parent's, bound, has the parent's masks already.
+    """
     mounts = []
     for path in host["MaskedPaths"]:
-        mounts.append(Mount(plan.MASK, path, bits=plan.ON_PROC if path.startswith("/proc/") else 0))
+        mounts.append(Mount(plan.MASK, path, bits=plan.ON_PROC if fresh_proc and path.startswith("/proc/") else 0))
     for path in host["ReadonlyPaths"]:
-        mounts.append(Mount(plan.RDONLY, path, bits=plan.ON_PROC if path.startswith("/proc/") else 0))
+        mounts.append(Mount(plan.RDONLY, path, bits=plan.ON_PROC if fresh_proc and path.startswith("/proc/") else 0))
     return mounts
 
 
