@@ -232,8 +232,8 @@ def exposed(given: list[str]) -> list[str]:
     result = []
     for text in given:
         ports, _, protocol = text.partition("/")
-        low, _, high = ports.partition("-")
-        high = high or low
+        low, dash, high = ports.partition("-")
+        high = high if dash else low
         good = _is_number(low, 5) and _is_number(high, 5) and 0 < int(low) <= int(high) < 65536
         if not good or (protocol or "tcp") not in ("tcp", "udp", "sctp"):
             raise UsageError(f"invalid range format for --expose: {text}")

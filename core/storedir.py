@@ -27,6 +27,8 @@ def prepare(paths: Paths) -> None:
         return
     except FileNotFoundError:
         pass
+    except OSError as error:
+        raise _cannot_make(paths, error) from None
     folders = (
         paths.root, paths.root + "/blobs", paths.blobs, paths.refs, paths.images, paths.root + "/layers",
         paths.containers, paths.names, paths.volumes, paths.networks, paths.cache, paths.trash,
@@ -40,10 +42,14 @@ def prepare(paths: Paths) -> None:
                 continue
         statefile.write_bytes(paths.version, f"{STORE_FORMAT}\n".encode())
     except OSError as error:
-        raise HostUnsupported(
-            f"make the store: {paths.root}: {(error.strerror or 'failed').lower()}",
-            hint="set POD_ROOT (or --root) to a folder that you can write",
-        ) from None
+        raise _cannot_make(paths, error) from None
+
+
+def _cannot_make(paths: Paths, error: OSError) -> HostUnsupported:
+    return HostUnsupported(
+        f"make the store: {paths.root}: {(error.strerror or 'failed').lower()}",
+        hint="set POD_ROOT (or --root) to a folder that you can write",
+    )
 
 
 def check_version(data: bytes, paths: Paths) -> None:

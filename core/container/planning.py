@@ -124,7 +124,7 @@ def parse_detach_keys(text: str) -> bytes:
     for part in text.split(",") if text else []:
         if len(part) == 1 and part.isascii():
             keys += part.encode()
-        elif part.startswith("ctrl-") and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
+        elif part.isascii() and part[:5] == "ctrl-" and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
             keys.append(ord(part[5].upper()) & 0x1F)
         else:
             raise UsageError(

@@ -95,29 +95,26 @@ def _release_stale(engine: Engine, name: str) -> bool:
 
     Under a lock: of two that find it stale, the second must not remove the name that the first has made since.
     """
-    if _in_use(engine, name):
-        return False
-    with statefile.Lock(engine.run_dir + "/locks/names"):
+    try:
         if _in_use(engine, name):
             return False
-        try:
+        with statefile.Lock(engine.run_dir + "/locks/names"):
+            if _in_use(engine, name):
+                return False
             os.unlink(engine.paths.name(name))
-        except FileNotFoundError:
-            pass
+    except FileNotFoundError:
+        pass  # released meanwhile: not ours to remove, for its next maker may be there already
     return True
 
 
 def _in_use(engine: Engine, name: str) -> bool:
-    """Whether a container has the name, or its maker may still be at work."""
+    """Whether a container has the name, or its maker may still be at work. FileNotFoundError where nobody has."""
     path = engine.paths.name(name)
     owner = _owner(path)
     if len(owner) == 64 and os.path.isdir(engine.paths.container(owner)):
         return True
-    try:
-        # Five seconds between open and write, two between name and folder.
-        return _age(path) < (2 if len(owner) == 64 else 5)
-    except FileNotFoundError:
-        return False
+    # Five seconds between open and write, two between name and folder.
+    return _age(path) < (2 if len(owner) == 64 else 5)
 
 
 def confirm_name(engine: Engine, name: str, container_id: str) -> None:

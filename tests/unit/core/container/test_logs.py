@@ -20,7 +20,8 @@ EXITED = {"status": "exited", "exitCode": 0}
 
 
 def line(text: str, second: int = 0, stream: str = "stdout") -> bytes:
-    return json.dumps({"log": text, "stream": stream, "time": f"2024-01-31T12:00:{second:02}.000000000Z"}).encode() + b"\n"
+    value = {"log": text, "stream": stream, "time": f"2024-01-31T12:00:{second:02}.000000000Z"}
+    return json.dumps(value).encode() + b"\n"
 
 
 def read(engine: Engine, data: bytes, **options: Any) -> list[str]:

@@ -1,0 +1,89 @@
+"""From record to plan.bin: flags, namespaces, the order of mounts, what --rm takes away, exec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pod.core.container import planning
+from pod.core.engine import Engine
+from pod.core.errors import UsageError
+from pod.core.runtime import plan
+from pod.core.volume.syntax import VolumeSpec
+from tests.unit.core.container.conftest import record
+
+OWN = plan.CLONE_NEWUSER | plan.CLONE_NEWNS | plan.CLONE_NEWCGROUP
+
+
+@pytest.mark.parametrize(
+    ("fields", "bits"),
+    [
+        ({}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS),
+        ({"network": "none"}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS | plan.CLONE_NEWNET),
+        ({"pid": "host", "ipc": "host", "uts": "host"}, OWN),
+    ],
+)
+def test_namespaces_of_the_modes(fields: dict[str, Any], bits: int) -> None:
+    assert planning.namespaces(record(**fields)["HostConfig"]) == bits
+
+
+def test_attachment_flags_when_detached_then_no_stream() -> None:
+    attachment = planning.Attachment()
+    assert attachment.flags() == plan.ATTACH_OUT | plan.ATTACH_ERR | plan.SIG_PROXY
+    attachment.stdin = True
+    assert attachment.flags() & plan.ATTACH_IN
+    attachment.detach = True
+    assert attachment.flags() == plan.DETACH
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        *(("", b""), ("ctrl-p,ctrl-q", b"\x10\x11"), ("a", b"a"), ("ctrl-@", b"\0")),
+        *(("ctrl-[,x", b"\x1bx"), ("ctrl-A", b"\1")),
+    ],
+)
+def test_parse_detach_keys_when_dockers(text: str, keys: bytes) -> None:
+    assert planning.parse_detach_keys(text) == keys
+
+
+@pytest.mark.parametrize("text", ["ctrl-", "ctrl-1", "ab", ",", "a,,b", "ctrl-pp", "ä", "ctrl-ä", "ctrl-?"])
+def test_parse_detach_keys_when_not_then_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="invalid detach keys"):
+        planning.parse_detach_keys(text)
+
+
+def targets(engine: Engine, **fields: Any) -> list[str]:
+    config = record(**fields)
+    for spec in fields.get("volumes", []):
+        mount = {"Type": spec.kind, "Source": spec.source, "Destination": spec.target, "RW": not spec.read_only}
+        config["Mounts"].append(mount)
+    return [mount.target for mount in planning._mounts(engine, config, "/dir", single=True)]
+
+
+def test_mounts_when_nested_then_the_outer_comes_first(engine: Engine) -> None:
+    volumes = [VolumeSpec("bind", "/s", target, "") for target in ("/a/b/c", "/a", "/etc")]
+    found = targets(engine, volumes=volumes, tmpfs={"/a/b": ""})
+    order = ["/proc", "/dev", "/sys", "/a", "/a/b", "/a/b/c"]
+    assert [target for target in found if target in order] == order
+    for name in ("hosts", "hostname", "resolv.conf"):
+        assert found.index("/etc") < found.index("/etc/" + name)
+    assert found.index("/proc/kcore") > found.index("/a/b/c")
+
+
+def test_mounts_when_the_user_mounts_an_engine_file_then_that_is_the_one(engine: Engine) -> None:
+    assert targets(engine, volumes=[VolumeSpec("bind", "/s", "/etc/hosts", "")]).count("/etc/hosts") == 1
+
+
+def test_removal_takes_the_record_first_then_name_and_anonymous_volumes(engine: Engine) -> None:
+    config = record()
+    config["Mounts"] = [{"Source": "/v/anon/_data", "Anonymous": True}, {"Source": "/v/named/_data"}]
+    assert planning.removal(engine, config, "/dir") == ["/dir", engine.paths.name("it"), "/v/anon"]
+
+
+def test_host_devices_are_nodes_that_the_caller_may_open() -> None:
+    for path in planning.host_devices():
+        assert Path(path).is_char_device() or Path(path).is_block_device()
+        assert path not in ("/dev/null", "/dev/console")
