@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 from tests.support import images, places, prepare, users
 
@@ -33,6 +35,20 @@ def run(argv: list[str]) -> tuple[int, dict[str, int]]:
     return process.wait(), counts
 
 
+def run_as(name: str, pytest: list[str]) -> tuple[int, dict[str, int]]:
+    """:func:`run` as that user, with a folder for temporary files that is the run's own and gone afterwards.
+
+    pytest's usual one is shared by all runs of a user, and every run tidies up after all the others.
+    """
+    folder = tempfile.mkdtemp(prefix=f"pod-suite-{name}-", dir="/var/tmp")
+    shutil.chown(folder, name)
+    try:
+        return run([*users.as_user(name, [*pytest, f"--basetemp={folder}/t"])])
+    finally:
+        subprocess.run(users.as_user(name, ["chmod", "-R", "u+rwX", folder]), capture_output=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(arguments: list[str]) -> int:
     names: list[str | None] = [*users.ensure()] if os.getuid() == 0 else [None]
     prepare.prepare(list(images.RECIPES), trees=os.getuid() == 0)
@@ -41,7 +57,8 @@ def main(arguments: list[str]) -> int:
     totals = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for name in names:
         sys.stdout.write(f"== tests as {name or 'this user'}\n")
-        code, counts = run(users.as_user(name, pytest) if name else pytest)
+        sys.stdout.flush()
+        code, counts = run_as(name, pytest) if name else run(pytest)
         status = status or code
         for word in totals:
             totals[word] += counts.get(word, 0)
