@@ -184,11 +184,14 @@ static int remove_level(struct removal *removal, int64_t position, struct pod_er
 {
     struct level *level = &removal->levels[removal->depth - 1];
 
-    if (lseek(level->fd, position, SEEK_SET) < 0)
+    /* A position may lose its meaning (EINVAL) when somebody else empties the directory: begin anew. */
+    if (lseek(level->fd, position, SEEK_SET) < 0 && lseek(level->fd, 0, SEEK_SET) < 0)
         return pod_fail(err, POD_READ, "");
     for (;;) {
         long length = syscall(SYS_getdents64, level->fd, removal->dents, DENTS_SIZE);
 
+        if (length < 0 && errno == ENOENT)
+            return 1; /* somebody else removed the directory: getdents64(2) */
         if (length < 0)
             return pod_fail(err, POD_READ, "");
         if (length == 0) {
