@@ -39,7 +39,7 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     name = _take_name(engine, request.name, container_id)
     config["Name"] = "/" + name
     final = engine.paths.container(container_id)
-    temporary = f"{engine.paths.containers}/.{container_id}.{os.getpid()}"
+    temporary = f"{engine.paths.containers}/.{container_id}.{rundir.boot_id()[:8]}.{os.getpid()}"
     made: list[str] = []
     try:
         _make_folders(engine, temporary)
@@ -330,16 +330,26 @@ def settle_all(engine: Engine) -> list[Container]:
     return settled
 
 
+_FOREIGN_LITTER = 3600.0
+"""Seconds after which a folder that some other boot's create left is taken for litter."""
+
+
 def _collect_litter(engine: Engine) -> None:
     """Folders that a killed create left, and the trash of a killed rm."""
     try:
         entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
     except FileNotFoundError:
         return
+    boot = rundir.boot_id()[:8]
     for name in entries:
-        pid = name.rpartition(".")[2]
-        if not pid.isdigit() or not model.process_start(int(pid)):
-            _to_trash(engine, f"{engine.paths.containers}/{name}")
+        made_on, _, pid = name[66:].partition(".")
+        path = f"{engine.paths.containers}/{name}"
+        if made_on == boot and pid.isdigit():
+            stale = not model.process_start(int(pid))
+        else:  # of an earlier boot, or of another node of a shared home, whose pids are not ours to judge
+            stale = time.time() - os.lstat(path).st_mtime > _FOREIGN_LITTER
+        if stale:
+            _to_trash(engine, path)
     empty_trash(engine, background=True)
 
 

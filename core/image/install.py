@@ -94,10 +94,15 @@ def install(
     shown = reference.familiar() if reference is not None else manifest.digest
     layout.prepare(engine)
     leftovers.collect(engine)
-    for _ in range(_ROUNDS):
-        config = _configuration(engine, source, manifest, wanted, shown)
-        record = make_record(manifest, config)
-        _bring_layers(engine, source, record, _Progress(engine, silent=silent))
+    for turn in range(_ROUNDS):
+        try:
+            config = _configuration(engine, source, manifest, wanted, shown)
+            record = make_record(manifest, config)
+            _bring_layers(engine, source, record, _Progress(engine, silent=silent))
+        except StoreCorrupt:
+            if turn == _ROUNDS - 1:
+                raise
+            continue  # Someone's rmi took a blob between its fetch and its use.
         with store.collection_lock(engine, publish=True):
             if not _complete(engine, record):
                 continue  # Someone's rmi took a part while we worked: fetch that part again.

@@ -29,6 +29,7 @@ _LOCK_TIMEOUT = 3600.0
 def ensure(engine: Engine, image: Image, idmap: IdMap | None = None) -> list[str]:
     """The folders {diff,owners,done} of the image's layers, base first, extracted where they are missing.
 
+    Layers below one whose root is opaque are left out: overlayfs does not look for the mark there.
     DigestMismatch where a blob does not unpack to its diffID, StoreCorrupt where a blob is missing.
     """
     if idmap is None:
@@ -38,6 +39,8 @@ def ensure(engine: Engine, image: Image, idmap: IdMap | None = None) -> list[str
         path = engine.paths.layer(idmap.key, layer["chainID"])
         if not is_done(path):
             extract(engine, layer, idmap)
+        if os.path.exists(path + "/opaque"):
+            found.clear()
         found.append(path)
     return found
 
@@ -133,8 +136,18 @@ def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> N
                 os.close(descriptor)
     blob_hex, _blob_size, diff_hex, diff_size, entries = statefile.loads(answer)
     _compare(engine, layer, blob_hex, diff_hex)
+    if _hides_all(folder + "/diff"):
+        statefile.write(folder + "/opaque", {"version": 1})
     done = {"version": 1, "diffID": layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
     statefile.write(folder + "/done", done)
+
+
+def _hides_all(root: str) -> bool:
+    """Whether the layer hides everything below it (``.wh..wh..opq`` at its top)."""
+    try:
+        return os.getxattr(root, "user.overlay.opaque") == b"y"
+    except OSError:
+        return os.path.lexists(root + "/.wh..wh..opq")
 
 
 def _call_mapped(engine: Engine, idmap: IdMap, work: Any) -> bytes:

@@ -76,10 +76,13 @@ def test_settle_when_created_with_rm_and_never_started_then_it_stays(engine: Eng
 
 
 def test_settle_all_collects_what_a_killed_create_left(engine: Engine) -> None:
-    os.mkdir(engine.paths.container("." + "4" * 64 + f".{GONE}"))
-    os.mkdir(engine.paths.container("." + "5" * 64 + f".{os.getpid()}"))
+    boot = rundir.boot_id()[:8]
+    kept = {f".{'5' * 64}.{boot}.{os.getpid()}", f".{'6' * 64}.another0.{GONE}"}
+    for name in (*kept, f".{'4' * 64}.{boot}.{GONE}", f".{'7' * 64}.another0.{os.getpid()}"):
+        os.mkdir(engine.paths.container(name))
+    os.utime(engine.paths.container(f".{'7' * 64}.another0.{os.getpid()}"), (0, 0))
     assert lifecycle.settle_all(engine) == []
-    assert os.listdir(engine.paths.containers) == ["." + "5" * 64 + f".{os.getpid()}"]
+    assert set(os.listdir(engine.paths.containers)) == kept
 
 
 def test_delete_takes_records_names_and_anonymous_volumes_and_can_be_repeated(engine: Engine) -> None:

@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,8 @@ def in_child(work: Any) -> int:
     if pid == 0:
         try:
             work()
+        except BaseException:  # noqa: BLE001 - shown, then the parent sees the status
+            traceback.print_exc()
         finally:
             os._exit(0)
     return pid
