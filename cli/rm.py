@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import NoSuchContainer, PodError, UsageError
+from pod.core.errors import NoSuchContainer, PodError, StoreCorrupt, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ def main(engine: Engine, options: Options) -> int:
             # Docker: an error line, yet with --force nothing has failed.
             output.error(error)
             failed = failed if options["force"] else 1
+        except StoreCorrupt as error:
+            if not options["force"]:
+                output.error(StoreCorrupt(error.message, hint=f"'pod rm -f {name}' takes it away"))
+                failed = 1
+                continue
+            lifecycle.discard(engine, store.find_id(engine, name))
+            output.line(name)
         except PodError as error:
             output.error(error)
             failed = 1

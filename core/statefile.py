@@ -54,6 +54,11 @@ def loads(text: str | bytes) -> Any:
         raise ValueError("not a JSON document") from None
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
+    except SystemError:
+        # The scanner words its errors by json.decoder, and before Python 3.13 does not import that itself.
+        import json.decoder  # noqa: F401
+
+        return loads(text)
     if text[end:].strip(" \t\r\n"):
         raise ValueError("text after the JSON document")
     return value

@@ -393,9 +393,23 @@ def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None
     for mount in container.config["Mounts"] if volumes else []:
         if mount.get("Anonymous"):
             _to_trash(engine, mount["Source"][: -len("/_data")])
-    folder = rundir.container_dir(engine, container.id)
+    _forget_run_folder(engine, container.id)
+
+
+def _forget_run_folder(engine: Engine, container_id: str) -> None:
+    folder = rundir.container_dir(engine, container_id)
     for remove, path in ((os.unlink, folder + "/ctl"), (os.unlink, folder + "/lock"), (os.rmdir, folder)):
         try:
             remove(path)
         except OSError:
             continue
+
+
+def discard(engine: Engine, container_id: str) -> None:
+    """Takes away a container whose records cannot be read: its folder and the names that lead to it."""
+    with rundir.container_lock(engine, container_id):
+        _to_trash(engine, engine.paths.container(container_id))
+        for name in os.listdir(engine.paths.names):
+            store.release_name(engine, name, container_id)
+        _forget_run_folder(engine, container_id)
+    empty_trash(engine, background=True)

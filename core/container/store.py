@@ -28,14 +28,15 @@ def check_name(name: str) -> None:
 
 def find(engine: Engine, text: str) -> Container:
     """By full id, name or unambiguous id prefix, in Docker's order. NoSuchContainer else."""
-    container_id = _find_id(engine, text)
+    container_id = find_id(engine, text)
     try:
         return model.read(engine, container_id)
     except FileNotFoundError:
         raise NoSuchContainer(f"No such container: {text}", hint="'pod ps -a' lists them") from None
 
 
-def _find_id(engine: Engine, text: str) -> str:
+def find_id(engine: Engine, text: str) -> str:
+    """The full id that ``text`` means, whether or not its records can be read. NoSuchContainer else."""
     hexadecimal = bool(text) and _HEX.issuperset(text)
     if len(text) == 64 and hexadecimal:
         return text

@@ -34,7 +34,7 @@ def ensure(engine: Engine, image: Image, idmap: IdMap | None = None) -> list[str
     """
     if idmap is None:
         idmap = engine.idmap
-    found = []
+    found: list[str] = []
     for layer in image.record["layers"]:
         path = engine.paths.layer(idmap.key, layer["chainID"])
         if not is_done(path):

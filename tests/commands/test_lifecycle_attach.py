@@ -60,3 +60,11 @@ def test_start_again_after_the_end(pod: Pod, busybox: str) -> None:
     pod("run", "--name", "again", busybox, "sh", "-c", "echo x >> /times; wc -l < /times").ok()
     done = pod("start", "-a", "again")
     assert (done.code, done.out) == (0, "2\n")
+
+
+def test_rm_of_a_container_whose_record_is_broken(pod: Pod, busybox: str) -> None:
+    container = pod("create", "--name", "broken", busybox, "true").ok().strip()
+    (pod.root / "containers" / container / "config.json").write_text("{")
+    pod("rm", "broken").failed(1, "read record")
+    pod("rm", "-f", "broken").ok()
+    pod("create", "--name", "broken", busybox, "true").ok()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import calendar
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -152,3 +154,19 @@ def test_timestamp_is_rfc_3339_and_sorts() -> None:
     assert len(stamps[0]) == len("2024-01-31T12:00:00.123456789Z")
     moment = calendar.timegm(time.strptime(stamps[0][:19], "%Y-%m-%dT%H:%M:%S"))
     assert abs(moment - time.time()) < 5
+
+
+def test_loads_when_json_was_never_imported_then_says_what_is_wrong() -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pod.core import statefile\n"
+        "assert 'json.decoder' not in sys.modules\n"
+        "for text in ('{', '[1,', '\"a', '{\"a\" 1}', '[NaN]'):\n"
+        "    try:\n"
+        "        statefile.loads(text)\n"
+        "    except ValueError:\n"
+        "        continue\n"
+        "    raise SystemExit(text)\n"
+    )
+    packaging = str(Path(__file__).resolve().parents[3] / "packaging")
+    subprocess.run([sys.executable, "-I", "-S", "-c", script, packaging], check=True, timeout=30)
