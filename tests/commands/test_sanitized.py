@@ -1,0 +1,98 @@
+"""The static helper's sources under AddressSanitizer and UndefinedBehaviorSanitizer, carrying out real containers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import places
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the working tree whose helper is instrumented (and dynamic: the sanitizers have no static runtime)."""
+    folder = tmp_path_factory.mktemp("sanitized")
+    for name in ("core", "cli", "ext", "packaging/pod"):
+        shutil.copytree(places.REPOSITORY / name, folder / name, symlinks=True)
+    sys.path.insert(0, str(places.REPOSITORY / "packaging"))
+    try:
+        import sources
+    finally:
+        sys.path.pop(0)
+    build = sources.build_id()
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{build}"', "-O1", "-g", "-Iext/src/core"]
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    files = [str(path) for path in (*folder.glob("ext/src/core/*.c"), *folder.glob("ext/src/helper/*.c"))]
+    command = ["cc", *flags, *sanitize, *files, "-o", "ext/pod-helper"]
+    subprocess.run(command, cwd=folder, check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture
+def run(tree: Path, tmp_path: Path) -> Iterator[Run]:
+    """Runs pod out of that tree; findings of a sanitizer fail the test, also those of processes nobody waits for."""
+    environ = {
+        **os.environ,
+        "POD_ROOT": str(tmp_path / "store"),
+        "ASAN_OPTIONS": f"detect_leaks=0:exitcode=99:log_path={tmp_path}/finding",
+        "UBSAN_OPTIONS": f"exitcode=99:log_path={tmp_path}/finding",
+    }
+    program = [sys.executable, "-B", str(tree / "packaging/pod")]
+
+    def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program, *arguments], env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    yield run
+    for container in run("ps", "-aq").stdout.split():
+        run("rm", "-f", container)
+    findings = [path.read_text() for path in tmp_path.glob("finding*")]
+    assert findings == []
+
+
+IMAGE = "pod.local/busybox"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out"),
+    [
+        (("--rm", IMAGE, "echo", "hello"), 0, "hello\n"),
+        (("--rm", "--network", "none", IMAGE, "sh", "-c", "exit 7"), 7, ""),
+        (("--rm", IMAGE, "no-such-program"), 127, ""),
+        (("--rm", IMAGE, "/etc/passwd"), 126, ""),
+        (("--rm", "-u", "nosuch", IMAGE, "id"), 125, ""),
+        (("--rm", "-u", "33:users", "--group-add", "5", IMAGE, "id", "-u"), 0, "33\n"),
+        (("--rm", "--init", "--read-only", "--tmpfs", "/t", IMAGE, "sh", "-c", "echo x > /t/x; cat /t/x"), 0, "x\n"),
+        (("--rm", "-v", "data:/bin/data", "-w", "/a/b", "--ulimit", "nofile=64", IMAGE, "pwd"), 0, "/a/b\n"),
+        (("--rm", "--privileged", "--pid", "host", "--ipc", "host", IMAGE, "true"), 0, ""),
+    ],
+    ids=lambda value: " ".join(value[:-1]) if isinstance(value, tuple) else None,
+)
+def test_sanitized_run(run: Run, arguments: tuple[str, ...], code: int, out: str) -> None:
+    done = run("run", *arguments)
+    assert (done.returncode, done.stdout) == (code, out), done.stderr
+
+
+def test_sanitized_log_of_odd_bytes(run: Run) -> None:
+    script = "seq 20000 | tail -n 1; printf '\\377\\n\\303\\251\\n'; head -c 70000 /dev/zero | tr '\\0' a"
+    assert run("run", "--name", "odd", "-d", IMAGE, "sh", "-c", script).returncode == 0
+    run("stop", "-t", "5", "odd")
+    assert run("logs", "odd").stdout == "20000\n\ufffd\n\u00e9\n" + "a" * 70000
+
+
+def test_sanitized_life_of_a_container(run: Run) -> None:
+    assert run("run", "-d", "-i", "--name", "one", IMAGE, "cat").returncode == 0
+    assert run("exec", "-i", "one", "cat", stdin="x" * 100_000).stdout == "x" * 100_000
+    assert run("exec", "one", "no-such-program").returncode == 127
+    assert run("kill", "one").returncode == 0
+    assert run("start", "one").returncode == 0
+    assert run("rm", "-f", "one").returncode == 0
