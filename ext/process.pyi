@@ -1,10 +1,10 @@
 """Types of ext/process.pyx. Every function raises pod.ext.errors.StepError with the step, errno and path at fault."""
 
 def probe(name: str, scratch: str) -> None:
-    """Tries what ``name`` says (the table in ext/src/core/probe.c) in a forked child; returns where it works.
+    """Tries what ``name`` says (the tables in ext/src/core/probe_*.c) in a forked child; returns where it works.
 
-    ``scratch`` is an empty folder of the caller's on the file system that matters; what is left in it is the caller's to
-    remove.
+    ``scratch`` is an empty folder of the caller's on the file system that matters; what is left in it is the
+    caller's to remove.
     """
 
 def probe_range(uid_extents: bytes, gid_extents: bytes, newuidmap: str, newgidmap: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "ext/src/core"
-FILES = [str(SOURCES / f"{name}.c") for name in ("err", "beneath", "rmtree", "copytree")]
+NAMES = ("err", "beneath", "rmtree", "copytree", "copydata", "copyattrs", "copylinks")
+FILES = [str(SOURCES / f"{name}.c") for name in NAMES]
 FLAGS = ["-std=gnu11", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 

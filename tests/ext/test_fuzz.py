@@ -63,7 +63,8 @@ def test_extract_when_archives_are_mutated_then_no_sanitizer_speaks(tmp_path):
         subprocess.run(["zstd", "-q", str(names[0]), str(names[1])], check=True, timeout=60)
         names += [Path(f"{names[0]}.zst"), Path(f"{names[1]}.zst")]
     program = tmp_path / "fuzz"
-    core = [str(SOURCES / f"core/{name}.c") for name in ("err", "beneath", "rmtree", "copytree")]
+    names_of_core = ("err", "beneath", "rmtree", *sorted(path.stem for path in (SOURCES / "core").glob("copy*.c")))
+    core = [str(SOURCES / f"core/{name}.c") for name in names_of_core]
     layer = [str(path) for path in sorted((SOURCES / "layer").glob("*.c"))]
     includes = [f"-I{SOURCES}/core", f"-I{SOURCES}/layer"]
     source = str(Path(__file__).parent / "fuzz_layer.c")

@@ -5,32 +5,25 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "beneath.h"
+#include "copyattrs.h"
+#include "copydata.h"
+#include "copylinks.h"
 #include "rmtree.h"
 #include "whiteout.h"
-
-#ifndef FICLONE
-#define FICLONE _IOW(0x94, 9, int)
-#endif
 
 /* Pairs of directories held open; those above are come back to by "..", and checked to be the
  * same. */
 #define OPEN_MAX_LEVELS 24
 #define DEPTH_MAX 4096
 #define DENTS_SIZE 16384
-#define BUFFER_SIZE 65536
-#define XATTR_LIST_MAX 65536 /* the kernel's bounds, xattr(7) */
-#define XATTR_VALUE_MAX 65536
 #define CLEAR_PASSES 3
 
 /* getdents64(2) */
@@ -52,248 +45,18 @@ struct level {
 };
 
 struct copy {
-    unsigned flags;
-    int links; /* directory at the top of DST for a name of every file with several; or -1 */
-    int links_made; /* it is to be removed */
-    int topfd;
-    int no_clone; /* what the file system refused once is not asked for again */
-    int no_range;
     size_t depth;
     size_t room;
     struct level *levels;
-    char links_name[32];
+    struct pod_copy_links links;
+    struct pod_copy_data data;
+    struct pod_copy_attrs attrs;
     _Alignas(struct dent) char dents[DENTS_SIZE];
-    char buffer[BUFFER_SIZE];
-    char names[XATTR_LIST_MAX];
-    char value[XATTR_VALUE_MAX];
 };
 
 static struct level *top(struct copy *copy)
 {
     return &copy->levels[copy->depth - 1];
-}
-
-static char *put_number(char *at, uint64_t value)
-{
-    char digits[24];
-    int count = 0;
-
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count)
-        *at++ = digits[--count];
-    *at = '\0';
-    return at;
-}
-
-/* ---- data ----------------------------------------------------- */
-
-static int copy_by_hand(struct copy *copy, int src, int dst, off_t at, off_t end, const char *name,
-                        struct pod_err *err)
-{
-    while (at < end) {
-        size_t wanted = end - at < BUFFER_SIZE ? (size_t)(end - at) : BUFFER_SIZE;
-        ssize_t got = pread(src, copy->buffer, wanted, at);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return pod_fail(err, POD_READ, name);
-        if (got == 0)
-            return 0; /* it became shorter meanwhile */
-        for (ssize_t done = 0; done < got;) {
-            ssize_t put = pwrite(dst, copy->buffer + done, (size_t)(got - done), at + done);
-            if (put < 0 && errno == EINTR)
-                continue;
-            if (put < 0)
-                return pod_fail(err, POD_WRITE, name);
-            done += put;
-        }
-        at += got;
-    }
-    return 0;
-}
-
-static int copy_extent(struct copy *copy, int src, int dst, off_t at, off_t end, const char *name,
-                       struct pod_err *err)
-{
-    while (at < end && !copy->no_range) {
-        loff_t from = at;
-        loff_t to = at;
-        long done = syscall(SYS_copy_file_range, src, &from, dst, &to, (size_t)(end - at), 0u);
-
-        if (done > 0) {
-            at += done;
-            continue;
-        }
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
-            return pod_fail(err, POD_WRITE, name);
-        /* 0 bytes: procfs and the like, before 5.19 also other things. Other errors: not this pair
-         * of files. */
-        if (done < 0 &&
-            (errno == ENOSYS || errno == EPERM || errno == EXDEV || errno == EOPNOTSUPP))
-            copy->no_range = 1;
-        break;
-    }
-    return copy_by_hand(copy, src, dst, at, end, name, err);
-}
-
-static int copy_data(struct copy *copy, int src, int dst, off_t size, const char *name,
-                     struct pod_err *err)
-{
-    off_t at = 0;
-
-    if (size == 0)
-        return 0;
-    if (!copy->no_clone) {
-        if (ioctl(dst, FICLONE, src) == 0)
-            return 0;
-        if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == ENOSYS ||
-            errno == EPERM)
-            copy->no_clone = 1;
-    }
-    if (ftruncate(dst, size) < 0)
-        return pod_fail(err, POD_WRITE, name);
-    while (at < size) {
-        off_t start = lseek(src, at, SEEK_DATA);
-        off_t end;
-
-        if (start < 0 && errno == ENXIO)
-            return 0; /* the rest is a hole */
-        if (start < 0)
-            start = at;
-        end = lseek(src, start, SEEK_HOLE);
-        if (end < 0 || end > size)
-            end = size;
-        if (copy_extent(copy, src, dst, start, end, name, err) < 0)
-            return -1;
-        at = end > at ? end : size;
-    }
-    return 0;
-}
-
-/* ---- attributes ----------------------------------------------------- */
-
-static int is_copied_xattr(const struct copy *copy, const char *name)
-{
-    if (!strcmp(name, "security.capability"))
-        return 1;
-    if (strncmp(name, "user.", 5) != 0)
-        return 0;
-    return !(copy->flags & POD_COPY_WHITEOUTS) || strncmp(name, "user.overlay.", 13) != 0;
-}
-
-/* Where DST cannot hold an attribute (tmpfs before 6.6, no right to set capabilities) it goes
- * without; a full disk is an error. */
-static int copy_xattrs(struct copy *copy, int src, int dst, const char *name, struct pod_err *err)
-{
-    ssize_t length = flistxattr(src, copy->names, sizeof copy->names - 1);
-
-    if (length <= 0)
-        return 0;
-    copy->names[length] = '\0';
-    for (const char *at = copy->names; at < copy->names + length; at += strlen(at) + 1) {
-        ssize_t size;
-
-        if (!is_copied_xattr(copy, at))
-            continue;
-        size = fgetxattr(src, at, copy->value, sizeof copy->value);
-        if (size < 0)
-            continue; /* gone meanwhile, or not for us */
-        if (fsetxattr(dst, at, copy->value, (size_t)size, 0) < 0 &&
-            (errno == ENOSPC || errno == EDQUOT || errno == EIO))
-            return pod_fail(err, POD_XATTR, name);
-    }
-    return 0;
-}
-
-/* Ids that the map of DST's file system or namespace lacks stay those of the caller. */
-static int is_owner_refusal(int errnum)
-{
-    return errnum == EINVAL || errnum == EPERM;
-}
-
-static int set_open(struct copy *copy, int src, int dst, const struct stat *st, const char *name,
-                    struct pod_err *err)
-{
-    const struct timespec times[2] = {st->st_atim, st->st_mtim};
-
-    if (copy->flags & POD_COPY_OWNERS && fchown(dst, st->st_uid, st->st_gid) < 0 &&
-        !is_owner_refusal(errno))
-        return pod_fail(err, POD_CHOWN, name);
-    if (fchmod(dst, st->st_mode & 07777) < 0)
-        return pod_fail(err, POD_CHMOD, name);
-    if (copy_xattrs(copy, src, dst, name, err) < 0)
-        return -1;
-    return futimens(dst, times) < 0 ? pod_fail(err, POD_UTIMES, name) : 0;
-}
-
-static int set_unopened(struct copy *copy, int dirfd, const char *name, const struct stat *st,
-                        struct pod_err *err)
-{
-    const struct timespec times[2] = {st->st_atim, st->st_mtim};
-
-    if (copy->flags & POD_COPY_OWNERS &&
-        fchownat(dirfd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 &&
-        !is_owner_refusal(errno))
-        return pod_fail(err, POD_CHOWN, name);
-    if (!S_ISLNK(st->st_mode) && pod_chmod_at(dirfd, name, st->st_mode & 07777, err) < 0)
-        return -1;
-    return utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? pod_fail(err, POD_UTIMES, name)
-                                                                  : 0;
-}
-
-/* ---- hard links ----------------------------------------------------- */
-/* A file with several names is linked, when it is first copied, into a directory of our own at the
- * top of DST under its device and inode; later names are made from there. So what is remembered
- * lies on the disk, not in memory. */
-
-static void link_key(const struct stat *st, char *key)
-{
-    key = put_number(key, (uint64_t)st->st_dev);
-    *key++ = '-';
-    put_number(key, (uint64_t)st->st_ino);
-}
-
-/* 1: NAME is now one more name of a copy made before. */
-static int link_again(struct copy *copy, const struct stat *st, const char *name)
-{
-    char key[64];
-
-    if (copy->links < 0)
-        return 0;
-    link_key(st, key);
-    return linkat(copy->links, key, top(copy)->dst, name, 0) == 0;
-}
-
-/* A file system without hard links gives copies. */
-static void link_first(struct copy *copy, const struct stat *st, const char *name)
-{
-    char key[64];
-
-    for (unsigned tries = 0; copy->links < 0 && !copy->links_made && tries < 1000; tries++) {
-        char *end = stpcpy(copy->links_name, ".pod-links-");
-        end = put_number(end, (uint64_t)getpid());
-        *end++ = '-';
-        put_number(end, tries);
-        if (mkdirat(copy->topfd, copy->links_name, 0700) == 0)
-            copy->links_made = 1;
-        else if (errno != EEXIST)
-            return;
-    }
-    if (copy->links < 0)
-        copy->links =
-            openat(copy->topfd, copy->links_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (copy->links < 0)
-        return;
-    link_key(st, key);
-    /* EMLINK and the like: later names become copies. */
-    if (linkat(top(copy)->dst, name, copy->links, key, 0) < 0)
-        errno = 0;
 }
 
 /* ---- entries ----------------------------------------------------- */
@@ -332,7 +95,7 @@ static int copy_file(struct copy *copy, const char *name, const struct stat *st,
     POD_AUTO_FD int src = -1;
     POD_AUTO_FD int dst = -1;
 
-    if (st->st_nlink > 1 && link_again(copy, st, name))
+    if (st->st_nlink > 1 && pod_copy_links_again(&copy->links, st, top(copy)->dst, name))
         return 0;
     src = openat(top(copy)->src, name, read_flags);
     if (src < 0 && errno == EACCES)
@@ -342,13 +105,13 @@ static int copy_file(struct copy *copy, const char *name, const struct stat *st,
     dst = openat(top(copy)->dst, name, write_flags, 0600);
     if (dst < 0)
         return pod_fail(err, POD_COPY, name);
-    if (copy_data(copy, src, dst, st->st_size, name, err) < 0 ||
-        set_open(copy, src, dst, st, name, err) < 0)
+    if (pod_copy_data(&copy->data, src, dst, st->st_size, name, err) < 0 ||
+        pod_copy_attrs_open(&copy->attrs, src, dst, st, name, err) < 0)
         return -1;
     if (close(pod_steal_fd(&dst)) < 0 && errno != EINTR)
         return pod_fail(err, POD_WRITE, name);
     if (st->st_nlink > 1)
-        link_first(copy, st, name);
+        pod_copy_links_first(&copy->links, st, top(copy)->dst, name);
     return 0;
 }
 
@@ -363,7 +126,7 @@ static int copy_link(struct copy *copy, const char *name, const struct stat *st,
     target[length] = '\0';
     if (symlinkat(target, top(copy)->dst, name) < 0)
         return pod_fail(err, POD_SYMLINK, name);
-    return set_unopened(copy, top(copy)->dst, name, st, err);
+    return pod_copy_attrs_at(&copy->attrs, top(copy)->dst, name, st, err);
 }
 
 static int copy_node(struct copy *copy, const char *name, const struct stat *st,
@@ -373,7 +136,7 @@ static int copy_node(struct copy *copy, const char *name, const struct stat *st,
         return 0; /* nobody listens on a copy; cp -a makes a dead node, nothing needs it */
     if (mknodat(top(copy)->dst, name, st->st_mode & (S_IFMT | 0777), st->st_rdev) < 0)
         return pod_fail(err, POD_MKNOD, name);
-    return set_unopened(copy, top(copy)->dst, name, st, err);
+    return pod_copy_attrs_at(&copy->attrs, top(copy)->dst, name, st, err);
 }
 
 /* ---- directories ----------------------------------------------------- */
@@ -482,7 +245,7 @@ static int leave(struct copy *copy, struct pod_err *err)
     struct level *level = top(copy);
     struct level *above = copy->depth > 1 ? level - 1 : NULL;
 
-    if (set_open(copy, level->src, level->dst, &level->st, "", err) < 0)
+    if (pod_copy_attrs_open(&copy->attrs, level->src, level->dst, &level->st, "", err) < 0)
         return -1;
     if (above && above->src < 0) {
         above->src = reopen(level->src, &above->st, err);
@@ -527,7 +290,7 @@ static int scan(struct copy *copy, int fd, int64_t position, entry_function func
 
 static int clear_entry(struct copy *copy, const struct dent *dent, struct pod_err *err)
 {
-    if (copy->links_made && copy->depth == 1 && !strcmp(dent->name, copy->links_name))
+    if (copy->links.made && copy->depth == 1 && !strcmp(dent->name, copy->links.name))
         return 0;
     return remove_old(copy, dent->name, err);
 }
@@ -569,7 +332,7 @@ static int hide_lower(struct copy *copy, struct pod_err *err)
 {
     struct stat st;
 
-    if (!(copy->flags & POD_COPY_WHITEOUTS))
+    if (!(copy->attrs.flags & POD_COPY_WHITEOUTS))
         return 0;
     if (pod_is_opaque(top(copy)->src) ||
         fstatat(top(copy)->src, POD_WHITEOUT_OPAQUE, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -588,7 +351,7 @@ static int copy_entry(struct copy *copy, const struct dent *dent, struct pod_err
     level->resume = dent->off;
     if (fstatat(level->src, dent->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : pod_fail(err, POD_STAT, dent->name);
-    if (copy->flags & POD_COPY_WHITEOUTS &&
+    if (copy->attrs.flags & POD_COPY_WHITEOUTS &&
         (pod_is_whiteout_name(dent->name) || pod_is_whiteout_node(&st)))
         return 0;
     if (S_ISDIR(st.st_mode)) {
@@ -615,13 +378,8 @@ static int copy_levels(struct copy *copy, struct pod_err *err)
         if (entered)
             continue;
         /* The top's times are final: our own directory in it goes first. */
-        if (copy->depth == 1 && copy->links_made) {
-            pod_cleanup_fd(&copy->links);
-            copy->links = -1;
-            copy->links_made = 0;
-            if (pod_rmtree(copy->topfd, copy->links_name, err) < 0)
-                return -1;
-        }
+        if (copy->depth == 1 && pod_copy_links_end(&copy->links, err) < 0)
+            return -1;
         if (leave(copy, err) < 0)
             return -1;
     }
@@ -648,16 +406,17 @@ static int copy_top(struct copy *copy, int srcfd, int dstfd, struct pod_err *err
 int pod_copytree(int srcfd, int dstfd, unsigned flags, struct pod_err *err)
 {
     struct copy *copy = malloc(sizeof *copy);
+    struct pod_err ignored;
     int failed;
 
     if (!copy)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
-    memset(copy, 0, offsetof(struct copy, dents));
-    copy->flags = flags;
-    copy->links = -1;
-    copy->topfd = dstfd;
+    copy->depth = copy->room = 0;
+    copy->levels = NULL;
+    copy->data.no_clone = copy->data.no_range = 0;
+    copy->attrs.flags = flags;
+    pod_copy_links_begin(&copy->links, dstfd);
     failed = copy_top(copy, srcfd, dstfd, err);
-    pod_cleanup_fd(&copy->links);
     while (copy->depth) {
         struct level *level = top(copy);
         if (level->src_mode != (mode_t)-1 && level->src >= 0)
@@ -665,10 +424,7 @@ int pod_copytree(int srcfd, int dstfd, unsigned flags, struct pod_err *err)
         close_level(level);
         copy->depth--;
     }
-    if (copy->links_made) {
-        struct pod_err ignored;
-        (void)pod_rmtree(dstfd, copy->links_name, &ignored);
-    }
+    (void)pod_copy_links_end(&copy->links, &ignored);
     free(copy->levels);
     free(copy);
     return failed;

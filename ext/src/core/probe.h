@@ -9,7 +9,7 @@
 /* Seconds after which a probe that hangs is ended (ETIMEDOUT). */
 #define POD_PROBE_SECONDS 10
 
-/* Tries NAME (see the table in probe.c). SCRATCH is an empty folder of the caller's on the file
+/* Tries NAME (see the tables of probe_*.c). SCRATCH is an empty folder of the caller's on the file
  * system that matters; what the probe leaves in it is the caller's to remove. 0, or -1 with the
  * step that failed; EINVAL for an unknown name. */
 int pod_probe(const char *name, const char *scratch, struct pod_err *err);

@@ -5,58 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pax.h"
+#include "tar_reader.h"
 
-#define BLOCK 512
-
-/* POSIX ustar header; GNU and star lay other things over `prefix`. */
-struct header {
-    char name[100];
-    char mode[8];
-    char uid[8];
-    char gid[8];
-    char size[12];
-    char mtime[12];
-    char checksum[8];
-    char type;
-    char link[100];
-    char magic[8]; /* "ustar\0" "00", or GNU's "ustar  \0" */
-    char uname[32];
-    char gname[32];
-    char major[8];
-    char minor[8];
-    char prefix[155];
-    char pad[12]; /* star: "tar\0" in the last four */
-};
-_Static_assert(sizeof(struct header) == BLOCK, "header layout");
-
-/* GNU's old sparse header: offsets within the block. */
-enum {
-    GNU_SPARSE = 386,     /* 4 × {offset[12], numbytes[12]} */
-    GNU_IS_EXTENDED = 482,
-    GNU_REAL_SIZE = 483,
-    GNU_EXTRA_IS_EXTENDED = 504, /* an extension block: 21 × {…}, then this flag */
-};
-
-struct pod_tar {
-    struct pod_source *source;
-    const unsigned char *data; /* of the source's block not yet consumed */
-    size_t length;
-    uint64_t left;    /* of the entry's data */
-    uint64_t padding; /* behind it */
-    uint64_t position;
-    char *long_name; /* GNU 'L' and 'K' */
-    char *long_link;
-    struct pod_pax global;
-    struct pod_pax local;
-    struct pod_tar_entry entry;
-    struct pod_tar_xattr *xattrs; /* of both, where global has any */
-    char name[sizeof(((struct header *)0)->prefix) + 1 + sizeof(((struct header *)0)->name) + 1];
-    char link[sizeof(((struct header *)0)->link) + 1];
-    unsigned char block[BLOCK];
-};
-
-static int fail(struct pod_tar *tar, enum pod_step step, int errnum, struct pod_err *err)
+int pod_tar_fail(struct pod_tar *tar, enum pod_step step, int errnum, struct pod_err *err)
 {
     return pod_fail_errno(err, step, errnum, tar->entry.path ? tar->entry.path : tar->name);
 }
@@ -99,9 +50,7 @@ static int take(struct pod_tar *tar, uint64_t wanted, const unsigned char **data
     return 0;
 }
 
-/* Exactly LENGTH bytes; 0 at a clean end of the stream (only when ATEND), else ENODATA. */
-static int take_all(struct pod_tar *tar, void *target, size_t length, int atend,
-                    struct pod_err *err)
+int pod_tar_take(struct pod_tar *tar, void *target, size_t length, int atend, struct pod_err *err)
 {
     size_t done = 0;
 
@@ -112,7 +61,7 @@ static int take_all(struct pod_tar *tar, void *target, size_t length, int atend,
         if (take(tar, length - done, &data, &got, err) < 0)
             return -1;
         if (!got)
-            return atend && !done ? 0 : fail(tar, POD_TAR_DATA, ENODATA, err);
+            return atend && !done ? 0 : pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
         memcpy((char *)target + done, data, got);
         done += got;
     }
@@ -128,7 +77,7 @@ static int skip(struct pod_tar *tar, uint64_t count, struct pod_err *err)
         if (take(tar, count, &data, &got, err) < 0)
             return -1;
         if (!got)
-            return fail(tar, POD_TAR_DATA, ENODATA, err);
+            return pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
         count -= got;
     }
     return 0;
@@ -143,95 +92,20 @@ int pod_tar_data(struct pod_tar *tar, const unsigned char **data, size_t *length
     if (take(tar, tar->left, data, length, err) < 0)
         return -1;
     if (!*length)
-        return fail(tar, POD_TAR_DATA, ENODATA, err);
+        return pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
     tar->left -= *length;
     return 0;
 }
 
-/* Octal digits among blanks and NULs, or GNU's base-256 (first bit set, two's complement). Negative
- * numbers and those of more than 63 bits are refused. An empty field is 0. */
-static int parse_number(const char *field, size_t width, uint64_t *value)
+static void read_names(struct pod_tar *tar, const struct pod_tar_header *header)
 {
-    const unsigned char *bytes = (const unsigned char *)field;
-    uint64_t sum = 0;
-    size_t at = 0;
-
-    if (bytes[0] & 0x80) {
-        if (bytes[0] != 0x80)
-            return -1;
-        for (at = 1; at < width; at++) {
-            if (sum >> 55)
-                return -1;
-            sum = sum << 8 | bytes[at];
-        }
-        *value = sum;
-        return 0;
-    }
-    while (at < width && (bytes[at] == ' ' || bytes[at] == '\0'))
-        at++;
-    for (; at < width && bytes[at] != ' ' && bytes[at] != '\0'; at++) {
-        if (bytes[at] < '0' || bytes[at] > '7')
-            return -1;
-        sum = sum << 3 | (uint64_t)(bytes[at] - '0'); /* 12 digits at most */
-    }
-    for (; at < width; at++)
-        if (bytes[at] != ' ' && bytes[at] != '\0')
-            return -1;
-    *value = sum;
-    return 0;
-}
-
-/* mtime may be negative in base-256 (before 1970). */
-static int parse_header_time(const char *field, int64_t *seconds)
-{
-    const unsigned char *bytes = (const unsigned char *)field;
-    uint64_t value;
-
-    if (bytes[0] == 0xff) {
-        value = UINT64_MAX;
-        for (size_t at = 4; at < 12; at++)
-            value = value << 8 | bytes[at];
-        *seconds = (int64_t)value < 0 ? (int64_t)value : 0;
-        return 0;
-    }
-    if (parse_number(field, 12, &value) < 0)
-        return -1;
-    *seconds = (int64_t)value;
-    return 0;
-}
-
-static int checksum_fits(const struct header *header)
-{
-    const unsigned char *bytes = (const unsigned char *)header;
-    uint64_t wanted;
-    int64_t as_unsigned = 0;
-    int64_t as_signed = 0;
-
-    for (size_t i = 0; i < BLOCK; i++) {
-        int blank = i >= offsetof(struct header, checksum) && i < offsetof(struct header, type);
-        as_unsigned += blank ? ' ' : bytes[i];
-        as_signed += blank ? ' ' : (signed char)bytes[i]; /* old Sun and HP tars */
-    }
-    return parse_number(header->checksum, sizeof header->checksum, &wanted) == 0 &&
-           ((int64_t)wanted == as_unsigned || (int64_t)wanted == as_signed);
-}
-
-static size_t field_length(const char *field, size_t width)
-{
-    const char *end = memchr(field, '\0', width);
-
-    return end ? (size_t)(end - field) : width;
-}
-
-static void read_names(struct pod_tar *tar, const struct header *header)
-{
-    size_t name = field_length(header->name, sizeof header->name);
-    size_t link = field_length(header->link, sizeof header->link);
+    size_t name = pod_tar_field_length(header->name, sizeof header->name);
+    size_t link = pod_tar_field_length(header->link, sizeof header->link);
     size_t prefix = 0;
 
     if (memcmp(header->magic, "ustar", 6) == 0) {
         int star = memcmp(header->pad + 8, "tar", 4) == 0;
-        prefix = field_length(header->prefix, star ? 131 : sizeof header->prefix);
+        prefix = pod_tar_field_length(header->prefix, star ? 131 : sizeof header->prefix);
     }
     if (prefix) {
         memcpy(tar->name, header->prefix, prefix);
@@ -247,13 +121,13 @@ static void read_names(struct pod_tar *tar, const struct header *header)
 static int read_special(struct pod_tar *tar, uint64_t size, char **text, struct pod_err *err)
 {
     if (size > POD_TAR_SPECIAL_MAX)
-        return fail(tar, POD_LIMIT, E2BIG, err);
+        return pod_tar_fail(tar, POD_LIMIT, E2BIG, err);
     *text = malloc((size_t)size + 1);
     if (!*text)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     (*text)[size] = '\0';
-    if ((size && take_all(tar, *text, (size_t)size, 0, err) < 0) ||
-        skip(tar, -size & (BLOCK - 1), err) < 0) {
+    if ((size && pod_tar_take(tar, *text, (size_t)size, 0, err) < 0) ||
+        skip(tar, -size & (POD_TAR_BLOCK_SIZE - 1), err) < 0) {
         free(*text);
         *text = NULL;
         return -1;
@@ -285,140 +159,8 @@ static int check_global(struct pod_tar *tar, struct pod_err *err)
 
     if (pax->path || pax->link || pax->sparse_name ||
         pax->has & ~(unsigned)(POD_PAX_UID | POD_PAX_GID | POD_PAX_MTIME))
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
+        return pod_tar_fail(tar, POD_TAR_HEADER, EBADMSG, err);
     return 0;
-}
-
-static int parse_regions(struct pod_tar *tar, const unsigned char *at, int count,
-                         struct pod_err *err)
-{
-    for (; count; count--, at += 24) {
-        uint64_t offset;
-        uint64_t length;
-
-        if (!at[0])
-            break;
-        if (parse_number((const char *)at, 12, &offset) < 0 ||
-            parse_number((const char *)at + 12, 12, &length) < 0)
-            return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-        if (pod_pax_add_region(&tar->local, offset, length, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* GNU's old sparse format ('S'): four regions in the header, 21 in each extension block. */
-static int read_gnu_sparse(struct pod_tar *tar, struct pod_err *err)
-{
-    int more = tar->block[GNU_IS_EXTENDED];
-
-    tar->entry.sparse = 1;
-    if (parse_number((const char *)tar->block + GNU_REAL_SIZE, 12, &tar->entry.size) < 0)
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-    if (parse_regions(tar, tar->block + GNU_SPARSE, 4, err) < 0)
-        return -1;
-    for (unsigned blocks = 0; more; blocks++) {
-        if (blocks > POD_TAR_REGIONS_MAX / 21)
-            return fail(tar, POD_LIMIT, E2BIG, err);
-        if (take_all(tar, tar->block, BLOCK, 0, err) < 0 ||
-            parse_regions(tar, tar->block, 21, err) < 0)
-            return -1;
-        more = tar->block[GNU_EXTRA_IS_EXTENDED];
-    }
-    return 0;
-}
-
-/* A decimal line of the map that PAX sparse 1.0 has in front of the data. Taken by blocks of
- * 512. */
-static int read_map_number(struct pod_tar *tar, size_t *at, uint64_t *value, struct pod_err *err)
-{
-    uint64_t sum = 0;
-
-    for (int digits = 0;; digits++) {
-        unsigned char byte;
-
-        if (*at == BLOCK) {
-            if (tar->left < BLOCK)
-                return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-            if (take_all(tar, tar->block, BLOCK, 0, err) < 0)
-                return -1;
-            tar->left -= BLOCK;
-            *at = 0;
-        }
-        byte = tar->block[(*at)++];
-        if (byte == '\n' && digits)
-            break;
-        if (byte < '0' || byte > '9' || digits > 18)
-            return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-        sum = sum * 10 + (uint64_t)(byte - '0');
-    }
-    *value = sum;
-    return 0;
-}
-
-static int read_pax_map(struct pod_tar *tar, struct pod_err *err)
-{
-    size_t at = BLOCK;
-    uint64_t count;
-
-    if (read_map_number(tar, &at, &count, err) < 0)
-        return -1;
-    if (count > POD_TAR_REGIONS_MAX)
-        return fail(tar, POD_LIMIT, E2BIG, err);
-    tar->local.region_count = 0;
-    for (; count; count--) {
-        uint64_t offset;
-        uint64_t length;
-
-        if (read_map_number(tar, &at, &offset, err) < 0 ||
-            read_map_number(tar, &at, &length, err) < 0 ||
-            pod_pax_add_region(&tar->local, offset, length, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Regions ascend, do not overlap, lie inside the file, and hold as many bytes as the archive
- * has. */
-static int check_regions(struct pod_tar *tar, struct pod_err *err)
-{
-    uint64_t end = 0;
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < tar->local.region_count; i++) {
-        const struct pod_tar_region *region = &tar->local.regions[i];
-
-        if (region->offset < end || region->offset > tar->entry.size ||
-            region->length > tar->entry.size - region->offset)
-            return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-        end = region->offset + region->length;
-        sum += region->length;
-    }
-    if (sum != tar->left)
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-    tar->entry.regions = tar->local.regions;
-    tar->entry.region_count = tar->local.region_count;
-    return 0;
-}
-
-static int read_sparse(struct pod_tar *tar, char type, struct pod_err *err)
-{
-    const struct pod_pax *pax = &tar->local;
-
-    if (type == 'S') {
-        if (read_gnu_sparse(tar, err) < 0)
-            return -1;
-    } else if (pax->has & (POD_PAX_SPARSE_MAP | POD_PAX_SPARSE_MAJOR_1)) {
-        if (!(pax->has & POD_PAX_SPARSE_SIZE))
-            return fail(tar, POD_TAR_HEADER, EBADMSG, err);
-        tar->entry.sparse = 1;
-        tar->entry.size = pax->sparse_size;
-        if (pax->has & POD_PAX_SPARSE_MAJOR_1 && read_pax_map(tar, err) < 0)
-            return -1;
-    } else {
-        return 0;
-    }
-    return check_regions(tar, err);
 }
 
 /* Global attributes come first, so that the entry's own win where the caller sets them in order. */
@@ -452,7 +194,7 @@ static int pick_id(const struct pod_tar *tar, unsigned flag, const char *field, 
 
     if (pax)
         value = flag == POD_PAX_UID ? pax->uid : pax->gid;
-    else if (parse_number(field, 8, &value) < 0)
+    else if (pod_tar_number(field, 8, &value) < 0)
         return -1;
     if (value >= UINT32_MAX)
         return -1;
@@ -468,7 +210,7 @@ static int pick_time(struct pod_tar *tar, const char *field)
 
     tar->entry.nanoseconds = 0;
     if (!pax)
-        return parse_header_time(field, &tar->entry.seconds);
+        return pod_tar_time(field, &tar->entry.seconds);
     tar->entry.seconds = pax->seconds;
     tar->entry.nanoseconds = pax->nanoseconds;
     return 0;
@@ -513,7 +255,7 @@ static int pick_type(struct pod_tar *tar, char type, struct pod_err *err)
     case 'V': /* GNU volume label */
         return 0;
     default:
-        return fail(tar, POD_TAR_HEADER, ENOTSUP, err);
+        return pod_tar_fail(tar, POD_TAR_HEADER, ENOTSUP, err);
     }
 }
 
@@ -521,7 +263,7 @@ static int pick_type(struct pod_tar *tar, char type, struct pod_err *err)
  * passed over. */
 static int read_entry(struct pod_tar *tar, uint64_t size, struct pod_err *err)
 {
-    struct header header;
+    struct pod_tar_header header;
     struct pod_tar_entry *entry = &tar->entry;
     uint64_t mode = 0;
     uint64_t major = 0;
@@ -541,25 +283,25 @@ static int read_entry(struct pod_tar *tar, uint64_t size, struct pod_err *err)
     if (entry->type != POD_TAR_FILE && header.type != 'D' && kept && header.type != '\0' &&
         header.type != '0' && header.type != '7')
         size = 0;
-    if (size > INT64_MAX / 2 || parse_number(header.mode, sizeof header.mode, &mode) < 0 ||
+    if (size > INT64_MAX / 2 || pod_tar_number(header.mode, sizeof header.mode, &mode) < 0 ||
         pick_id(tar, POD_PAX_UID, header.uid, &entry->uid) < 0 ||
         pick_id(tar, POD_PAX_GID, header.gid, &entry->gid) < 0 || pick_time(tar, header.mtime) < 0)
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
+        return pod_tar_fail(tar, POD_TAR_HEADER, EBADMSG, err);
     if ((entry->type == POD_TAR_CHAR || entry->type == POD_TAR_BLOCK) &&
-        (parse_number(header.major, 8, &major) < 0 || parse_number(header.minor, 8, &minor) < 0 ||
-         major > UINT32_MAX || minor > UINT32_MAX))
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
+        (pod_tar_number(header.major, 8, &major) < 0 ||
+         pod_tar_number(header.minor, 8, &minor) < 0 || major > UINT32_MAX || minor > UINT32_MAX))
+        return pod_tar_fail(tar, POD_TAR_HEADER, EBADMSG, err);
     entry->mode = (uint32_t)(mode & 07777);
     entry->major = (uint32_t)major;
     entry->minor = (uint32_t)minor;
     entry->size = size;
     tar->left = size;
-    tar->padding = -size & (BLOCK - 1);
-    if (entry->type == POD_TAR_FILE && read_sparse(tar, header.type, err) < 0)
+    tar->padding = -size & (POD_TAR_BLOCK_SIZE - 1);
+    if (entry->type == POD_TAR_FILE && pod_tar_read_sparse(tar, header.type, err) < 0)
         return -1;
     entry->stored = tar->left;
     if (kept && !entry->path[0])
-        return fail(tar, POD_TAR_PATH, EINVAL, err);
+        return pod_tar_fail(tar, POD_TAR_PATH, EINVAL, err);
     return join_xattrs(tar, err) < 0 ? -1 : kept;
 }
 
@@ -586,19 +328,19 @@ static int read_about(struct pod_tar *tar, char type, uint64_t size, struct pod_
 
 static int is_zero(const unsigned char *block)
 {
-    return block[0] == 0 && memcmp(block, block + 1, BLOCK - 1) == 0;
+    return block[0] == 0 && memcmp(block, block + 1, POD_TAR_BLOCK_SIZE - 1) == 0;
 }
 
 /* Two zero blocks end an archive, or the stream does; what follows them (blocking factors, garbage)
  * is only hashed. */
 static int finish(struct pod_tar *tar, struct pod_err *err)
 {
-    int got = take_all(tar, tar->block, BLOCK, 1, err);
+    int got = pod_tar_take(tar, tar->block, POD_TAR_BLOCK_SIZE, 1, err);
 
     if (got < 0)
         return -1;
     if (got && !is_zero(tar->block))
-        return fail(tar, POD_TAR_HEADER, EBADMSG, err);
+        return pod_tar_fail(tar, POD_TAR_HEADER, EBADMSG, err);
     for (;;) {
         const unsigned char *data;
         size_t length;
@@ -627,9 +369,9 @@ int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct
     tar->entry.path = NULL;
     forget(tar);
     for (int headers = 0; headers <= POD_TAR_HEADERS_MAX; headers++) {
-        struct header header;
+        struct pod_tar_header header;
         uint64_t size;
-        int got = take_all(tar, tar->block, BLOCK, 1, err);
+        int got = pod_tar_take(tar, tar->block, POD_TAR_BLOCK_SIZE, 1, err);
 
         if (got <= 0)
             return got;
@@ -637,8 +379,9 @@ int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct
             return finish(tar, err);
         memcpy(&header, tar->block, sizeof header);
         read_names(tar, &header);
-        if (!checksum_fits(&header) || parse_number(header.size, sizeof header.size, &size) < 0)
-            return fail(tar, POD_TAR_HEADER, EBADMSG, err);
+        if (!pod_tar_checksum_fits(&header) ||
+            pod_tar_number(header.size, sizeof header.size, &size) < 0)
+            return pod_tar_fail(tar, POD_TAR_HEADER, EBADMSG, err);
         got = read_about(tar, header.type, size, err);
         if (got < 0)
             return -1;
@@ -657,5 +400,5 @@ int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct
         tar->entry.path = NULL;
         forget(tar);
     }
-    return fail(tar, POD_LIMIT, E2BIG, err);
+    return pod_tar_fail(tar, POD_LIMIT, E2BIG, err);
 }

@@ -1,0 +1,85 @@
+#define _GNU_SOURCE 1
+
+#include "copylinks.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rmtree.h"
+
+static char *put_number(char *at, uint64_t value)
+{
+    char digits[24];
+    int count = 0;
+
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (count)
+        *at++ = digits[--count];
+    *at = '\0';
+    return at;
+}
+
+static void link_key(const struct stat *st, char *key)
+{
+    key = put_number(key, (uint64_t)st->st_dev);
+    *key++ = '-';
+    put_number(key, (uint64_t)st->st_ino);
+}
+
+void pod_copy_links_begin(struct pod_copy_links *links, int topfd)
+{
+    memset(links, 0, sizeof *links);
+    links->topfd = topfd;
+    links->fd = -1;
+}
+
+int pod_copy_links_again(const struct pod_copy_links *links, const struct stat *st, int dirfd,
+                         const char *name)
+{
+    char key[64];
+
+    if (links->fd < 0)
+        return 0;
+    link_key(st, key);
+    return linkat(links->fd, key, dirfd, name, 0) == 0;
+}
+
+void pod_copy_links_first(struct pod_copy_links *links, const struct stat *st, int dirfd,
+                          const char *name)
+{
+    char key[64];
+
+    for (unsigned tries = 0; links->fd < 0 && !links->made && tries < 1000; tries++) {
+        char *end = stpcpy(links->name, ".pod-links-");
+        end = put_number(end, (uint64_t)getpid());
+        *end++ = '-';
+        put_number(end, tries);
+        if (mkdirat(links->topfd, links->name, 0700) == 0)
+            links->made = 1;
+        else if (errno != EEXIST)
+            return;
+    }
+    if (links->fd < 0)
+        links->fd =
+            openat(links->topfd, links->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (links->fd < 0)
+        return;
+    link_key(st, key);
+    /* EMLINK and the like: later names become copies. */
+    if (linkat(dirfd, name, links->fd, key, 0) < 0)
+        errno = 0;
+}
+
+int pod_copy_links_end(struct pod_copy_links *links, struct pod_err *err)
+{
+    int made = links->made;
+
+    pod_cleanup_fd(&links->fd);
+    links->fd = -1;
+    links->made = 0;
+    return made ? pod_rmtree(links->topfd, links->name, err) : 0;
+}

@@ -1,0 +1,25 @@
+/* The trials that probe.c runs, as tables: probe_mounts.c and probe_calls.c. */
+#ifndef POD_PROBE_TRIALS_H
+#define POD_PROBE_TRIALS_H
+
+#include "err.h"
+
+/* What is done for a trial before its function runs: all in the child, in this order. */
+enum pod_world {
+    OUTSIDE,  /* nothing: the caller's own namespaces */
+    INSIDE,   /* a user namespace with the caller's id as 0 */
+    MOUNTING, /* and a mount namespace with private propagation */
+};
+
+struct pod_trial {
+    const char *name;
+    int (*run)(const char *scratch, struct pod_err *err); /* the working directory is SCRATCH */
+    enum pod_world world;
+    int namespaces; /* CLONE_NEW…, unshared last */
+};
+
+/* Both end with a row without a name. */
+extern const struct pod_trial pod_mount_trials[]; /* file systems: mounts, overlay, attributes */
+extern const struct pod_trial pod_call_trials[];  /* namespaces, system calls, devices */
+
+#endif

@@ -1,0 +1,98 @@
+/* Hard links: what they shall lead to is found inside the root. */
+#define _GNU_SOURCE 1
+
+#include "unpack.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../core/beneath.h"
+#include "../core/whiteout.h"
+#include "entrypath.h"
+
+/* What a hard link shall lead to: NAME in the directory DIRFD; or, where the way there is shut to
+ * us (modes come from the archive), FD, which was opened while it was open. */
+struct target {
+    int dirfd;
+    int fd;
+    char name[NAME_MAX + 1];
+    struct stat st;
+};
+
+static void release_target(struct target *target)
+{
+    pod_cleanup_fd(&target->dirfd);
+    pod_cleanup_fd(&target->fd);
+}
+
+/* The stack of directories opens the way. */
+static int hold_target(struct pod_unpack *unpack, const char *parent, struct target *target,
+                       struct pod_err *err)
+{
+    char back[PATH_MAX];
+
+    strcpy(back, pod_dirs_path(unpack->dirs));
+    if (pod_dirs_enter(unpack->dirs, parent, 0, err) < 0)
+        return -1;
+    target->fd = openat(here(unpack), target->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (target->fd < 0 || fstat(target->fd, &target->st) < 0)
+        return fail_here(unpack, POD_LINK, err);
+    return pod_dirs_enter(unpack->dirs, back, 0, err);
+}
+
+/* Looked up inside the root; the last name is not followed. */
+static int find_target(struct pod_unpack *unpack, struct target *target, struct pod_err *err)
+{
+    char parent[PATH_MAX];
+    int errnum = pod_clean_path(unpack->entry->link, parent);
+
+    if (errnum || !parent[0])
+        return fail(unpack, POD_LINK, errnum ? errnum : EISDIR, err);
+    pod_split_path(parent, target->name);
+    target->dirfd = pod_open_in_root(unpack->options->root_fd, parent[0] ? parent : "/",
+                                     O_PATH | O_DIRECTORY, 0, err);
+    if (target->dirfd < 0 && err->errnum != EACCES)
+        return fail(unpack, POD_LINK, err->errnum, err);
+    if (target->dirfd >= 0 &&
+        fstatat(target->dirfd, target->name, &target->st, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    if (target->dirfd >= 0 && errno != EACCES)
+        return fail_here(unpack, POD_LINK, err);
+    return hold_target(unpack, parent, target, err);
+}
+
+static int link_target(struct pod_unpack *unpack, const struct target *target)
+{
+    char self[40];
+
+    if (target->fd < 0)
+        return linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
+    /* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before
+     * 6.10). */
+    snprintf(self, sizeof self, "/proc/self/fd/%d", target->fd);
+    return linkat(AT_FDCWD, self, here(unpack), unpack->name, AT_SYMLINK_FOLLOW);
+}
+
+int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
+{
+    __attribute__((cleanup(release_target))) struct target target = {.dirfd = -1, .fd = -1};
+    struct stat there;
+
+    if (find_target(unpack, &target, err) < 0)
+        return -1;
+    if (S_ISDIR(target.st.st_mode))
+        return fail(unpack, POD_LINK, EPERM, err);
+    if (unpack->options->dialect == POD_DIALECT_OVERLAY && pod_is_whiteout_node(&target.st))
+        return fail(unpack, POD_LINK, ENOENT, err);
+    if (fstatat(here(unpack), unpack->name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (there.st_dev == target.st.st_dev && there.st_ino == target.st.st_ino)
+            return 0;
+        if (pod_unpack_displace(unpack, unpack->name, err) < 0)
+            return -1;
+    }
+    if (link_target(unpack, &target) < 0)
+        return fail_here(unpack, POD_LINK, err);
+    return pod_unpack_set_link(unpack, &target.st, err);
+}
