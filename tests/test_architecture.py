@@ -145,6 +145,23 @@ def test_module_has_a_name_of_its_own_and_a_bounded_size(name: str) -> None:
             assert length <= FUNCTION_LINES, f"{name}.{node.name}: {length} lines"
 
 
+NATIVE_SOURCES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder, patterns in (("ext", ("*.pyx", "*.pxd")), ("ext/src", ("**/*.[ch]",)), ("packaging", ("*.[ch]",)),
+                             ("tests", ("**/*.[ch]",)))
+    for pattern in patterns
+    for path in (ROOT / folder).glob(pattern)
+)  # fmt: skip
+"""Our C, headers and glue; ext/*.c is what Cython wrote."""
+
+
+@pytest.mark.parametrize("name", NATIVE_SOURCES)
+def test_native_source_has_a_name_of_its_own_and_a_bounded_size(name: str) -> None:
+    path = ROOT / name
+    assert path.stem not in BANNED_NAMES
+    assert path.read_text("utf-8").count("\n") <= MODULE_LINES
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_module_has_a_docstring_unless_empty(name: str) -> None:
     tree = ast.parse(MODULES[name].read_text("utf-8"))
