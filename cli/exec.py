@@ -59,7 +59,7 @@ def main(engine: Engine, options: Options) -> int:
     workdir = options["workdir"] or config["WorkingDir"] or "/"
     if not workdir.startswith("/"):
         raise UsageError(f"the working directory '{workdir}' is invalid, it needs to be an absolute path")
-    process = planning.ExecProcess(options.args[1:], env, options["user"] or config["User"], workdir)
+    process = planning.Process(options.args[1:], env, options["user"] or config["User"], workdir)
     process.interactive = options["interactive"]
     process.tty = options["tty"]
     process.privileged = options["privileged"]

@@ -47,10 +47,7 @@ def attach(engine: Engine, container: Container, attachment: Attachment) -> NoRe
     spec = container.config["Config"]
     attachment.stdin = attachment.stdin and spec["OpenStdin"]
     writer = plan.PlanWriter()
-    writer.number("FLAGS", attachment.flags() | (plan.TTY if spec["Tty"] else 0))
+    terminal = planning.write_terminal(writer, attachment) if spec["Tty"] else 0
+    writer.number("FLAGS", attachment.flags() | terminal)
     writer.texts("EXPLAIN", planning.explain_command(container.config, "attach"))
-    if spec["Tty"]:
-        writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
-        if attachment.detach_keys:
-            writer.blob("DETACH_KEYS", attachment.detach_keys)
     launch.become_client(engine, writer.finish(launch.build_id()), control=control)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pod.core.engine import Engine
     from pod.core.runtime.userns import IdMap
 
-NO_DETACH_KEYS = b""
 DEFAULT_DETACH_KEYS = b"\x10\x11"
 """ctrl-p, ctrl-q"""
 
@@ -189,27 +188,42 @@ def explain_command(config: dict[str, Any], what: str, program: str | None = Non
 
 def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], attachment: Attachment) -> int:
     """What the first process is; returns its flag bits."""
-    host, spec = config["HostConfig"], config["Config"]
-    caps = capabilities(host)
+    spec = config["Config"]
+    process = Process([config["Path"], *config["Args"]], spec["Env"], spec["User"], spec["WorkingDir"] or "/")
+    process.interactive = spec["OpenStdin"]
+    process.tty = spec["Tty"]
+    writer.number("NAMESPACES", namespaces(config["HostConfig"]))
+    return _write_process(engine, writer, config, attachment, process)
+
+
+def _write_process(
+    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], attachment: Attachment, process: Process
+) -> int:
+    """What a process of the container runs as, confined as its record says; returns its flag bits."""
+    host = config["HostConfig"]
+    caps = capabilities({**host, "Privileged": host["Privileged"] or process.privileged})
     filter_bytes, no_new_privs = security(engine, config, caps)
-    writer.number("NAMESPACES", namespaces(host))
-    writer.texts("ARGV", [config["Path"], *config["Args"]])
-    writer.texts("ENV", spec["Env"])
-    writer.text("CWD", spec["WorkingDir"] or "/")
-    writer.text("USER", spec["User"])
+    writer.texts("ARGV", process.argv)
+    writer.texts("ENV", process.env)
+    writer.text("CWD", process.workdir)
+    writer.text("USER", process.user)
     if host["GroupAdd"]:
         writer.texts("GROUPS", host["GroupAdd"])
     writer.number("CAPS", caps)
     if filter_bytes:
         writer.blob("SECCOMP", filter_bytes)
-    if spec["Tty"]:
-        writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
-        if attachment.detach_keys:
-            writer.blob("DETACH_KEYS", attachment.detach_keys)
-    flags = plan.TTY if spec["Tty"] else 0
-    flags |= plan.STDIN if spec["OpenStdin"] else 0
+    flags = plan.STDIN if process.interactive else 0
     flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
-    return flags | (plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0)
+    flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
+    return flags | (write_terminal(writer, attachment) if process.tty else 0)
+
+
+def write_terminal(writer: plan.PlanWriter, attachment: Attachment) -> int:
+    """The caller's terminal: its size and the keys that detach; returns its flag bit."""
+    writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
+    if attachment.detach_keys:
+        writer.blob("DETACH_KEYS", attachment.detach_keys)
+    return plan.TTY
 
 
 def _ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> None:
@@ -296,42 +310,21 @@ def exec_plan(
     config: dict[str, Any],
     state: dict[str, Any],
     attachment: Attachment,
-    process: ExecProcess,
+    process: Process,
 ) -> bytes:
     """plan.bin for one more process in a running container."""
-    host = config["HostConfig"]
     writer = plan.PlanWriter()
-    caps = capabilities({**host, "Privileged": host["Privileged"] or process.privileged})
-    filter_bytes, no_new_privs = security(engine, config, caps)
-    flags = plan.EXEC | attachment.flags()
-    flags |= plan.TTY if process.tty else 0
-    flags |= plan.STDIN if process.interactive else 0
-    flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
-    flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
-    writer.number("FLAGS", flags)
+    writer.number("FLAGS", plan.EXEC | attachment.flags() | _write_process(engine, writer, config, attachment, process))
     writer.text("ID", config["Id"])
     writer.texts("EXPLAIN", explain_command(config, "exec", process.argv[0]))
     writer.number("PID", int(state["pid"]))
     writer.number("PID_START", int(state["pidStart"]))
-    writer.number("NAMESPACES", namespaces(host) & ~plan.CLONE_NEWUSER)
-    writer.texts("ARGV", process.argv)
-    writer.texts("ENV", process.env)
-    writer.text("CWD", process.workdir)
-    writer.text("USER", process.user)
-    if host["GroupAdd"]:
-        writer.texts("GROUPS", host["GroupAdd"])
-    writer.number("CAPS", caps)
-    if filter_bytes:
-        writer.blob("SECCOMP", filter_bytes)
-    if process.tty:
-        writer.number("WINSIZE", attachment.winsize[0] << 16 | attachment.winsize[1])
-        if attachment.detach_keys:
-            writer.blob("DETACH_KEYS", attachment.detach_keys)
+    writer.number("NAMESPACES", namespaces(config["HostConfig"]) & ~plan.CLONE_NEWUSER)
     return writer.finish(launch.build_id())
 
 
-class ExecProcess:
-    """The process that exec starts: argv, whole environment, user ("" = root), workdir, terminal, stdin."""
+class Process:
+    """A process of a container, its first one or an exec's: argv, whole environment, user, workdir, terminal, stdin."""
 
     __slots__ = ("argv", "env", "interactive", "privileged", "tty", "user", "workdir")
 

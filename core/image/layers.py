@@ -126,7 +126,7 @@ def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> N
             return statefile.dumps(list(result)).encode()
 
         try:
-            answer = _call_mapped(engine, idmap, work) if ranged else work()
+            answer = _call_mapped(engine, idmap, work)
         except PodError:
             _blame_blob(engine, layer, blob)
             raise
@@ -226,10 +226,7 @@ def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
             rmtree(parent, name)
             return b""
 
-        if idmap.kind == "range":
-            _call_mapped(engine, idmap, work)
-        else:
-            work()
+        _call_mapped(engine, idmap, work)
     finally:
         os.close(parent)
 
@@ -279,10 +276,7 @@ def _flatten(engine: Engine, folders: list[str], idmap: IdMap, temporary: str) -
             flatten(opened[:-1], opened[-1])
             return b""
 
-        if idmap.kind == "range":
-            _call_mapped(engine, idmap, work)
-        else:
-            work()
+        _call_mapped(engine, idmap, work)
     finally:
         for descriptor in opened:
             os.close(descriptor)

@@ -25,10 +25,7 @@ def make(engine: Engine, source: str, target: str, idmap: IdMap) -> None:
         return b""
 
     try:
-        if idmap.kind == "range":
-            userns.call_mapped(engine, idmap, work)
-        else:
-            work()
+        userns.call_mapped(engine, idmap, work)
     finally:
         os.close(source_fd)
         os.close(target_fd)

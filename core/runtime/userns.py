@@ -163,10 +163,13 @@ def pins_dir(engine: Engine, idmap: IdMap) -> str:
 
 
 def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> bytes:
-    """Runs ``function`` in a forked child that is root of the map's user namespace; returns its bytes.
+    """Runs ``function`` where the map's owners can be written and removed; returns its bytes.
 
+    With a range that is a forked child, root of the map's user namespace; a single id is the caller's own, right here.
     A PodError of the child is raised here again (class, message, hint); any other end of it is a PodError too.
     """
+    if idmap.kind == "single":
+        return function()
     from pod.core.runtime import plan
     from pod.ext import process
 
