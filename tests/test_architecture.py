@@ -34,7 +34,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
 """Low to high; a module imports only from its own rung and from lower ones. The longest prefix that fits counts."""
 
 UPWARD = {
-    ("pod.core.image.layers", "pod.core.runtime.userns"): "extraction for a range of ids runs in its namespace",
+    ("pod.core.image.layers", "pod.core.image.unpacking"): "a layer that is missing is extracted when it is needed",
     ("pod.core.image.store", "pod.core.image.embedded"): "the first look for pod.local/busybox loads it",
     ("pod.core.image.store", "pod.core.image.layout"): "index.json is derived after each change of a name",
 }
@@ -45,7 +45,7 @@ CARRIER = "pod.core.engine"
 count, and functions of lower rungs get the engine as an argument."""
 
 NATIVE = (
-    "pod.core.runtime", "pod.core.image.layers", "pod.core.image.commit", "pod.core.image.archive",
+    "pod.core.runtime", "pod.core.image.unpacking", "pod.core.image.commit", "pod.core.image.archive",
     "pod.core.image.push", "pod.core.image.prune", "pod.core.container", "pod.core.volume", "pod.core.builder.copying",
     "pod.core.network", "pod.core.host_probe", "pod.core.storedir",
 )  # fmt: skip

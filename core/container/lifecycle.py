@@ -116,7 +116,7 @@ def empty_trash(engine: Engine, *, background: bool = False) -> None:
         return
     if background and os.fork() != 0:
         return
-    from pod.core.image import layers
+    from pod.core.image import unpacking
 
     try:
         if background:
@@ -125,7 +125,7 @@ def empty_trash(engine: Engine, *, background: bool = False) -> None:
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
         for name in os.listdir(engine.paths.trash):
-            layers.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
+            unpacking.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
     finally:
         if background:
             os._exit(0)

@@ -12,7 +12,7 @@ import threading
 import time
 
 from pod.core.errors import DigestMismatch, RegistryError, StoreCorrupt
-from pod.core.image import blobs, layers, layout, leftovers, store
+from pod.core.image import blobs, layers, layout, leftovers, store, unpacking
 from pod.core.oci import image_spec
 from pod.core.oci.image_spec import Descriptor, ImageConfig, Index, Manifest
 from pod.core.oci.platform import Platform
@@ -110,7 +110,7 @@ def install(
             if index is not None:
                 blobs.put(engine, index.raw)
             image = store.Image(record)
-            record["size"] = layers.sizes(engine, image, engine.idmap)
+            record["size"] = unpacking.sizes(engine, image, engine.idmap)
             digest = index.digest if index is not None else manifest.digest
             return store.put(engine, record, reference, digest)
     raise StoreCorrupt(f"store image: {shown}: parts of it vanish again and again", hint="is another rmi running?")
@@ -293,14 +293,14 @@ def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progre
                 download.wait(layer["digest"])
             progress.tell(layer, "Extracting")
             try:
-                layers.extract(engine, layer, idmap)
+                unpacking.extract(engine, layer, idmap)
             except DigestMismatch:
                 if layer["digest"] in missing or blobs.has(engine, layer["digest"]):
                     raise
                 # What lay in the store was damaged and is gone now: once more, from the source.
                 descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
                 fetch(engine, source, descriptor, lambda _: None, threading.Event())
-                layers.extract(engine, layer, idmap)
+                unpacking.extract(engine, layer, idmap)
             progress.tell(layer, "Pull complete")
         download.finish()
     finally:

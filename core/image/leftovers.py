@@ -1,6 +1,6 @@
 """What dead pulls left half made: found by the lock that the living hold, removed by the next pull.
 
-    blobs/sha256/.part-…     flock held by blobs.Writer          layers/<map>/.…    flock held by layers.extract
+    blobs/sha256/.part-…     flock held by blobs.Writer          layers/<map>/.…    flock held by unpacking.extract
     refs/.…, images/.…       temporary files of statefile.write, which live for microseconds
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core.image import layers
+from pod.core.image import unpacking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def collect(engine: Engine) -> int:
     for key in _names(root):
         for path in _hidden(f"{root}/{key}"):
             if _is_dead(path, os.O_DIRECTORY):
-                layers.discard(engine, path, engine.idmap)
+                unpacking.discard(engine, path, engine.idmap)
                 removed += 1
     return removed
 

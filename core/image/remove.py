@@ -12,7 +12,7 @@ import os
 
 from pod.core import statefile
 from pod.core.errors import ImageInUse, InvalidReference, PodError
-from pod.core.image import layers, layout, store
+from pod.core.image import layout, store, unpacking
 from pod.core.oci import digest as digests
 from pod.core.oci import reference as references
 from pod.core.oci.reference import Reference
@@ -244,7 +244,7 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
 
 def _empty(engine: Engine, path: str) -> None:
     try:
-        layers.remove_tree(engine, path, engine.idmap)
+        unpacking.remove_tree(engine, path, engine.idmap)
     except (OSError, PodError) as error:
         text = f"remove image: {path}: {error}; it stays in the trash"
         engine.progress("warning", {"text": text})

@@ -19,7 +19,7 @@ from pod.core.errors import (
     Unreachable,
     UsageError,
 )
-from pod.core.image import layers, pull, store
+from pod.core.image import layers, pull, store, unpacking
 from pod.core.oci import platform
 from tests.support import tools
 from tests.unit.core.image.conftest import Built, Pusher, Told, archive, digest
@@ -206,7 +206,7 @@ def test_pull_when_layers_vanished_then_rebuilt(engine: Engine, pusher: Pusher) 
     name = pusher.image("team/app", "v1", Built(BASE, architecture=HOST))
     image = pull.pull(engine, name)
     (folder,) = layers.ensure(engine, image)
-    layers.discard(engine, folder, engine.idmap)
+    unpacking.discard(engine, folder, engine.idmap)
     assert layers.ensure(engine, image) == [folder]
     assert Path(folder, "diff/hello").exists()
     assert os.listdir(engine.paths.trash) == []
