@@ -9,6 +9,7 @@ def extract(
     dialect: str = "overlay",
     max_bytes: int = ...,
     max_entries: int = ...,
+    follow: int = ...,
 ) -> tuple[str, int, str, int, int]:
     """Unpacks the layer that ``fd`` (file or pipe, read to its end) holds into the directory ``root_fd``.
 
@@ -17,6 +18,11 @@ def extract(
     range of ids, so chown for real; else every owner but 0:0 is recorded. ``dialect``: "overlay" (whiteout nodes, the
     opaque xattr), "aufs" (".wh." files stay, for :func:`flatten`), "plain" (such names mean nothing).
     ``max_bytes`` bounds the decompressed archive and the sum of the files' sizes, ``max_entries`` the entries.
+
+    ``follow``: read end of a pipe that tells how much of the file ``fd`` is there while somebody writes it: messages of
+    8 bytes, little-endian, the bytes valid from the file's start (never fewer than before; a later message makes
+    earlier ones needless), with bit 63 set when that is all. End of file before such a last message is
+    ``StepError`` with errno ECANCELED, step "READ"; fewer than before is EBADMSG; a file shorter than was said ENODATA.
 
     Returns (blob sha256, blob bytes, diff sha256, diff bytes, entries); digests are 64 hex digits, diff is the
     decompressed stream to its end. On failure the tree is half made and the caller's to remove.

@@ -38,6 +38,7 @@ cdef extern from "extract.h":
         pod_dialect dialect
         uint64_t max_bytes
         uint64_t max_entries
+        int follow
         int (*interrupted)(void *context) noexcept nogil
         void *context
     struct pod_extract_result:
@@ -110,7 +111,7 @@ DIALECTS = {"overlay": POD_DIALECT_OVERLAY, "aufs": POD_DIALECT_AUFS, "plain": P
 
 
 def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
-            uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000):
+            uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000, int follow=-1):
     cdef pod_extract_options options
     cdef pod_extract_result result
     cdef pod_err err
@@ -122,6 +123,7 @@ def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="ove
     options.dialect = <pod_dialect> <int> DIALECTS[dialect]
     options.max_bytes = max_bytes
     options.max_entries = max_entries
+    options.follow = follow
     options.interrupted = interrupted
     options.context = <void *> raised
     with nogil:

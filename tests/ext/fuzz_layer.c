@@ -87,7 +87,7 @@ static size_t mutate(unsigned char *data, size_t length, uint64_t *random)
 static int try_one(const unsigned char *data, size_t length, int scratch, unsigned round)
 {
     struct pod_extract_options options = {
-        .max_bytes = 8 << 20, .max_entries = 1000, .mapped = (int)(round % 2)};
+        .max_bytes = 8 << 20, .max_entries = 1000, .follow = -1, .mapped = (int)(round % 2)};
     struct pod_extract_result result;
     struct pod_owners owners;
     struct pod_err err;

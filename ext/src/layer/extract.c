@@ -106,6 +106,10 @@ static int unpack_all(struct pod_unpack *unpack, struct pod_err *err)
 int pod_extract(int fd, const struct pod_extract_options *options,
                 struct pod_extract_result *result, struct pod_err *err)
 {
+    const struct pod_input input = {.fd = fd,
+                                    .follow = options->follow,
+                                    .interrupted = options->interrupted,
+                                    .context = options->context};
     struct pod_unpack *unpack = calloc(1, sizeof *unpack);
     int failed = -1;
 
@@ -113,8 +117,7 @@ int pod_extract(int fd, const struct pod_extract_options *options,
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     unpack->options = options;
     unpack->umask = read_umask();
-    if (pod_source_open(fd, options->max_bytes, options->interrupted, options->context,
-                        &unpack->source, err) == 0 &&
+    if (pod_source_open(&input, options->max_bytes, &unpack->source, err) == 0 &&
         pod_tar_open(unpack->source, &unpack->tar, err) == 0 &&
         pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
                       err) == 0 &&

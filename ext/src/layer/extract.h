@@ -17,7 +17,8 @@ struct pod_extract_options {
     enum pod_dialect dialect;
     uint64_t max_bytes; /* of the decompressed archive, and of the files' sizes together */
     uint64_t max_entries;
-    pod_interrupted interrupted;
+    int follow; /* of a blob that is still being written (input.h), or -1 */
+    pod_interrupted interrupted; /* in the calling thread, or NULL */
     void *context;
 };
 
@@ -26,7 +27,7 @@ struct pod_extract_result {
     uint64_t entries;
 };
 
-/* Reads FD to its end. On failure the tree is half made, with modes open for the owner: for the
+/* Reads FD to its end, or as far as `follow` says. On failure the tree is half made, with modes open for the owner: for the
  * caller to remove. */
 int pod_extract(int fd, const struct pod_extract_options *options,
                 struct pod_extract_result *result, struct pod_err *err);

@@ -4,22 +4,19 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 enum format { UNKNOWN, PLAIN, GZIP, ZSTD };
 
 struct pod_source {
-    int fd;
-    int ended;   /* read(2) has told the end */
+    struct pod_input from;
+    int ended;   /* the input has told its end */
     int in_body; /* gzip: inside a member; zstd: inside a frame */
     enum format format;
     uint64_t max_bytes;
     uint64_t blob_size;
     uint64_t diff_size;
-    pod_interrupted interrupted;
-    void *context;
     z_stream zlib;
     ZSTD_DStream *zstd;
     struct pod_sha256 blob;
@@ -30,18 +27,16 @@ struct pod_source {
     unsigned char output[POD_BLOCK_SIZE];
 };
 
-int pod_source_open(int fd, uint64_t max_bytes, pod_interrupted interrupted, void *context,
-                    struct pod_source **source, struct pod_err *err)
+int pod_source_open(const struct pod_input *input, uint64_t max_bytes, struct pod_source **source,
+                    struct pod_err *err)
 {
     struct pod_source *made = malloc(sizeof *made);
 
     if (!made)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     memset(made, 0, offsetof(struct pod_source, input));
-    made->fd = fd;
+    made->from = *input;
     made->max_bytes = max_bytes;
-    made->interrupted = interrupted;
-    made->context = context;
     pod_sha256_begin(&made->blob);
     pod_sha256_begin(&made->diff);
     *source = made;
@@ -73,22 +68,18 @@ void pod_source_sum(struct pod_source *source, struct pod_source_sum *sum)
 /* Reads more input behind input[start..end). */
 static int fill(struct pod_source *source, struct pod_err *err)
 {
-    ssize_t got;
+    size_t got;
 
     if (source->start == source->end)
         source->start = source->end = 0;
-    do {
-        if (source->interrupted && source->interrupted(source->context))
-            return pod_fail_errno(err, POD_READ, EINTR, "");
-        got = read(source->fd, source->input + source->end, sizeof source->input - source->end);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return pod_fail(err, POD_READ, "");
+    if (pod_input_read(&source->from, source->input + source->end,
+                       sizeof source->input - source->end, &got, err) < 0)
+        return -1;
     if (got == 0)
         source->ended = 1;
-    pod_sha256_add(&source->blob, source->input + source->end, (size_t)got);
-    source->blob_size += (uint64_t)got;
-    source->end += (size_t)got;
+    pod_sha256_add(&source->blob, source->input + source->end, got);
+    source->blob_size += got;
+    source->end += got;
     return 0;
 }
 

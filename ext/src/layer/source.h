@@ -8,7 +8,7 @@
 #ifndef POD_SOURCE_H
 #define POD_SOURCE_H
 
-#include "../core/err.h"
+#include "input.h"
 #include "sha256.h"
 
 #define POD_BLOCK_SIZE 262144
@@ -25,14 +25,11 @@ struct pod_source_sum {
     uint64_t diff_size;
 };
 
-/* Asked before every block is read; not 0 ends the work with EINTR (step READ). */
-typedef int (*pod_interrupted)(void *context);
-
-/* Reads FD from where it stands to its end; the format (gzip of any number of members, zstd of any
- * number of frames, plain) is told by the first bytes. More than MAX_BYTES decompressed is step
- * LIMIT, EFBIG. */
-int pod_source_open(int fd, uint64_t max_bytes, pod_interrupted interrupted, void *context,
-                    struct pod_source **source, struct pod_err *err);
+/* Reads INPUT (copied) to its end; the format (gzip of any number of members, zstd of any number of
+ * frames, plain) is told by the first bytes. More than MAX_BYTES decompressed is step LIMIT,
+ * EFBIG. */
+int pod_source_open(const struct pod_input *input, uint64_t max_bytes, struct pod_source **source,
+                    struct pod_err *err);
 /* The next block of decompressed bytes, valid until the next call; *length 0 at the end. */
 int pod_source_next(struct pod_source *source, const unsigned char **data, size_t *length,
                     struct pod_err *err);
