@@ -7,6 +7,7 @@ from pod.core.errors import NoSuchContainer, NoSuchImage, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.cli.options import Options
@@ -26,26 +27,31 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output
-
     kind = options["type"]
     if kind not in ("", "container", "image"):
         raise UsageError(f'"{kind}" is not a valid value for --type', hint="container or image")
     if options["size"] and kind == "image":
         raise UsageError("--size is not supported with --type image")
-    if options["format"] not in ("", "json"):
+    return show(options.args, options["format"], lambda name: _look_up(engine, name, kind, size=options["size"]))
+
+
+def show(names: list[str], format: str, look_up: Callable[[str], dict[str, Any]]) -> int:
+    """The documents of all names that are found, then the errors of the others: status 1 if there are any."""
+    from pod.cli import harmless, output
+
+    if format not in ("", "json"):
         from pod.cli import template
 
-        template.parse(options["format"])  # a broken one is said before anything is looked up
+        template.parse(format)  # a broken one is said before anything is looked up
     found: list[Any] = []
     failures: list[NotFound] = []
-    for name in options.args:
+    for name in names:
         try:
-            found.append(_look_up(engine, name, kind, size=options["size"]))
+            found.append(look_up(name))
         except NotFound as error:
             failures.append(error)
-    if found or not options["format"]:
-        output.document(found, options["format"])
+    if found or not format:
+        output.document(harmless.for_reader(found) if format else found, format)
     for failure in failures:
         output.error(failure)
     return 1 if failures else 0

@@ -15,9 +15,9 @@ COMMAND = Command(
     "[OPTIONS] IMAGE [IMAGE...]",
     "Remove one or more images",
     (
-        ("force", "f", "bool", "Force removal of the image, and ignore images that do not exist"),
+        ("force", "f", "bool", "Force removal of the image"),
         ("no-prune", "", "bool", "Do not delete untagged parents (images here have none)"),
-        ("platform", "", "stringSlice", "Remove the image only if it is for this platform"),
+        ("platform", "", "stringSlice", "Remove the image only if it is for this platform, as os[/arch[/variant]]"),
     ),
     min_args=1,
     aliases=("pod image rm", "pod image remove", "pod rmi"),
@@ -41,13 +41,9 @@ def main(engine: Engine, options: Options) -> int:
 
 def _remove(engine: Engine, name: str, options: Options) -> None:
     from pod.core.container import model
-    from pod.core.image import pull, remove, store
-    from pod.core.oci import platform as platforms
+    from pod.core.image import remove, variant
 
-    if options["platform"]:
-        image = store.resolve(engine, name)
-        if all(platforms.parse(text) != pull.platform_of(image) for text in options["platform"]):
-            raise NoSuchImage(f"No such image: {name} for {', '.join(options['platform'])}")
+    variant.resolve(engine, name, options["platform"], exactly=True)
 
     def is_running(container_id: str) -> bool:
         try:

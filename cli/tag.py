@@ -21,7 +21,7 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     """Silent, as Docker is."""
-    from pod.core.image import store
+    from pod.core.image import tag
 
-    store.tag(engine, options.args[0], options.args[1])
+    tag.tag(engine, options.args[0], options.args[1])
     return 0

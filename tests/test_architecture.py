@@ -22,7 +22,8 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("pod.core.oci", "pod.core.errors"),
     (
         "pod.core.host", "pod.core.host_probe", "pod.core.host_doctor", "pod.core.notices", "pod.core.config",
-        "pod.core.events", "pod.core.statefile", "pod.core.paths", "pod.core.rundir", "pod.core.storedir",
+        "pod.core.events", "pod.core.moments", "pod.core.paths", "pod.core.rundir", "pod.core.statefile",
+        "pod.core.storedir",
     ),
     ("pod.core.image.blobs", "pod.core.image.store", "pod.core.image.layers", "pod.core.registry"),
     ("pod.core.engine", "pod.core.image", "pod.core.network", "pod.core.volume", "pod.core.runtime"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import statefile
+from pod.core import moments, statefile
 from pod.core.container import model
 from pod.core.errors import PodError, UsageError
 
@@ -32,68 +32,15 @@ class LogLine:
 
 
 def parse_moment(text: str, now: float) -> str:
-    """--since and --until: RFC 3339, seconds since 1970, or a duration before now, as comparable RFC 3339 in UTC.
-
-    UsageError for anything else.
-    """
+    """--since and --until as comparable RFC 3339 in UTC (see core/moments). UsageError for what is no time."""
     if not text:
         return ""
     try:
-        if text.isascii() and text.replace(".", "", 1).isdigit():
-            whole, _, part = text.partition(".")
-            return _moment(int(whole or "0") * _SECOND + _fraction(part))
-        if text[0].isdigit() and text[-1] in "smh":
-            return _moment(int(now * 1e6) * 1000 - _duration(text))
-        return _moment(_date(text))
-    except (ValueError, OverflowError, OSError):
+        return moments.rfc3339(moments.parse(text, now))
+    except ValueError:
         raise UsageError(
             f"invalid value for a time: {text!r}", hint="2024-01-31T12:00:00Z, seconds since 1970, or a duration: 10m"
         ) from None
-
-
-_SECOND = 1_000_000_000
-_UNITS = {"h": 3600 * _SECOND, "m": 60 * _SECOND, "s": _SECOND, "ms": 1_000_000, "us": 1000}
-
-
-def _moment(nanoseconds: int) -> str:
-    """RFC 3339 in UTC with nine digits, as the supervisor writes; ValueError past the years that have four digits."""
-    seconds, rest = divmod(nanoseconds, _SECOND)
-    fields = time.gmtime(seconds)
-    if not 1 <= fields.tm_year <= 9999:
-        raise ValueError("year")
-    return f"{fields.tm_year:04d}" + time.strftime("-%m-%dT%H:%M:%S", fields) + f".{rest:09d}Z"
-
-
-def _fraction(digits: str) -> int:
-    """Nanoseconds of the digits after the point."""
-    return int((digits + "0" * 9)[:9])
-
-
-def _duration(text: str) -> int:
-    """Nanoseconds of Go's "1h30m5.5s"."""
-    total, number, unit = 0.0, "", ""
-    for character in text + "0":
-        if character in "0123456789.":
-            if unit:
-                total += float(number) * _UNITS.get(unit, float("nan"))
-                number = unit = ""
-            number += character
-        else:
-            unit += character
-    return int(total)
-
-
-def _date(text: str) -> int:
-    """Nanoseconds since 1970 of a date; Python reads but six digits of the fraction, and before 3.11 not any number."""
-    import datetime
-
-    text = text[:-1] + "+00:00" if text.endswith("Z") else text
-    head, point, rest = text.partition(".")
-    digits = len(rest) - len(rest.lstrip("0123456789"))
-    if point and not digits:
-        raise ValueError("fraction")
-    moment = datetime.datetime.fromisoformat(head + rest[digits:])
-    return int(moment.timestamp()) * _SECOND + _fraction(rest[:digits])
 
 
 def read(

@@ -2,8 +2,11 @@
 
     given a name   the name goes; with the last tag of a repository its digests go; the image goes with its last name
     given an id    all names go if they are of one repository, or with ``force``; then the image
-    containers     a running one forbids the removal of its image, a stopped one too unless ``force``, and then its
-                   layers stay until it is removed
+    containers     a running one forbids the removal of its image, a stopped one too unless ``force``, and then the
+                   names go, but the image stays under its id: the container starts from its layers
+
+Docker deletes the image of a stopped container under ``force`` and keeps the layers; here the record is what keeps
+them. Source: moby daemon/images/image_delete.go (rules and messages).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pod.core.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from pod.core.engine import Engine
@@ -63,20 +66,22 @@ def remove(engine: Engine, name: str, *, force: bool, is_running: Callable[[str]
         _check_by_id(image, refs, users, force=force)
     else:
         doomed = _doomed(name, refs)
-        if not force and users and len(doomed) == len(refs):
+        if not force and users and _is_single(refs):
             raise ImageInUse(
                 f'conflict: unable to remove repository reference "{name}" (must force) - container '
                 f"{users[0].id[:12]} is using its referenced image {image.short_id}",
                 hint=f"remove the container first: pod rm {users[0].id[:12]}",
             )
-    removals = []
-    for reference in doomed:
-        if store.untag(engine, reference.canonical()):
-            removals.append(Removal("Untagged", reference.familiar()))
+    removals = [Removal("Untagged", one.familiar()) for one in doomed if store.untag(engine, one.canonical())]
     if len(doomed) == len(refs) and not users:
-        removals += delete(engine, image)
+        removals += delete(engine, [image]).removals
     layout.write_index(engine)
     return removals
+
+
+def _is_single(refs: list[Reference]) -> bool:
+    """Whether there is one tag at most and all names are of one repository; no names are not."""
+    return bool(refs) and len([ref for ref in refs if ref.tag]) <= 1 and len({ref.name for ref in refs}) == 1
 
 
 def _is_id(image: Image, name: str) -> bool:
@@ -103,74 +108,118 @@ def _doomed(name: str, refs: list[Reference]) -> list[Reference]:
 
 
 def _check_by_id(image: Image, refs: list[Reference], users: list[User], *, force: bool) -> None:
-    for user in users:
-        if user.running:
-            raise ImageInUse(
-                f"conflict: unable to delete {image.short_id} (cannot be forced) - image is being used by running "
-                f"container {user.id[:12]}",
-                hint=f"stop and remove it first: pod rm -f {user.id[:12]}",
-            )
-    if not force and (len([ref for ref in refs if ref.tag]) > 1 or len({ref.name for ref in refs}) > 1):
+    """Docker's conflicts in Docker's order; forced, the names go and stopped containers keep the image."""
+    running = [user for user in users if user.running]
+    if running:
+        raise _in_use(image, "cannot be forced", "running", running[0])
+    if not force and refs and not _is_single(refs):
         raise ImageInUse(
             f"conflict: unable to delete {image.short_id} (must be forced) - image is referenced in multiple "
             "repositories",
             hint="remove its names one by one, or use -f",
         )
-    if users and not (force and refs):
-        raise ImageInUse(
-            f"conflict: unable to delete {image.short_id} (must be forced) - image is being used by stopped "
-            f"container {users[0].id[:12]}",
-            hint=f"remove the container first: pod rm {users[0].id[:12]}",
-        )
+    if users and not refs:
+        raise _in_use(image, "cannot be forced", "stopped", users[0])
+    if users and not force:
+        raise _in_use(image, "must be forced", "stopped", users[0])
 
 
-def containers_of(engine: Engine, image_id: str, is_running: Callable[[str], bool]) -> list[User]:
-    """The containers made from an image, by the "Image" of their config.json."""
+def _in_use(image: Image, force: str, state: str, user: User) -> ImageInUse:
+    return ImageInUse(
+        f"conflict: unable to delete {image.short_id} ({force}) - image is being used by {state} container "
+        f"{user.id[:12]}",
+        hint=f"remove the container first: pod rm {'-f ' if user.running else ''}{user.id[:12]}",
+    )
+
+
+def images_of_containers(engine: Engine) -> dict[str, str]:
+    """The image id of each container by the container's id, from the "Image" of its config.json."""
     try:
-        names = sorted(os.listdir(engine.paths.containers))
+        names = sorted(name for name in os.listdir(engine.paths.containers) if not name.startswith("."))
     except FileNotFoundError:
-        return []
-    found = []
+        return {}
+    found = {}
     for container_id in names:
         try:
             config = statefile.read(engine.paths.container(container_id) + "/config.json")
         except (FileNotFoundError, NotADirectoryError):
             continue  # Being made or removed at this moment.
-        if config.get("Image") == image_id:
-            found.append(User(container_id, running=is_running(container_id)))
+        found[container_id] = str(config.get("Image"))
     return found
 
 
-def delete(engine: Engine, image: Image) -> list[Removal]:
-    """Removes the record of an image without names, and the blobs and layers that no other image has."""
-    removals: list[Removal] = []
+def containers_of(engine: Engine, image_id: str, is_running: Callable[[str], bool]) -> list[User]:
+    """The containers made from an image."""
+    used = images_of_containers(engine)
+    return [User(one, running=is_running(one)) for one in used if used[one] == image_id]
+
+
+class Outcome:
+    """What :func:`delete` did: the lines of the answer, and the bytes that blobs and unpacked layers had."""
+
+    __slots__ = ("reclaimed", "removals")
+
+    def __init__(self) -> None:
+        self.removals: list[Removal] = []
+        self.reclaimed = 0
+
+
+def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
+    """Removes the records of images without names or containers, and the blobs and layers that no other image has.
+
+    An image that was given a name or a container since it was looked at stays.
+    """
+    from pod.core.image.sizes import Sizes
+
+    outcome = Outcome()
     trash: list[str] = []
     with store.collection_lock(engine, publish=False):
-        if any(ref["image"] == image.id for ref in store.list_refs(engine)):
-            return []  # Someone tagged it meanwhile.
-        try:
-            os.unlink(engine.paths.image(image.id))
-        except FileNotFoundError:
-            return []
-        removals.append(Removal("Deleted", image.id))
-        kept_blobs, kept_chains = _kept(engine)
-        for digest in _blobs(image.record) - kept_blobs:
-            _unlink(engine.paths.blob(digest))
-        for digest in _orphaned_indexes(engine, image, kept_blobs):
-            _unlink(engine.paths.blob(digest))
-        gone = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]
-        removals += [Removal("Deleted", chain) for chain in gone]
-        trash = _to_trash(engine, image, gone)
+        gone = _unpublish(engine, images)
+        if not gone:
+            return outcome
+        kept_blobs, kept_chains = kept(engine)
+        sizes = Sizes(engine)
+        manifests = {image.record["manifest"] for image in gone}
+        for image in gone:
+            outcome.removals.append(Removal("Deleted", image.id))
+            for digest in _blobs(image.record) - kept_blobs:
+                outcome.reclaimed += max(unlink(engine.paths.blob(digest)), 0)
+            chains = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]
+            kept_chains.update(chains)  # Named once, by the first image that had it.
+            outcome.removals += [Removal("Deleted", chain) for chain in chains]
+            outcome.reclaimed += sum(sizes.of(chain) or 0 for chain in chains)
+            trash += _to_trash(engine, image, chains)
+        for digest in _orphaned_indexes(engine, manifests, kept_blobs):
+            outcome.reclaimed += max(unlink(engine.paths.blob(digest)), 0)
     for path in trash:
-        _empty(engine, path)
-    return removals
+        empty(engine, path)
+    return outcome
+
+
+def _unpublish(engine: Engine, images: Sequence[Image]) -> list[Image]:
+    """Removes the records that nobody needs and returns their images. The caller holds the collection lock.
+
+    Who makes a container shows it first and then looks whether the record is still there, without our lock. So the
+    containers are looked at once more when the records are gone, and what one has found meanwhile is put back.
+    """
+    named = {ref["image"] for ref in store.list_refs(engine)}
+    used = set(images_of_containers(engine).values())
+    gone = []
+    for image in images:
+        if image.id not in named and image.id not in used and unlink(engine.paths.image(image.id)) >= 0:
+            gone.append(image)
+    used = set(images_of_containers(engine).values()) if gone else set()
+    for image in gone:
+        if image.id in used:
+            statefile.write(engine.paths.image(image.id), image.record, sync=True)
+    return [image for image in gone if image.id not in used]
 
 
 def _blobs(record: dict[str, Any]) -> set[str]:
     return {record["id"], record["manifest"], *(layer["digest"] for layer in record["layers"])}
 
 
-def _kept(engine: Engine) -> tuple[set[str], set[str]]:
+def kept(engine: Engine) -> tuple[set[str], set[str]]:
     """(blobs, chain ids) that the remaining images and names need."""
     blobs: set[str] = set()
     chains: set[str] = set()
@@ -181,8 +230,8 @@ def _kept(engine: Engine) -> tuple[set[str], set[str]]:
     return blobs, chains
 
 
-def _orphaned_indexes(engine: Engine, image: Image, kept: set[str]) -> list[str]:
-    """Indexes that list the image's manifest and that no name leads to any more; they are small and few."""
+def _orphaned_indexes(engine: Engine, manifests: set[str], kept: set[str]) -> list[str]:
+    """Indexes that list one of the manifests and that no name leads to any more; they are small and few."""
     from pod.core.image import blobs
     from pod.core.oci import image_spec
 
@@ -199,7 +248,7 @@ def _orphaned_indexes(engine: Engine, image: Image, kept: set[str]) -> list[str]
         except (FileNotFoundError, image_spec.DocumentError, PodError):
             continue  # Gone, or no document: not ours to judge here.
         entries = document.manifests if isinstance(document, image_spec.Index) else []
-        if any(entry.digest == image.record["manifest"] for entry in entries):
+        if any(entry.digest in manifests for entry in entries):
             found.append(digest)
     return found
 
@@ -213,11 +262,14 @@ def _looks_like_index(path: str) -> bool:
         os.close(fd)
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> int:
+    """Removes a file; the bytes it had, -1 where it was gone already."""
     try:
+        size = os.stat(path, follow_symlinks=False).st_size
         os.unlink(path)
     except FileNotFoundError:
-        return
+        return -1
+    return size
 
 
 def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
@@ -233,16 +285,23 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
         names.append("flat-" + image.chain_ids[-1][7:])
     for key in keys:
         for name in names:
-            target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
-            try:
-                os.rename(f"{root}/{key}/{name}", target)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            moved.append(target)
+            moved += into_trash(engine, f"{root}/{key}/{name}")
     return moved
 
 
-def _empty(engine: Engine, path: str) -> None:
+def into_trash(engine: Engine, path: str) -> list[str]:
+    """Renames one folder out of sight; its path in the trash, nothing where there is no such folder."""
+    target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
+    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
+    try:
+        os.rename(path, target)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [target]
+
+
+def empty(engine: Engine, path: str) -> None:
+    """Removes a tree from the trash; what cannot be removed stays there, with a warning."""
     try:
         unpacking.remove_tree(engine, path, engine.idmap)
     except (OSError, PodError) as error:

@@ -107,7 +107,7 @@ def test_pull_when_four_at_once_and_rmi_between_then_all_end_well(engine: Engine
             names = [ref["name"] for ref in store.list_refs(engine) if ref["image"] == image.id]
             for ref in names:
                 store.untag(engine, ref)
-            remove.delete(engine, image)
+            remove.delete(engine, [image])
         time.sleep(0.05)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
     assert statuses == [7, 7, 7]

@@ -1,4 +1,4 @@
-"""pod.core.image.store, listing, inspect and remove on a real store."""
+"""pod.core.image.store, inspect and remove on a real store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from pod.core import statefile
 from pod.core.engine import Engine
-from pod.core.errors import Conflict, ImageInUse, InvalidReference, NoSuchImage, PodError, StoreCorrupt
-from pod.core.image import blobs, inspect, listing, pull, remove, store
+from pod.core.errors import Conflict, ImageInUse, InvalidReference, NoSuchImage, StoreCorrupt
+from pod.core.image import blobs, inspect, pull, remove, store
 from pod.core.oci import platform
 from tests.unit.core.image.conftest import Built, Pusher, archive, digest
 
@@ -213,41 +213,3 @@ def test_remove_when_forced_with_a_container_then_layers_stay(
     removed = lines(remove.remove(engine, name, force=True, is_running=always))
     assert all(line.startswith("Untagged: ") for line in removed)
     assert store.resolve(engine, built.id).names(engine) == []
-
-
-def shown(engine: Engine, *filters: str) -> list[str]:
-    return [f"{entry.repository}:{entry.tag}" for entry in listing.entries(engine, filters)]
-
-
-def test_entries_when_filtered_then_as_docker(engine: Engine, name: str, pusher: Pusher, built: Built) -> None:
-    store.tag(engine, name, "busybox:1.36")
-    store.tag(engine, name, "team/busybox:x")
-    newer = Built(archive(z="z"), architecture=HOST, created="2025-01-01T00:00:00Z")
-    pull.pull(engine, pusher.image("team/new", "v1", newer))
-    other = f"{pusher.host}/team/new:v1"
-    assert shown(engine)[0] == other
-    assert set(shown(engine)) == {other, name, "busybox:1.36", "team/busybox:x"}
-    assert shown(engine, "reference=busybox") == ["busybox:1.36"]
-    assert shown(engine, "reference=*:1.36") == ["busybox:1.36"]
-    assert shown(engine, "reference=*/busybox") == ["team/busybox:x"]
-    assert shown(engine, "reference=b[a-u]sy*") == ["busybox:1.36"]
-    assert shown(engine, "label=team=x", "reference=busybox:*") == ["busybox:1.36"]
-    assert shown(engine, "label=none") == []
-    assert shown(engine, "before=" + other, "reference=busybox") == ["busybox:1.36"]
-    assert shown(engine, "since=busybox:1.36") == [other]
-    assert shown(engine, "dangling=true") == []
-    for entry in listing.entries(engine, ["reference=*/team/app"]):
-        assert entry.digest == digest(built.manifest)
-
-
-def test_entries_when_dangling_then_none(engine: Engine, name: str, built: Built, container: str) -> None:
-    remove.remove(engine, name, force=True, is_running=never)
-    assert shown(engine) == ["<none>:<none>"]
-    assert shown(engine, "dangling=true") == ["<none>:<none>"]
-    assert shown(engine, "dangling=false") == []
-
-
-@pytest.mark.parametrize("text", ["x", "x=y", "dangling=maybe", "until=soon", "reference=[a", "reference=[z-a]"])
-def test_entries_when_filter_is_bad_then_error(engine: Engine, name: str, text: str) -> None:
-    with pytest.raises(PodError, match="invalid filter"):
-        listing.entries(engine, [text])

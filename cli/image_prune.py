@@ -1,0 +1,46 @@
+"""``pod image prune``: removes images that nobody needs; docker/cli: image prune."""
+
+from __future__ import annotations
+
+from pod.cli import output
+from pod.cli.options import Command, Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+
+COMMAND = Command(
+    "prune",
+    "[OPTIONS]",
+    "Remove unused images",
+    (
+        ("all", "a", "bool", "Remove all unused images, not just dangling ones"),
+        ("filter", "", "filter", 'Provide filter values (e.g. "until=<timestamp>"): label, label!, until'),
+        ("force", "f", "bool", "Do not prompt for confirmation"),
+    ),
+    max_args=0,
+    path="pod image prune",
+)
+
+_ALL = "WARNING! This will remove all images without at least one container associated to them."
+_DANGLING = "WARNING! This will remove all dangling images."
+
+
+def main(engine: Engine, options: Options) -> int:
+    """Asks, unless told not to; who says no ends it with status 0, as in Docker."""
+    from pod.core.container import lifecycle
+    from pod.core.image import prune
+
+    prune.check(options["filter"], everything=options["all"])
+    if not options["force"]:
+        from pod.cli import prompt
+
+        if not prompt.confirm((_ALL if options["all"] else _DANGLING) + "\nAre you sure you want to continue?"):
+            return 0
+    outcome = prune.prune(engine, options["filter"], everything=options["all"])
+    lifecycle.empty_trash(engine)
+    if outcome.removals:
+        lines = [f"{removal.kind.lower()}: {removal.what}\n" for removal in outcome.removals]
+        output.write("Deleted Images:\n" + "".join(lines) + "\n")
+    output.line("Total reclaimed space: " + output.human_size(outcome.reclaimed, 4))
+    return 0

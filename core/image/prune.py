@@ -1,0 +1,117 @@
+"""`pod image prune`: removes images that dangle, or all that no container uses, and what killed removals left.
+
+Unlike Docker's, ``all`` takes no name from an image that a container uses.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pod.core import statefile
+from pod.core.errors import PodError
+from pod.core.image import filters as image_filters
+from pod.core.image import layout, listing, remove, store
+from pod.core.image.remove import Removal
+from pod.core.oci import digest as digests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pod.core.engine import Engine
+    from pod.core.image.remove import Outcome
+
+FILTERS = ("dangling", "label", "label!", "until")
+GRACE = 3600.0
+"""Seconds for which a blob or a layer without an image is left alone: a pull may be about to publish its image."""
+
+
+def check(filters: Sequence[str], *, everything: bool) -> None:
+    """PodError for filters that :func:`prune` would not take; before anybody is asked anything."""
+    wanted = _read(filters, everything=everything)
+    for text in wanted.get("until", []):
+        image_filters.moment(text, time.time())
+
+
+def _read(filters: Sequence[str], *, everything: bool) -> dict[str, list[str]]:
+    wanted = image_filters.read(filters, FILTERS)
+    wanted.setdefault("dangling", []).append("false" if everything else "true")
+    image_filters.truth(wanted, "dangling")
+    if len(wanted.get("until", [])) > 1:
+        raise PodError("more than one until filter specified", hint="give the earlier of them")
+    return wanted
+
+
+def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = False) -> Outcome:
+    """Removes the images that the filters ("name=value") let through; a digest alone does not keep an image."""
+    wanted = _read(filters, everything=everything)
+    tests = image_filters.tests(engine, wanted, time.time())
+    names = listing.names_of_images(engine)
+    used = set(remove.images_of_containers(engine).values())
+    doomed, untagged = [], []
+    for image in store.list_images(engine):
+        refs = names.get(image.id, [])
+        if image.id in used or (not everything and any(ref.tag for ref in refs)):
+            continue
+        if all(test(image) for test in tests):
+            gone = [ref for ref in refs if store.untag(engine, ref.canonical())]
+            untagged += [Removal("Untagged", ref.familiar()) for ref in gone]
+            doomed.append(image)
+    outcome = remove.delete(engine, doomed)
+    outcome.removals[:0] = untagged
+    outcome.reclaimed += _sweep(engine)
+    if doomed:
+        layout.write_index(engine)
+    return outcome
+
+
+def _sweep(engine: Engine) -> int:
+    """Removes blobs and layers of no image, which removals that were killed have left; the bytes they had."""
+    limit = time.time() - GRACE
+    reclaimed = 0
+    trash: list[str] = []
+    with store.collection_lock(engine, publish=False):
+        blobs, chains = remove.kept(engine)
+        for path in _old(engine.paths.blobs, limit):
+            name = path.rpartition("/")[2]
+            if len(name) == 64 and digests.is_hex(name) and "sha256:" + name not in blobs:
+                reclaimed += max(remove.unlink(path), 0)
+        root = engine.paths.layers("").rstrip("/")
+        for key in _listdir(root):
+            for path in _old(f"{root}/{key}", limit):
+                chain = path.rpartition("/")[2].removeprefix("flat-")
+                if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
+                    reclaimed += _size(path)
+                    trash += remove.into_trash(engine, path)
+    for path in trash:
+        remove.empty(engine, path)
+    return reclaimed
+
+
+def _listdir(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _old(folder: str, limit: float) -> list[str]:
+    """What lies in a folder for longer than since ``limit``, seconds since 1970."""
+    found = []
+    for name in _listdir(folder):
+        path = f"{folder}/{name}"
+        try:
+            if os.lstat(path).st_ctime < limit:
+                found.append(path)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _size(layer: str) -> int:
+    try:
+        size = statefile.read(layer + "/done").get("size", 0)
+    except (OSError, PodError):
+        return 0
+    return size if isinstance(size, int) else 0
