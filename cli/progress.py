@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+import threading
 
 from pod.cli import output
 
@@ -27,49 +27,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TextIO
 
+    from pod.cli.progress_block import Block
+
 _PLAIN = frozenset(
     ("Pulling fs layer", "Waiting", "Verifying Checksum", "Download complete", "Pull complete", "Already exists")
 )
-_INTERVAL = 0.08
-"""Seconds between two redraws of a bar."""
 
 
 def for_command(path: str, *, quiet: bool = False) -> Callable[[str, Mapping[str, Any]], None]:
     """The callback for the command ``path`` ("pull", "container run"); ``quiet`` leaves warnings out."""
     stream = sys.stdout if path.rpartition(" ")[2] == "pull" else sys.stderr
-    width = _width(stream)
-    return View(stream, width, quiet=quiet)
+    return View(stream, _block(stream), quiet=quiet)
 
 
-def _width(stream: TextIO) -> int:
-    """Columns of the terminal behind ``stream``; 0 where it is none, or one that cannot move its cursor."""
-    try:
-        if not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-            return 0
-        return max(os.get_terminal_size(stream.fileno()).columns, 20)
-    except (OSError, ValueError):
-        return 0
+def _block(stream: TextIO | None) -> Block | None:
+    """The live view on a terminal that can move its cursor."""
+    if stream is None or not stream.isatty():
+        return None
+    from pod.cli import progress_block
+
+    if not progress_block.can_move(os.environ.get("TERM", "")):
+        return None
+    import atexit
+
+    block = progress_block.Block(lambda text: output.write(text, stream), lambda: progress_block.terminal_size(stream))
+    atexit.register(block.leave)
+    return block
 
 
 class View:
-    """Renders events; ``width`` 0 means plain lines, otherwise every layer has a line of its own that is redrawn."""
+    """Renders events: plain lines without a ``block``, otherwise every layer has a line of its own that is redrawn.
 
-    __slots__ = ("_drawn", "_last", "_quiet", "_stream", "_width")
+    May be called by several threads.
+    """
 
-    def __init__(self, stream: TextIO, width: int, *, quiet: bool = False) -> None:
+    __slots__ = ("_block", "_last", "_lock", "_quiet", "_stream")
+
+    def __init__(self, stream: TextIO, block: Block | None = None, *, quiet: bool = False) -> None:
         self._stream = stream
-        self._width = width
+        self._block = block
         self._quiet = quiet
-        self._last: dict[str, tuple[str, float]] = {}
-        self._drawn: list[str] = []
+        self._last: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._show(event, fields)
+
+    def _show(self, event: str, fields: Mapping[str, Any]) -> None:
         if event == "layer":
             self._layer(str(fields["id"]), str(fields["status"]), fields.get("current"), fields.get("total"))
         elif event == "warning":
-            if not self._quiet:
-                output.warning(str(fields["text"]))
-                self._drawn = []
+            self._warning(str(fields["text"]))
         elif event == "pulling":
             self._line(f"{fields['tag']}: Pulling from {fields['name']}")
         elif event == "digest":
@@ -82,42 +91,25 @@ class View:
             raise ValueError(f"unknown progress event {event!r}")
 
     def _line(self, text: str) -> None:
+        """A line of its own, below the layers that were told of so far; those that come are others."""
+        if self._block is not None:
+            self._block.settle()
+        self._last.clear()
         output.line(output.visible(text), self._stream)
-        self._drawn = []
+
+    def _warning(self, text: str) -> None:
+        """Above the layers, which go on."""
+        if self._quiet:
+            return
+        if self._block is not None:
+            self._block.hide()
+        output.warning(text)
+        if self._block is not None:
+            self._block.draw()
 
     def _layer(self, layer: str, status: str, current: int | None, total: int | None) -> None:
-        before, when = self._last.get(layer, ("", 0.0))
-        now = time.monotonic()
-        if not self._width:
-            if status != before and status in _PLAIN:
-                self._last[layer] = (status, now)
-                self._line(f"{layer}: {status}")
-            return
-        if status == before and now - when < _INTERVAL and current != total:
-            return
-        self._last[layer] = (status, now)
-        text = f"{layer}: {status} {bar(current, total, self._width)}".rstrip()
-        self._draw(layer, output.visible(text)[: self._width - 1])
-
-    def _draw(self, layer: str, text: str) -> None:
-        """Rewrites the layer's line in place: up, over, and back down. A new layer gets a new line below."""
-        if layer not in self._drawn:
-            self._drawn.append(layer)
-            output.line(text, self._stream)
-            return
-        up = len(self._drawn) - self._drawn.index(layer)
-        output.write(f"\x1b[{up}A\r\x1b[2K{text}\x1b[{up}B\r", self._stream)
-
-
-def bar(current: int | None, total: int | None, width: int) -> str:
-    """Docker's "[====>    ]  1.2MB/3.4MB"; without a total the bytes alone; without bytes nothing."""
-    if not current:
-        return ""
-    if not total or current > total:
-        return output.human_size(current, 4)
-    numbers = f"{output.human_size(current, 4):>8}/{output.human_size(total, 4)}"
-    if width <= 110:
-        return numbers
-    cells = min(50 * current // total, 50)
-    head = "=" * cells + ">" if cells < 50 else "=" * 50
-    return f"[{head:<51}] {numbers}"
+        if self._block is not None:
+            self._block.update(layer, status, current, total)
+        elif status in _PLAIN and status != self._last.get(layer):
+            self._last[layer] = status
+            output.line(output.visible(f"{layer}: {status}"), self._stream)
