@@ -58,7 +58,9 @@ def main(engine: Engine, options: Options) -> int:
         fields = _HUMAN if options["human"] else _EXACT
         output.table([HEADERS[name] for name in fields], [[row[name] for name in fields] for row in rows])
     else:
-        output.format_rows(format, HEADERS, harmless.for_reader(rows))
+        if format.startswith("table"):
+            rows = [{key: text.replace("\n", " ") for key, text in row.items()} for row in rows]
+        output.format_rows(format, HEADERS, rows if format == "json" else harmless.for_reader(rows))
     if len(steps) == history.MAX_STEPS:
         output.warning(f"only the newest {history.MAX_STEPS} steps are shown")
     return 0

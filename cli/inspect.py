@@ -51,7 +51,7 @@ def show(names: list[str], format: str, look_up: Callable[[str], dict[str, Any]]
         except NotFound as error:
             failures.append(error)
     if found or not format:
-        output.document(harmless.for_reader(found) if format else found, format)
+        output.document(harmless.for_reader(found) if format not in ("", "json") else found, format)
     for failure in failures:
         output.error(failure)
     return 1 if failures else 0

@@ -125,7 +125,7 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
 
     if format == "json":
         parsed = template.parse("{{json .}}")
-        write("".join(parsed.execute(row) + "\n" for row in kept))
+        write("".join(harmless_json(parsed.execute(row)) + "\n" for row in kept))
         return
     as_table = format.startswith("table")
     text = format[len("table") :] if as_table else format
@@ -153,7 +153,8 @@ def document(docs: Sequence[Any], format: str) -> None:
 
     parsed = template.parse("{{json .}}" if format == "json" else format)
     for doc in docs:
-        line(parsed.execute(template.with_open_maps(doc), strict=True))
+        text = parsed.execute(template.with_open_maps(doc), strict=True)
+        line(harmless_json(text) if format == "json" else text)
 
 
 def harmless_json(text: str) -> str:

@@ -44,6 +44,8 @@ MAX_LAYERS = 500
 """overlayfs takes 500 lower layers (fs/overlayfs/params.h)."""
 MAX_MANIFESTS = 1000
 MAX_DEPTH = 64
+MAX_CONTAINERS = 200000
+"""Objects and lists of one document: each costs a hundred bytes of memory where it took three of the text."""
 MAX_BLOB = 1 << 46
 """Bytes of one blob; a descriptor that says more lies."""
 
@@ -70,7 +72,7 @@ def load(raw: bytes, limit: int, what: str) -> dict[str, Any]:
 
 def _check_depth(raw: bytes, what: str) -> None:
     """Counts brackets outside of strings before anything is built from them."""
-    depth = 0
+    depth = count = 0
     # Without strings and their escapes only brackets count; splitting keeps this at C speed.
     for index, part in enumerate(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')):
         if index % 2 or not (b"[" in part or b"{" in part or b"]" in part or b"}" in part):
@@ -78,8 +80,11 @@ def _check_depth(raw: bytes, what: str) -> None:
         for byte in part:
             if byte in b"[{":
                 depth += 1
+                count += 1
                 if depth > MAX_DEPTH:
                     raise DocumentError(f"{what} is nested deeper than {MAX_DEPTH}")
+                if count > MAX_CONTAINERS:
+                    raise DocumentError(f"{what} has more than {MAX_CONTAINERS} objects and lists")
             elif byte in b"]}":
                 depth -= 1
 

@@ -117,3 +117,20 @@ def test_image_prune_when_a_filter_is_wrong_then_said_before_asking(fresh_pod: P
         result.failed(1, words)
         assert result.out == ""
     fresh_pod("image", "prune", "-f", "--filter", "label!=x", "--filter", "until=1h").ok()
+
+
+def test_rmi_against_runs_then_each_run_works_or_says_there_is_no_image(fresh_pod: Pod, image: str) -> None:
+    for _ in range(6):
+        runs = [fresh_pod.start("create", image, "echo", "whole") for _ in range(3)]
+        rmi = fresh_pod.start("rmi", image)
+        for process in runs:
+            out, err = process.communicate(timeout=60)
+            if process.returncode:
+                assert b"No such image" in err or b"connect" in err or b"Pulling from" in err, err
+            else:
+                assert fresh_pod("start", "-a", out.decode().strip()).ok() == "whole\n"
+        rmi.communicate(timeout=60)
+        containers = fresh_pod.containers()
+        if containers:
+            fresh_pod("rm", *containers).ok()
+        fresh_pod("pull", "-q", image).ok()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -120,6 +121,19 @@ def test_parse_manifest_when_too_large_then_refused() -> None:
 def test_parse_manifest_when_nested_deep_then_refused(bracket: bytes) -> None:
     with pytest.raises(DocumentError, match="nested deeper"):
         image_spec.parse_manifest(bracket * 100_000)
+
+
+@pytest.mark.parametrize("item", [b"{},", b"[],", b'{"created_by":""},'])
+def test_image_config_when_its_history_is_millions_of_steps_then_refused_in_little_memory(item: bytes) -> None:
+    count = image_spec.MAX_CONFIG // len(item) - 20
+    document = b'{"history":[' + (item * count)[:-1] + b"]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(DocumentError, match="more than 200000 objects and lists"):
+            image_spec.ImageConfig(document)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_load_when_brackets_are_inside_strings_then_not_counted() -> None:
