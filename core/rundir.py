@@ -110,6 +110,9 @@ def _make(engine: Engine, pointer: str) -> str:
             os.unlink(pointer)
         except OSError:
             pass
+        from pod.core.image import durable
+
+        durable.recover(engine)
         path = _fresh_folder(engine)
         for name in FOLDERS:
             os.mkdir(path + "/" + name, 0o700)

@@ -25,7 +25,10 @@ LADDER: tuple[tuple[str, ...], ...] = (
         "pod.core.events", "pod.core.moments", "pod.core.paths", "pod.core.rundir", "pod.core.statefile",
         "pod.core.storedir",
     ),
-    ("pod.core.image.blobs", "pod.core.image.store", "pod.core.image.layers", "pod.core.registry"),
+    (
+        "pod.core.image.blobs", "pod.core.image.durable", "pod.core.image.store", "pod.core.image.layers",
+        "pod.core.registry",
+    ),
     ("pod.core.engine", "pod.core.image", "pod.core.network", "pod.core.volume", "pod.core.runtime"),
     ("pod.core.container",),
     ("pod.core.builder",),
@@ -36,6 +39,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
 
 UPWARD = {
     ("pod.core.image.layers", "pod.core.image.unpacking"): "a layer that is missing is extracted when it is needed",
+    ("pod.core.rundir", "pod.core.image.durable"): "the first command of a boot judges what the last one left",
     ("pod.core.image.store", "pod.core.image.embedded"): "the first look for pod.local/busybox loads it",
     ("pod.core.image.store", "pod.core.image.layout"): "index.json is derived after each change of a name",
 }

@@ -10,7 +10,7 @@ import threading
 
 from pod.core import statefile
 from pod.core.errors import StoreCorrupt
-from pod.core.image import blobs, install
+from pod.core.image import blobs, durable, install
 from pod.core.oci import image_spec
 from pod.core.oci.reference import Reference
 
@@ -99,4 +99,6 @@ def load(engine: Engine, reference: Reference, path: str | None = None) -> Image
     if digests.of(raw) != entry.digest:
         raise StoreCorrupt(f"read image layout: {source.path}: manifest {entry.digest} has changed")
     manifest, index = install.choose(source, raw, entry.media_type, None, reference.familiar())
-    return install.install(engine, source, manifest, index, reference=reference, wanted=None, silent=True)
+    image = install.install(engine, source, manifest, index, reference=reference, wanted=None, silent=True)
+    durable.settle_later(engine)
+    return image

@@ -2,19 +2,18 @@
 
     source → manifest (of the platform) → configuration → blobs, verified → layers, extracted → record and name
 
-Nothing is visible before its digest was checked, and the name comes last. Blobs are fetched by a few threads; the
-calling thread extracts. Where extraction forks (a range map) it waits until the threads are gone.
+Nothing is visible before its digest was checked, and the name comes last. How blobs and layers come: image/arrival.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 
-from pod.core.errors import DigestMismatch, RegistryError, StoreCorrupt
+from pod.core.errors import RegistryError, StoreCorrupt
 from pod.core.image import blobs, layers, layout, leftovers, store, unpacking
+from pod.core.image.arrival import Arrival, Progress, fetch
 from pod.core.oci import image_spec
-from pod.core.oci.image_spec import Descriptor, ImageConfig, Index, Manifest
+from pod.core.oci.image_spec import ImageConfig, Index, Manifest
 from pod.core.oci.platform import Platform
 from pod.core.oci.platform import host as host_platform
 
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
         def interrupt(self) -> None: ...
 
 
-_REPORT_EVERY = 0.1
 _ROUNDS = 3
 
 
@@ -98,7 +96,7 @@ def install(
         try:
             config = _configuration(engine, source, manifest, wanted, shown)
             record = make_record(manifest, config)
-            _bring_layers(engine, source, record, _Progress(engine, silent=silent))
+            _bring_layers(engine, source, record, Progress(engine, silent=silent))
         except StoreCorrupt:
             if turn == _ROUNDS - 1:
                 raise
@@ -177,144 +175,18 @@ def _complete(engine: Engine, record: dict[str, Any]) -> bool:
     )
 
 
-class _Progress:
-    """"layer" events from several threads, one at a time, a layer's bytes at most ten times a second."""
-
-    __slots__ = ("_engine", "_last", "_lock", "_silent")
-
-    def __init__(self, engine: Engine, *, silent: bool) -> None:
-        self._engine = engine
-        self._silent = silent
-        self._lock = threading.Lock()
-        self._last: dict[str, float] = {}
-
-    def tell(self, layer: dict[str, Any], status: str, current: int | None = None) -> None:
-        if self._silent:
-            return
-        fields = {"id": layer["digest"][7:19], "status": status, "current": current, "total": layer["size"]}
-        with self._lock:
-            now = time.monotonic()
-            if current is not None and now - self._last.get(layer["digest"], 0.0) < _REPORT_EVERY:
-                return
-            self._last[layer["digest"]] = now
-            self._engine.progress("layer", fields)
-
-
-class _Download:
-    """The blobs that are missing, fetched by threads; :meth:`wait` for one of them, :meth:`stop` for all."""
-
-    __slots__ = ("_condition", "_done", "_engine", "_error", "_progress", "_queue", "_source", "_stop", "_threads")
-
-    def __init__(self, engine: Engine, source: Source, missing: list[dict[str, Any]], progress: _Progress) -> None:
-        self._engine = engine
-        self._source = source
-        self._progress = progress
-        self._queue = list(reversed(missing))
-        self._done: set[str] = set()
-        self._error: BaseException | None = None
-        self._condition = threading.Condition()
-        self._stop = threading.Event()
-        count = min(engine.config.parallel_downloads, len(missing))
-        self._threads = [threading.Thread(target=self._run, name=f"pull-{n}", daemon=True) for n in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with self._condition:
-                if not self._queue:
-                    return
-                layer = self._queue.pop()
-            try:
-                self._fetch(layer)
-            except BaseException as error:  # noqa: BLE001  # carried to the thread that waits
-                self._stop.set()
-                with self._condition:
-                    self._error = self._error or error
-                    self._condition.notify_all()
-                return
-            with self._condition:
-                self._done.add(layer["digest"])
-                self._condition.notify_all()
-
-    def _fetch(self, layer: dict[str, Any]) -> None:
-        def report(count: int) -> None:
-            self._progress.tell(layer, "Downloading", count)
-
-        descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
-        fetch(self._engine, self._source, descriptor, report, self._stop)
-        if not self._stop.is_set():
-            self._progress.tell(layer, "Download complete")
-
-    def wait(self, digest: str) -> None:
-        """Returns when the blob is there; raises what any thread met."""
-        with self._condition:
-            while digest not in self._done and self._error is None:
-                self._condition.wait()
-            if self._error is not None:
-                raise self._error
-
-    def finish(self) -> None:
-        """All of them, and the threads are gone."""
-        for thread in self._threads:
-            thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def stop(self) -> None:
-        """Ends the threads at their next chunk; what they had is removed by their writers."""
-        self._stop.set()
-        if any(thread.is_alive() for thread in self._threads):
-            self._source.interrupt()
-        for thread in self._threads:
-            thread.join(5.0)
-
-
-def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progress: _Progress) -> None:
+def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progress: Progress) -> None:
     """Blobs and extracted layers of ``record``, those that are missing."""
-    idmap = engine.idmap
     missing: dict[str, dict[str, Any]] = {}
-    todo = []
+    todo: dict[str, dict[str, Any]] = {}
     for layer in record["layers"]:
         present = blobs.has(engine, layer["digest"], layer["size"])
-        if present and layers.is_done(engine.paths.layer(idmap.key, layer["chainID"])):
+        if present and layers.is_done(engine.paths.layer(engine.idmap.key, layer["chainID"])):
             progress.tell(layer, "Already exists")
             continue
         progress.tell(layer, "Pulling fs layer")
-        todo.append(layer)
+        todo[layer["chainID"]] = layer
         if not present:
             missing.setdefault(layer["digest"], layer)
-    download = _Download(engine, source, list(missing.values()), progress)
-    try:
-        if idmap.kind == "range":
-            download.finish()
-        for layer in todo:
-            if layer["digest"] in missing:
-                download.wait(layer["digest"])
-            progress.tell(layer, "Extracting")
-            try:
-                unpacking.extract(engine, layer, idmap)
-            except DigestMismatch:
-                if layer["digest"] in missing or blobs.has(engine, layer["digest"]):
-                    raise
-                # What lay in the store was damaged and is gone now: once more, from the source.
-                descriptor = Descriptor(layer["mediaType"], layer["digest"], layer["size"])
-                fetch(engine, source, descriptor, lambda _: None, threading.Event())
-                unpacking.extract(engine, layer, idmap)
-            progress.tell(layer, "Pull complete")
-        download.finish()
-    finally:
-        download.stop()
-
-
-def fetch(engine: Engine, source: Source, descriptor: Descriptor, report: Report, stop: threading.Event) -> None:
-    """One blob into the store; where another process is at it and makes way, waits for that."""
-    turn = blobs.Turn(engine, descriptor.digest)
-    with turn:
-        turn.wait(stop)
-        if stop.is_set() or blobs.has(engine, descriptor.digest, descriptor.size):
-            return
-        with blobs.Writer(engine, descriptor.digest, descriptor.size) as writer:
-            source.fetch(writer, report, stop)
-            if not stop.is_set():
-                writer.commit()
+    if todo:
+        Arrival(engine, source, list(todo.values()), list(missing.values()), progress).run()

@@ -1,6 +1,7 @@
 """What dead pulls left half made: found by the lock that the living hold, removed by the next pull.
 
-    blobs/sha256/.part-…     flock held by blobs.Writer          layers/<map>/.…    flock held by unpacking.extract
+    blobs/sha256/.part-…     flock held by blobs.Writer; a dead one's is kept for a day, for the next pull to go on with
+    layers/<map>/.…          flock held by who extracts
     refs/.…, images/.…       temporary files of statefile.write, which live for microseconds
 """
 
@@ -8,16 +9,18 @@ from __future__ import annotations
 
 import os
 
-from pod.core.image import unpacking
+from pod.core.image import blobs, unpacking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pod.core.engine import Engine
 
 GRACE = 60.0
 """Seconds in which something without a lock is left alone: its maker may be about to lock it."""
+PART_AGE = 86400.0
+"""The same for the beginning of a blob, which the next pull of it goes on with."""
 
 
 def collect(engine: Engine) -> int:
@@ -25,13 +28,15 @@ def collect(engine: Engine) -> int:
     removed = 0
     paths = engine.paths
     for folder in (paths.blobs, paths.refs, paths.images):
-        removed += sum(_remove_file(path) for path in _hidden(folder))
+        for path in _hidden(folder):
+            part = path.startswith(f"{paths.blobs}/{blobs.TEMPORARY}")
+            removed += _if_dead(path, 0, PART_AGE if part else GRACE, os.unlink)
     root = paths.layers("").rstrip("/")
     for key in _names(root):
         for path in _hidden(f"{root}/{key}"):
-            if _is_dead(path, os.O_DIRECTORY):
-                unpacking.discard(engine, path, engine.idmap)
-                removed += 1
+            removed += _if_dead(
+                path, os.O_DIRECTORY, GRACE, lambda path: unpacking.discard(engine, path, engine.idmap)
+            )
     return removed
 
 
@@ -46,18 +51,8 @@ def _hidden(folder: str) -> Iterator[str]:
     return (f"{folder}/{name}" for name in _names(folder) if name.startswith("."))
 
 
-def _remove_file(path: str) -> bool:
-    if not _is_dead(path, 0):
-        return False
-    try:
-        os.unlink(path)
-    except OSError:
-        return False
-    return True
-
-
-def _is_dead(path: str, flags: int) -> bool:
-    """Whether it is old enough and nobody holds its lock."""
+def _if_dead(path: str, flags: int, age: float, remove: Callable[[str], None]) -> bool:
+    """Removes it if it is old enough and nobody holds its lock; the lock is ours meanwhile."""
     import fcntl
     import time
 
@@ -66,11 +61,12 @@ def _is_dead(path: str, flags: int) -> bool:
     except OSError:
         return False
     try:
-        if os.fstat(fd).st_mtime > time.time() - GRACE:
+        if os.fstat(fd).st_mtime > time.time() - age:
             return False
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(path)
     except OSError:
-        return False  # Its maker lives.
+        return False  # Its maker lives, or somebody was faster.
     finally:
         os.close(fd)
     return True

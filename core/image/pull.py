@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from pod.core.errors import ManifestUnknown, NoSuchImage, Unauthorized, Unreachable, UsageError
-from pod.core.image import blobs, install, store
+from pod.core.image import blobs, durable, install, store
 from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references
 from pod.core.oci.platform import Platform
@@ -98,6 +98,13 @@ def pull(
             raise NoSuchImage(f"No such image: {candidates[0].with_default_tag().familiar()}")
     if candidates[0].domain == store.EMBEDDED_DOMAIN:
         return store.resolve(engine, reference)
+    try:
+        return _pull_first(engine, candidates, wanted, all_tags=all_tags)
+    finally:
+        durable.settle_later(engine)
+
+
+def _pull_first(engine: Engine, candidates: list[Reference], wanted: Platform | None, *, all_tags: bool) -> Image:
     for number, candidate in enumerate(candidates):
         try:
             return _pull_name(engine, candidate, wanted, all_tags=all_tags)

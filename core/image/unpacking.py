@@ -10,6 +10,7 @@ import os
 
 from pod.core import statefile
 from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
+from pod.core.image import durable
 from pod.core.image.layers import is_done
 
 TYPE_CHECKING = False
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 40
 """Unpacked bytes of one layer at most; the free space of the file system is the nearer bound."""
 MAX_ENTRIES = 1 << 24
+LOCK_TIMEOUT = 3600.0
 _SPARE = 64 << 20
-_LOCK_TIMEOUT = 3600.0
+_AGAIN = "the image is damaged or forged; pull it again"
 
 
 def sizes(engine: Engine, image: Image, idmap: IdMap) -> int:
@@ -35,28 +37,173 @@ def sizes(engine: Engine, image: Image, idmap: IdMap) -> int:
     return total
 
 
+class Refused(PodError):
+    """A layer that could not be unpacked; ``errno`` is that of the step that failed."""
+
+    def __init__(self, message: str, *, hint: str | None = None, errno: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno
+
+
+class Unpacking:
+    """One layer on its way: a hidden folder, locked, and the descriptors that its extraction needs.
+
+    The steps: :meth:`prepare`, then :func:`unpack` with :meth:`request` and :meth:`descriptors` in whatever process,
+    then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`discard` where it was not published.
+    """
+
+    __slots__ = (
+        "_blob", "_coming", "_engine", "_held", "_idmap", "_owners", "_pipe", "_root", "folder", "layer", "path",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine, layer: dict[str, Any], idmap: IdMap) -> None:
+        self._engine = engine
+        self._idmap = idmap
+        self.layer = layer
+        self.path = engine.paths.layer(idmap.key, layer["chainID"])
+        self.folder = ""
+        self._coming = False
+        self._blob = self._root = self._owners = self._held = self._pipe = -1
+
+    def lock(self, timeout: float) -> statefile.Lock:
+        """The lock of this layer; Busy where another process has it for longer than ``timeout`` seconds."""
+        return _lock(self._engine, self._idmap, self.path.rpartition("/")[2], timeout)
+
+    def prepare(self, source: tuple[int, int] | None = None) -> None:
+        """Makes the folder. ``source``: (file, pipe) of a blob that is still coming (blobs.Writer.follow), ours from
+        now on; else the blob is read from the store, StoreCorrupt where it is not there.
+        """
+        if source is not None:
+            self._blob, self._pipe = source
+            self._coming = True
+        else:
+            self._blob = _open_blob(self._engine, self.layer)
+        parent = self.path.rpartition("/")[0]
+        os.makedirs(parent, 0o700, exist_ok=True)
+        self.folder = f"{parent}/.{self.layer['chainID'][7:23]}.{os.getpid()}.{os.urandom(4).hex()}"
+        self._held = _make_held(self.folder)
+        os.mkdir(self.folder + "/diff", 0o755)
+        os.chmod(self.folder + "/diff", 0o755)
+        self._root = os.open(self.folder + "/diff", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._owners = os.open(self.folder + "/owners", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def request(self) -> dict[str, Any]:
+        """What :func:`unpack` is asked, as JSON can carry it."""
+        return {
+            "digest": self.layer["digest"],
+            "mapped": self._idmap.kind == "range",
+            "dialect": self._engine.facts.layer_dialect,
+            "limit": _max_bytes(self._root),
+        }
+
+    def descriptors(self) -> list[int]:
+        """For :func:`unpack`: blob, root, owners, the folder's lock, and the pipe that tells of the blob's growth."""
+        return [self._blob, self._root, self._owners, self._held, *([self._pipe] if self._pipe >= 0 else [])]
+
+    def let_go(self) -> None:
+        """Once another process has the descriptors: the writer of the blob must see when that one goes."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+
+    def publish(self, answer: list[Any]) -> None:
+        """Holds what :func:`unpack` found against the image's digests, then gives the folder its name."""
+        blob_hex, _blob_size, diff_hex, diff_size, entries = answer
+        self._compare(blob_hex, diff_hex)
+        if _hides_all(self.folder + "/diff"):
+            statefile.write(self.folder + "/opaque", {"version": 1})
+        dialect = self._engine.facts.layer_dialect
+        done = {"version": 1, "diffID": self.layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
+        statefile.write(self.folder + "/done", done)
+        _publish(self._engine, self._idmap, self.folder, self.path)
+        self.folder = ""
+
+    def blame(self) -> None:
+        """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
+        import hashlib
+
+        if self._coming:
+            return
+        hashed = hashlib.sha256()
+        position = 0
+        while chunk := os.pread(self._blob, 1 << 20, position):
+            hashed.update(chunk)
+            position += len(chunk)
+        self._compare(hashed.hexdigest(), self.layer["diffID"][7:])
+
+    def _compare(self, blob_hex: str, diff_hex: str) -> None:
+        layer = self.layer
+        for what, wanted, got in (("blob", layer["digest"], blob_hex), ("unpacked layer", layer["diffID"], diff_hex)):
+            if "sha256:" + got == wanted:
+                continue
+            if what == "blob":
+                from pod.core.image import blobs
+
+                blobs.drop(self._engine, layer["digest"])  # Worth nothing, and in the way of a good one.
+            raise DigestMismatch(
+                f"extract layer: {layer['digest']}: wrong digest: {what} is sha256:{got}, not {wanted}", hint=_AGAIN
+            )
+
+    def close(self) -> None:
+        """Closes the descriptors; the folder's lock goes with them."""
+        for descriptor in (self._blob, self._root, self._owners, self._held, self._pipe):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._blob = self._root = self._owners = self._held = self._pipe = -1
+
+    def discard(self, *, fork: bool = True) -> None:
+        """Removes what was not published; without ``fork`` (this process has threads) it only goes to the trash."""
+        if not self.folder:
+            return
+        if fork:
+            discard(self._engine, self.folder, self._idmap)
+        else:
+            _to_trash(self._engine, self.folder)
+        self.folder = ""
+
+
+def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
+    """[blob hex, blob bytes, diff hex, diff bytes, entries] of one layer, unpacked; see :class:`Unpacking`. Refused."""
+    from pod.ext import layer
+
+    blob, root, owners, _held, *pipe = descriptors
+    try:
+        found = layer.extract(
+            blob, root, owners, mapped=request["mapped"], dialect=request["dialect"], max_bytes=request["limit"],
+            max_entries=MAX_ENTRIES, follow=pipe[0] if pipe else -1,
+        )  # fmt: skip
+    except OSError as error:
+        raise _explain(error, request["digest"]) from error
+    return list(found)
+
+
 def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
     """Extracts one layer of an image record and publishes it; returns its folder. Waits for another who is at it."""
-    path = engine.paths.layer(idmap.key, layer["chainID"])
-    folder = engine.paths.layers(idmap.key)
-    os.makedirs(folder, 0o700, exist_ok=True)
-    lock = f"{engine.run_dir}/locks/layer-{idmap.key}-{path.rpartition('/')[2]}"
-    with statefile.Lock(lock, timeout=_LOCK_TIMEOUT):
-        if is_done(path):
-            return path
-        temporary = f"{folder}/.{layer['chainID'][7:23]}.{os.getpid()}.{os.urandom(4).hex()}"
-        held = _make_held(temporary)
+    from pod.core.runtime import userns
+
+    job = Unpacking(engine, layer, idmap)
+    with job.lock(LOCK_TIMEOUT):
+        if is_done(job.path):
+            return job.path
         try:
-            _fill(engine, layer, idmap, temporary)
-            if os.path.lexists(path):  # Half of a layer without "done": not ours by any rule, so out of the way.
-                discard(engine, path, idmap)
-            os.rename(temporary, path)
-        except BaseException:
-            discard(engine, temporary, idmap)
-            raise
+            job.prepare()
+            request, descriptors = job.request(), job.descriptors()
+            try:
+                answer = userns.call_mapped(
+                    engine, idmap, lambda: statefile.dumps(unpack(request, descriptors)).encode()
+                )
+            except PodError:
+                job.blame()
+                raise
+            job.publish(statefile.loads(answer))
         finally:
-            os.close(held)
-    return path
+            job.discard()
+            job.close()
+    return job.path
+
+
+def _lock(engine: Engine, idmap: IdMap, name: str, timeout: float) -> statefile.Lock:
+    return statefile.Lock(f"{engine.run_dir}/locks/layer-{idmap.key}-{name}", timeout=timeout)
 
 
 def _make_held(folder: str) -> int:
@@ -71,48 +218,19 @@ def _make_held(folder: str) -> int:
     return fd
 
 
-def _fill(engine: Engine, layer: dict[str, Any], idmap: IdMap, folder: str) -> None:
-    """diff, owners and done in ``folder``."""
-    from pod.ext.layer import extract as unpack
-
+def _open_blob(engine: Engine, layer: dict[str, Any]) -> int:
     try:
-        blob = os.open(engine.paths.blob(layer["digest"]), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(engine.paths.blob(layer["digest"]), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise StoreCorrupt(f"extract layer: {layer['digest']}: its blob is missing", hint="pull the image") from None
-    root = owners = -1
-    try:
-        os.mkdir(folder + "/diff", 0o755)
-        os.chmod(folder + "/diff", 0o755)
-        root = os.open(folder + "/diff", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        owners = os.open(folder + "/owners", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        ranged = idmap.kind == "range"
-        dialect = engine.facts.layer_dialect
-        limit = _max_bytes(root)
 
-        def work() -> bytes:
-            try:
-                result = unpack(
-                    blob, root, owners, mapped=ranged, dialect=dialect, max_bytes=limit, max_entries=MAX_ENTRIES
-                )
-            except OSError as error:
-                raise _explain(error, layer) from error
-            return statefile.dumps(list(result)).encode()
 
-        try:
-            answer = _call_mapped(engine, idmap, work)
-        except PodError:
-            _blame_blob(engine, layer, blob)
-            raise
-    finally:
-        for descriptor in (blob, root, owners):
-            if descriptor >= 0:
-                os.close(descriptor)
-    blob_hex, _blob_size, diff_hex, diff_size, entries = statefile.loads(answer)
-    _compare(engine, layer, blob_hex, diff_hex)
-    if _hides_all(folder + "/diff"):
-        statefile.write(folder + "/opaque", {"version": 1})
-    done = {"version": 1, "diffID": layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
-    statefile.write(folder + "/done", done)
+def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> None:
+    """Gives the whole folder its name; what lies there without "done" is no layer by any rule, and out of the way."""
+    durable.mark_layer(engine, idmap.key, path.rpartition("/")[2])
+    if os.path.lexists(path):
+        _to_trash(engine, path)
+    os.rename(folder, path)
 
 
 def _hides_all(root: str) -> bool:
@@ -123,18 +241,12 @@ def _hides_all(root: str) -> bool:
         return os.path.lexists(root + "/.wh..wh..opq")
 
 
-def _call_mapped(engine: Engine, idmap: IdMap, work: Any) -> bytes:
-    from pod.core.runtime import userns
-
-    return userns.call_mapped(engine, idmap, work)
-
-
 def _max_bytes(descriptor: int) -> int:
     space = os.fstatvfs(descriptor)
     return min(MAX_BYTES, space.f_bavail * space.f_frsize + _SPARE)
 
 
-def _explain(error: OSError, layer: dict[str, Any]) -> PodError:
+def _explain(error: OSError, digest: str) -> Refused:
     """An OSError of the extraction as one line."""
     import errno
 
@@ -144,51 +256,30 @@ def _explain(error: OSError, layer: dict[str, Any]) -> PodError:
     hint = None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some space, or set POD_ROOT to a folder on a larger file system"
-    return PodError(f"extract layer: {layer['digest'][:19]}: {said}", hint=hint)
-
-
-def _blame_blob(engine: Engine, layer: dict[str, Any], blob: int) -> None:
-    """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
-    import hashlib
-
-    hashed = hashlib.sha256()
-    position = 0
-    while True:
-        chunk = os.pread(blob, 1 << 20, position)
-        if not chunk:
-            break
-        hashed.update(chunk)
-        position += len(chunk)
-    _compare(engine, layer, hashed.hexdigest(), layer["diffID"][7:])
-
-
-def _compare(engine: Engine, layer: dict[str, Any], blob_hex: str, diff_hex: str) -> None:
-    for what, wanted, got in (("blob", layer["digest"], blob_hex), ("unpacked layer", layer["diffID"], diff_hex)):
-        if "sha256:" + got == wanted:
-            continue
-        if what == "blob":
-            from pod.core.image import blobs
-
-            blobs.drop(engine, layer["digest"])  # Worth nothing, and in the way of a good one.
-        raise DigestMismatch(
-            f"extract layer: {layer['digest']}: wrong digest: {what} is sha256:{got}, not {wanted}",
-            hint="the image is damaged or forged; pull it again",
-        )
+    return Refused(f"extract layer: {digest[:19]}: {said}", hint=hint, errno=error.errno or 0)
 
 
 def discard(engine: Engine, path: str, idmap: IdMap) -> None:
     """Takes a layer folder out of sight at once (rename to trash), then removes it. A missing one is fine."""
+    target = _to_trash(engine, path)
+    if target:
+        remove_tree(engine, target, idmap)
+
+
+def _to_trash(engine: Engine, path: str) -> str:
+    """Where it is now; "" where there was nothing."""
     target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
     os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
     try:
         os.rename(path, target)
     except FileNotFoundError:
-        return
-    remove_tree(engine, target, idmap)
+        return ""
+    return target
 
 
 def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
     """Removes a tree whose owners may be any ids of the map: with a range in the user's mapped namespace."""
+    from pod.core.runtime import userns
     from pod.ext.layer import rmtree
 
     folder, _, name = path.rpartition("/")
@@ -199,7 +290,7 @@ def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
             rmtree(parent, name)
             return b""
 
-        _call_mapped(engine, idmap, work)
+        userns.call_mapped(engine, idmap, work)
     finally:
         os.close(parent)
 
@@ -207,7 +298,7 @@ def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
 def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None:
     """Builds the tree flat-<hex> at ``path`` of the layers ``folders``, base first; others who want it wait."""
     folder, _, name = path.rpartition("/")
-    with statefile.Lock(f"{engine.run_dir}/locks/{name[:5]}{idmap.key}-{name[5:]}", timeout=_LOCK_TIMEOUT):
+    with _lock(engine, idmap, name, LOCK_TIMEOUT):
         if is_done(path):
             return
         os.makedirs(folder, 0o700, exist_ok=True)
@@ -215,9 +306,7 @@ def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None
         held = _make_held(temporary)
         try:
             _flatten(engine, folders, idmap, temporary)
-            if os.path.lexists(path):
-                discard(engine, path, idmap)
-            os.rename(temporary, path)
+            _publish(engine, idmap, temporary, path)
         except BaseException:
             discard(engine, temporary, idmap)
             raise
@@ -226,6 +315,7 @@ def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None
 
 
 def _flatten(engine: Engine, folders: list[str], idmap: IdMap, temporary: str) -> None:
+    from pod.core.runtime import userns
     from pod.ext import layer
 
     os.mkdir(temporary + "/diff", 0o755)
@@ -239,7 +329,7 @@ def _flatten(engine: Engine, folders: list[str], idmap: IdMap, temporary: str) -
             layer.flatten(opened[:-1], opened[-1])
             return b""
 
-        _call_mapped(engine, idmap, work)
+        userns.call_mapped(engine, idmap, work)
     finally:
         for descriptor in opened:
             os.close(descriptor)

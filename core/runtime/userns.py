@@ -162,6 +162,21 @@ def pins_dir(engine: Engine, idmap: IdMap) -> str:
     return path
 
 
+def enter(engine: Engine, idmap: IdMap) -> None:
+    """Moves this process, which must have one thread, to where the map's owners can be written; there is no way back.
+
+    With a range that makes it root of the map's user namespace; a single id is the caller's own: nothing to do.
+    """
+    if idmap.kind == "single":
+        return
+    from pod.core.runtime import plan
+    from pod.ext import process
+
+    process.enter_idmap(
+        pins_dir(engine, idmap), plan.extents(idmap.uids), plan.extents(idmap.gids), idmap.newuidmap, idmap.newgidmap
+    )
+
+
 def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> bytes:
     """Runs ``function`` where the map's owners can be written and removed; returns its bytes.
 
@@ -170,18 +185,13 @@ def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> 
     """
     if idmap.kind == "single":
         return function()
-    from pod.core.runtime import plan
-    from pod.ext import process
-
-    pins = pins_dir(engine, idmap)
+    pins_dir(engine, idmap)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(reader)
-            process.enter_idmap(
-                pins, plan.extents(idmap.uids), plan.extents(idmap.gids), idmap.newuidmap, idmap.newgidmap
-            )
+            enter(engine, idmap)
             _send(writer, b"+" + function())
         except PodError as error:
             _send(writer, _pack(type(error).__name__, error.message, error.hint))

@@ -72,7 +72,7 @@ def test_read_when_changed_or_missing_then_store_corrupt(engine: Engine) -> None
 
 
 def test_collect_when_writer_is_dead_then_removed_and_the_living_stay(engine: Engine) -> None:
-    old = time.time() - 3600
+    old = time.time() - 2 * leftovers.PART_AGE
     dead = engine.paths.blobs + "/.part-0000-1-dead"
     with open(dead, "wb"):
         pass
@@ -113,3 +113,94 @@ def test_turn_when_the_holder_is_stuck_then_goes_ahead(engine: Engine, monkeypat
 def test_prepare_when_umask_is_wide_then_store_is_private(engine: Engine) -> None:
     for folder in (engine.paths.root, engine.paths.blobs, engine.paths.refs, engine.paths.images):
         assert os.stat(folder).st_mode & 0o777 == 0o700
+
+
+def abandon(engine: Engine, data: bytes, whole: bytes) -> None:
+    """What a writer leaves that is killed after ``data`` of the blob ``whole``."""
+    writer = blobs.Writer(engine, digest(whole), len(whole)).__enter__()
+    writer.write(data)
+    os.close(writer._fd)
+
+
+def test_writer_when_another_died_then_goes_on_with_its_file(engine: Engine) -> None:
+    whole = os.urandom(3_000_000)
+    abandon(engine, whole[:2_000_000], whole)
+    with blobs.Writer(engine, digest(whole), len(whole)) as writer:
+        assert writer.resumed
+        writer.catch_up(threading.Event())
+        assert writer.received == 2_000_000
+        writer.write(whole[2_000_000:])
+        writer.commit()
+    assert blobs.read(engine, digest(whole), 1 << 22) == whole
+    assert os.listdir(engine.paths.blobs) == [digest(whole)[7:]]
+
+
+def test_writer_when_another_lives_then_a_file_of_its_own(engine: Engine) -> None:
+    with blobs.Writer(engine, digest(b"x"), 1) as first, blobs.Writer(engine, digest(b"x"), 1) as second:
+        assert not second.resumed
+        assert len(os.listdir(engine.paths.blobs)) == 2
+        first.write(b"x")
+        first.commit()
+    assert os.listdir(engine.paths.blobs) == [digest(b"x")[7:]]
+
+
+def test_writer_when_the_dead_one_had_more_than_there_is_then_not_used(engine: Engine) -> None:
+    abandon(engine, b"abc", b"abcdef")
+    with blobs.Writer(engine, digest(b"abcdef"), 2) as writer:
+        assert not writer.resumed
+
+
+@pytest.mark.parametrize(("count", "kept"), [(blobs.Writer.KEEP, 1), (blobs.Writer.KEEP - 1, 0)])
+def test_writer_when_given_up_then_a_beginning_worth_it_stays(engine: Engine, count: int, kept: int) -> None:
+    with blobs.Writer(engine, digest(b"x"), 1 << 30) as writer:
+        writer.write(bytes(count))
+    assert len(os.listdir(engine.paths.blobs)) == kept
+
+
+def messages(pipe: int) -> list[int]:
+    data = os.read(pipe, 1 << 16)
+    return [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
+
+
+def test_writer_when_followed_then_tells_how_far_it_is_and_the_end_only_when_verified(engine: Engine) -> None:
+    with blobs.Writer(engine, digest(b"abcdef"), 6) as writer:
+        writer.write(b"ab")
+        followed = writer.follow()
+        assert followed is not None
+        file, pipe = followed
+        writer.write(b"cdef")
+        assert messages(pipe) == [2, 6]
+        assert os.pread(file, 10, 0) == b"abcdef"
+        writer.commit()
+        assert messages(pipe) == [6 | 1 << 63]
+        assert messages(pipe) == []
+        assert writer.follow() is None
+    os.close(file)
+    os.close(pipe)
+
+
+@pytest.mark.parametrize("how", ["restart", "give up"])
+def test_writer_when_begun_again_or_given_up_then_followers_see_the_end(engine: Engine, how: str) -> None:
+    with blobs.Writer(engine, digest(b"abcdef"), 6) as writer:
+        followed = writer.follow()
+        assert followed is not None
+        writer.write(b"xy")
+        if how == "restart":
+            writer.restart()
+            assert (writer.received, writer.restarts) == (0, 1)
+            assert messages(followed[1]) == [0, 2]
+            assert messages(followed[1]) == []
+    assert messages(followed[1]) == ([0, 2] if how == "give up" else [])
+    for descriptor in followed:
+        os.close(descriptor)
+
+
+def test_writer_when_a_follower_is_slow_then_it_is_not_waited_for(engine: Engine) -> None:
+    with blobs.Writer(engine, digest(b"x"), 1 << 20) as writer:
+        followed = writer.follow()
+        assert followed is not None
+        for _ in range(20_000):  # More messages than a pipe holds.
+            writer.write(b"x")
+        assert writer.received == 20_000
+    for descriptor in followed:
+        os.close(descriptor)

@@ -30,7 +30,7 @@ def built(seed: int = 1, count: int = 3) -> Built:
 
 def age(engine: Engine) -> None:
     """Makes everything hidden in the store old."""
-    old = time.time() - 3600
+    old = time.time() - 2 * leftovers.PART_AGE
     for folder, folders, names in os.walk(engine.paths.root):
         for name in (*folders, *names):
             if name.startswith("."):

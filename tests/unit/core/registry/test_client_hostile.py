@@ -20,7 +20,7 @@ import pytest
 
 from pod.core.engine import Engine
 from pod.core.errors import DigestMismatch, ManifestUnknown, PodError, RegistryError, Unauthorized, Unreachable
-from pod.core.image import blobs, install, layout, pull, store
+from pod.core.image import arrival, blobs, layout, pull, store
 from pod.core.oci import image_spec, reference
 from pod.core.oci.image_spec import Descriptor
 from pod.core.registry import client
@@ -134,7 +134,7 @@ def fetch(engine: Engine, host: str, data: bytes, *, size: int | None = None) ->
     """One blob through the pull's own way into the store."""
     source = pull.RegistrySource(connect(engine, host))
     descriptor = Descriptor("x", digest(data), len(data) if size is None else size)
-    install.fetch(engine, source, descriptor, lambda _: None, threading.Event())
+    arrival.fetch(engine, source, descriptor, lambda _: None, threading.Event())
 
 
 def small_manifest() -> bytes:

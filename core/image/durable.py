@@ -1,0 +1,170 @@
+"""What a crash of the machine may have cut: published without waiting for the disk, marked until the disk has it.
+
+    cache/unsynced/<host name>-<machine>-<boot>/<kind>@<name>@<random>     empty files; kind and name are
+        blob@<hex>    blobs/sha256/<hex>            layer@<map>:<folder>    layers/<map>/<folder>
+
+A mark is made before the rename that publishes, so a journal that has the rename has the mark. A process that nobody
+waits for syncs the file system and takes the marks away. The first command of another boot finds those of a boot that
+ended too early: blobs are hashed again, layers are thrown away and made anew from their blobs when they are needed.
+A warm start looks at nothing of this.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import rundir
+from pod.core.oci import digest as digests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+
+_CHUNK = 1 << 20
+
+
+def mark_blob(engine: Engine, digest: str) -> None:
+    """Before a blob gets its name."""
+    _mark(engine, "blob@" + digest[7:])
+
+
+def mark_layer(engine: Engine, map_key: str, folder: str) -> None:
+    """Before layers/<map>/<folder> gets its name."""
+    _mark(engine, f"layer@{map_key}:{folder}")
+
+
+def _mark(engine: Engine, name: str) -> None:
+    folder = f"{_folder(engine)}/{_boot()}"
+    path = f"{folder}/{name}@{os.urandom(4).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        fd = os.open(path, flags, 0o600)
+    os.close(fd)
+
+
+def _folder(engine: Engine) -> str:
+    return engine.paths.cache + "/unsynced"
+
+
+def _boot() -> str:
+    """This host and boot as one file name; its last 36 characters are the boot id."""
+    text = f"{os.uname().nodename}-{rundir.machine_id()}-{rundir.boot_id()}"
+    return "".join([c if c.isalnum() or c in "-_" else "_" for c in text])
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def settle(engine: Engine) -> None:
+    """Waits until the disk has all that is marked, then takes the marks away."""
+    folder = f"{_folder(engine)}/{_boot()}"
+    marks = _names(folder)
+    if not marks:
+        return
+    _sync(engine.paths.root)
+    for name in marks:
+        _unlink(f"{folder}/{name}")
+
+
+def _sync(path: str) -> None:
+    """syncfs(2) of the file system that ``path`` is on; where the C library cannot be had, of all of them."""
+    try:
+        import ctypes
+
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (ImportError, OSError, AttributeError):
+        os.sync()
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs(fd) != 0:
+            os.sync()
+    finally:
+        os.close(fd)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def settle_later(engine: Engine) -> None:
+    """:func:`settle` in a process that nobody waits for: no child of ours, and none of our descriptors.
+
+    Must be called where this process has one thread. Where no process can be made the next pull settles.
+    """
+    if not _names(f"{_folder(engine)}/{_boot()}"):
+        return
+    try:
+        child = os.fork()
+    except OSError:
+        return
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.closerange(3, 4096)
+            os.chdir("/")
+            settle(engine)
+    finally:
+        os._exit(0)
+
+
+def recover(engine: Engine) -> None:
+    """Judges what a boot of this host that is over had not on disk yet. Called once per boot."""
+    own = _boot()
+    for boot in _names(_folder(engine)):
+        if boot == own or boot[:-36] != own[:-36]:
+            continue  # Alive, or another host's on a shared disk: not ours to judge.
+        folder = f"{_folder(engine)}/{boot}"
+        for name in _names(folder):
+            _judge(engine, name.rpartition("@")[0])
+            _unlink(f"{folder}/{name}")
+        os.rmdir(folder)
+
+
+def _judge(engine: Engine, name: str) -> None:
+    kind, _, what = name.partition("@")
+    if kind == "blob" and digests.is_hex(what):
+        path = engine.paths.blob("sha256:" + what)
+        if not _is_whole(path, what):
+            _unlink(path)
+    elif kind == "layer":
+        key, _, layer = what.partition(":")
+        path = f"{engine.paths.layers(key)}/{layer}"
+        if "/" in what or layer.startswith("."):
+            return
+        try:
+            os.rename(path, f"{engine.paths.trash}/{os.urandom(8).hex()}")
+        except FileNotFoundError:
+            return
+
+
+def _is_whole(path: str, wanted: str) -> bool:
+    import hashlib
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        hashed = hashlib.sha256()
+        while chunk := os.read(fd, _CHUNK):
+            hashed.update(chunk)
+    finally:
+        os.close(fd)
+    return hashed.hexdigest() == wanted
