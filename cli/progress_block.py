@@ -144,8 +144,8 @@ def _line(layer: str, status: str, current: int | None, total: int | None, colum
 
 def _change(old: list[str], new: list[str]) -> str:
     """What makes ``new`` out of the lines ``old`` above the cursor, and leaves it below them; only what differs."""
-    if old == new:
-        return ""
+    if new[: len(old)] == old:
+        return "".join(line + "\n" for line in new[len(old) :])
     out = [f"\x1b[{len(old)}A"] if old else []
     skipped = 0
     for number, line in enumerate(new):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core.errors import StoreCorrupt
 from pod.core.image import store
 from pod.core.oci import reference as references
 
@@ -65,9 +66,16 @@ def document(engine: Engine, image: Image) -> dict[str, Any]:
     shown["Descriptor"] = {
         "mediaType": record["mediaType"],
         "digest": record["manifest"],
-        "size": os.stat(engine.paths.blob(record["manifest"])).st_size,
+        "size": _manifest_size(engine, record["manifest"]),
     }
     return shown
+
+
+def _manifest_size(engine: Engine, digest: str) -> int:
+    try:
+        return os.stat(engine.paths.blob(digest)).st_size
+    except FileNotFoundError:
+        raise StoreCorrupt(f"read image: {digest}: its manifest is missing", hint="pull the image again") from None
 
 
 def container_config(config: dict[str, Any]) -> dict[str, Any]:

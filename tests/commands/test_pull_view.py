@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.support.podcli import Pod
 from tests.support.registry import Registry
 from tests.support.screen import Screen
 from tests.support.terminal import Terminal
+from tests.unit.core.image.conftest import MANIFEST, Built, archive
 
 MANY = """
 import os, sys, threading, time
@@ -149,3 +152,71 @@ def test_view_when_interrupted_then_the_cursor_is_at_the_beginning_of_a_line_bel
     screen.feed(terminal.seen)
     assert (screen.row, screen.column) == (7, 0)
     assert len(screen.lines()) == 7, "a heading and six layers, and no ^C"
+
+
+class Stalling(http.server.BaseHTTPRequestHandler):
+    """A registry of one image whose layers begin and never end."""
+
+    protocol_version = "HTTP/1.1"
+    image: Built
+    ended: threading.Event
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        if "/manifests/" in self.path:
+            self._send(self.image.manifest, MANIFEST, len(self.image.manifest))
+        elif name == self.image.id:
+            self._send(self.image.blobs[name], "application/octet-stream", len(self.image.blobs[name]))
+        elif name in self.image.blobs:
+            data = self.image.blobs[name]
+            piece = len(data) // 12
+            self._send(data[:piece], "application/octet-stream", len(data))
+            for number in range(1, 6):
+                self.wfile.write(data[number * piece : (number + 1) * piece])
+                self.ended.wait(0.1)
+            self.ended.wait(30)
+        else:
+            self._send(b"{}", "application/json", 2)
+
+    def _send(self, data: bytes, kind: str, length: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stalling() -> Iterator[str]:
+    """host:port of such a registry."""
+    image = Built(*(archive(**{name: os.urandom(3000000).hex()}) for name in "abc"))
+    handler = type("Handler", (Stalling,), {"image": image, "ended": threading.Event()})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    handler.ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def test_pull_when_interrupted_then_130_the_cursor_below_and_nothing_left(fresh_pod: Pod, stalling: str) -> None:
+    terminal = fresh_pod.terminal("pull", stalling + "/team/slow", rows=20, columns=90)
+    terminal.expect(rb"(Downloading +[0-9.]+[kM]B/.*){3}")
+    terminal.send(b"\x03")
+    assert terminal.wait(30) == 130
+    screen = Screen(20, 90)
+    screen.feed(terminal.seen)
+    assert [line.partition(": ")[2][:11] for line in screen.lines()[2:]] == ["Downloading"] * 3
+    assert (screen.row, screen.column) == (5, 0)
+    assert not [path for path in (fresh_pod.root / "blobs/sha256").iterdir() if path.name.startswith(".")]
+    assert fresh_pod("images", "-q").ok() == ""
