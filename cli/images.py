@@ -20,7 +20,7 @@ COMMAND = Command(
     (
         ("all", "a", "bool", "Show all images (there are no hidden ones)"),
         ("digests", "", "bool", "Show digests"),
-        ("filter", "f", "filter", "Filter output: before, dangling, label, reference, since, until"),
+        ("filter", "f", "filter", "Filter output: before, dangling, label, label!, reference, since, until"),
         ("format", "", "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"),
         ("no-trunc", "", "bool", "Don't truncate output"),
         ("quiet", "q", "bool", "Only show image IDs"),
