@@ -51,12 +51,22 @@ def extension(description) -> Extension:  # type: ignore[no-untyped-def]
         define_macros=[("Py_LIMITED_API", SOURCES.LIMITED_API)],
         py_limited_api=True,
         include_dirs=["ext/src/core", f"ext/src/{description.name}", *includes],
-        libraries=[library.name for library in description.libraries],
+        libraries=[stand_in(library.name) for library in description.libraries],
         library_dirs=library_folders,
         extra_compile_args=[*SOURCES.C_FLAGS, *sanitize()],
         extra_link_args=sanitize(),
         depends=[str(path) for path in [*description.c_sources, *(HERE / "ext").rglob("*.h")]],
     )
+
+
+def stand_in(library: str) -> str:
+    """zlib where the host has no ISA-L: ext/src/layer/inflate.c asks the compiler the same question."""
+    if library != "isal":
+        return library
+    includes = [f"-I{folder}" for folder in sysroot_flags()[0]]
+    command = [*host_compiler(), *includes, "-E", "-x", "c", "-o", os.devnull, "-"]
+    text = "#include <isa-l/igzip_lib.h>\n"
+    return library if subprocess.run(command, input=text, text=True, stderr=subprocess.DEVNULL).returncode == 0 else "z"
 
 
 def sanitize() -> list[str]:

@@ -39,6 +39,7 @@ cdef extern from "extract.h":
         uint64_t max_bytes
         uint64_t max_entries
         int follow
+        int threads
         int (*interrupted)(void *context) noexcept nogil
         void *context
     struct pod_extract_result:
@@ -98,7 +99,7 @@ cdef int check(int result, pod_err *err) except -1:
 
 
 cdef int interrupted(void *context) noexcept with gil:
-    """Asked between blocks: Ctrl-C ends the work. The handler's exception is parked in the list behind CONTEXT."""
+    """Asked ten times a second: Ctrl-C ends the work. The handler's exception is parked in the list behind CONTEXT."""
     try:
         PyErr_CheckSignals()
     except BaseException as error:
@@ -111,7 +112,8 @@ DIALECTS = {"overlay": POD_DIALECT_OVERLAY, "aufs": POD_DIALECT_AUFS, "plain": P
 
 
 def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
-            uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000, int follow=-1):
+            uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000, int follow=-1,
+            bint threads=True):
     cdef pod_extract_options options
     cdef pod_extract_result result
     cdef pod_err err
@@ -124,6 +126,7 @@ def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="ove
     options.max_bytes = max_bytes
     options.max_entries = max_entries
     options.follow = follow
+    options.threads = threads
     options.interrupted = interrupted
     options.context = <void *> raised
     with nogil:

@@ -108,6 +108,10 @@ def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
         for notice in wheels.glob(f"{name}-*.dist-info/**/LICENSE*"):
             shutil.copy(notice, stage / name / "LICENSE")
     shutil.copy(ROOT / "LICENSE", stage / "pod/LICENSE")
+    documents = packages.unpack([], "x86_64") / "usr/share/doc"
+    (stage / "pod/_notices").mkdir()
+    for library in sources.libraries():
+        shutil.copy(documents / library.package / "copyright", stage / "pod/_notices" / library.package)
     versions = [f"{name} {packages.version(name, 'x86_64')}" for name in sorted(carried())]
     versions += [line for line in (ROOT / "packaging/requirements-run.txt").read_text().splitlines() if "==" in line]
     text = (ROOT / "THIRD_PARTY.md").read_text("utf-8") + "\n## Versions in this file\n\n"

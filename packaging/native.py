@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import isal
 import sources
 import sysroot
 
@@ -31,17 +32,37 @@ def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -
     (output / "exports.map").write_text(VERSION_SCRIPT, "utf-8")
     made = {}
     for extension in sources.extensions():
-        made[f"{extension.name}.abi3.so"] = build_extension(extension, machine, tree, headers, output, identity)
+        parts = isal_parts(extension, machine, packages, output)
+        made[f"{extension.name}.abi3.so"] = build_extension(
+            extension, machine, tree, headers, output, identity, parts=parts
+        )
     made["pod-helper"] = build_helper(machine, output, identity)
     made["_build.py"] = output / "_build.py"
     made["_build.py"].write_text(sources.build_module(identity), "utf-8")
     return made
 
 
+def isal_parts(
+    extension: sources.Extension, machine: str, packages: sysroot.Packages, output: Path
+) -> list[Path]:
+    """ISA-L as objects, for the extension that wants it: there is no static library of it to be had."""
+    if all(library.name != "isal" for library in extension.libraries):
+        return []
+    target = ["-target", f"{machine}-linux-gnu.{GLIBC}"]
+    return isal.build(machine, packages, output, lambda arguments: execute([*zig(), *target, *arguments]))
+
+
 def build_extension(
-    extension: sources.Extension, machine: str, tree: Path, headers: str, output: Path, identity: str
+    extension: sources.Extension,
+    machine: str,
+    tree: Path,
+    headers: str,
+    output: Path,
+    identity: str,
+    *,
+    parts: list[Path],
 ) -> Path:
-    """One abi3 module, stripped, its only exported name PyInit_NAME."""
+    """One abi3 module with the objects ``parts`` in it, stripped, its only exported name PyInit_NAME."""
     triplet = f"{machine}-linux-gnu"
     version = headers.removeprefix("lib").removesuffix("-dev")
     translated = output / f"{extension.name}.c"
@@ -63,9 +84,11 @@ def build_extension(
         plain = [*sources.C_FLAGS, "-O2", "-g0", "-fPIC"]
         objects.append(compile_one(target, plain, fortify, output / f"{extension.name}-fortify.o"))
     result = output / f"{extension.name}.abi3.so"
-    archives = [f"{tree}/usr/lib/{triplet}/lib{library.name}.a" for library in extension.libraries]
+    names = [library.name for library in extension.libraries if not (parts and library.name == "isal")]
+    archives = [f"{tree}/usr/lib/{triplet}/lib{name}.a" for name in names]
+    objects += parts
     link = ["-shared", "-s", "-Wl,-z,relro,-z,now", "-Wl,--gc-sections", f"-Wl,--version-script={output}/exports.map"]
-    execute([*zig(), *target, *link, *map(str, objects), *archives, "-o", str(result)])
+    execute([*zig(), *target, *link, *map(str, objects), *archives, "-lpthread", "-o", str(result)])
     return result
 
 

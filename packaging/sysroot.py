@@ -42,6 +42,24 @@ class Packages:
             stamp.write_text(package.name + "\n", "utf-8")
         return tree
 
+    def source(self, name: str) -> Path:
+        """The upstream tree of the Debian source package ``name``, without Debian's patches; apt has checked it."""
+        tree = self.folder / "source" / name
+        if (tree / ".complete").exists():
+            return tree
+        self._update()
+        downloads = self.folder / "sources"
+        downloads.mkdir(parents=True, exist_ok=True)
+        self._get(["apt-get", "--quiet=2", "source", "--download-only", name], downloads)
+        upstream = sorted(downloads.glob(f"{name}_*.orig.tar.*"))
+        if not upstream:
+            raise PackageError(f"apt-get source {name}: brought no upstream archive")
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir(parents=True)
+        self._run(["tar", "-x", "--no-same-owner", "--strip-components=1", "-f", str(upstream[-1]), "-C", str(tree)])
+        (tree / ".complete").touch()
+        return tree
+
     def version(self, name: str, machine: str) -> str:
         """Version of an unpacked package, from its file's name (name_version_architecture.deb)."""
         stamp = self.folder / "done" / machine / name
@@ -67,16 +85,19 @@ class Packages:
         target.mkdir(parents=True, exist_ok=True)
         for old in target.glob(f"{name}_*.deb"):
             old.unlink()
-        command = ["apt-get", "--quiet=2", "download", f"{name}:{DEBIAN[machine]}"]
+        self._get(["apt-get", "--quiet=2", "download", f"{name}:{DEBIAN[machine]}"], target)
+        return next(target.glob(f"{name}_*.deb"))
+
+    def _get(self, command: list[str], target: Path) -> None:
+        """Runs apt-get in the folder ``target``; once more with new lists where those are of another day."""
         try:
             self._run(command, cwd=target)
         except PackageError:
             if self._fresh:
                 raise
-            self._run(["apt-get", "--quiet=2", "update"])  # the lists are of another day
+            self._run(["apt-get", "--quiet=2", "update"])
             self._fresh = True
             self._run(command, cwd=target)
-        return next(target.glob(f"{name}_*.deb"))
 
     def _update(self) -> None:
         if self._updated:
@@ -124,15 +145,22 @@ class Packages:
 
 
 def write_sources(one_line: Path, parts: Path) -> None:
-    """The host's sources that are Debian's (an URI with "/debian"), so that no third party's server is asked."""
+    """The host's sources that are Debian's (an URI with "/debian"), so that no third party's server is asked.
+
+    Of packages and of their sources, whichever of them the host names itself.
+    """
     etc = Path("/etc/apt")
     listed = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
     lines = [line for path in listed if path.is_file() for line in path.read_text("utf-8").splitlines()]
     chosen = [line for line in lines if line.startswith("deb ") and "/debian" in line]
-    one_line.write_text("".join(f"{line}\n" for line in chosen), "utf-8")
+    sources = [line.replace("deb ", "deb-src ", 1) for line in chosen]
+    one_line.write_text("".join(f"{line}\n" for line in chosen + sources), "utf-8")
     stanzas = []
     for path in sorted((etc / "sources.list.d").glob("*.sources")):
-        stanzas += [stanza for stanza in path.read_text("utf-8").split("\n\n") if "/debian" in stanza]
+        for stanza in path.read_text("utf-8").split("\n\n"):
+            if "/debian" in stanza:
+                lines = stanza.strip().splitlines()
+                stanzas.append("\n".join("Types: deb deb-src" if line.startswith("Types:") else line for line in lines))
     (parts / "debian.sources").write_text("\n\n".join(stanza.strip() for stanza in stanzas) + "\n", "utf-8")
     if not chosen and not stanzas:
         raise PackageError("get Debian packages: /etc/apt: names no Debian archive")

@@ -101,6 +101,7 @@ static int try_one(const unsigned char *data, size_t length, int scratch, unsign
         mkdirat(scratch, "flat", 0755) < 0)
         return -1;
     options.dialect = (enum pod_dialect)(round % 3);
+    options.threads = round / 6 % 2;
     options.root_fd = openat(scratch, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     options.owners_fd = memfd_create("owners", MFD_CLOEXEC);
     target = openat(scratch, "flat", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -18,9 +18,9 @@ from tests.ext.unpacking import END, Jail, file, folder, hardlink, header, opaqu
 from tests.support import tools
 
 
-@pytest.fixture
-def jail(tmp_path):
-    made = Jail(tmp_path)
+@pytest.fixture(params=[True, False], ids=["threads", "in line"])
+def jail(tmp_path, request):
+    made = Jail(tmp_path, threads=request.param)
     yield made
     made.check()
 

@@ -165,7 +165,8 @@ def opaque(path: Path) -> bool:
 class Jail:
     """A folder to unpack in, beside things that must not change: ``outside`` in the parent."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *, threads: bool = True) -> None:
+        self.threads = threads
         self.base = base / "layer"
         self.base.mkdir()
         self.outside = base / "outside"
@@ -185,7 +186,7 @@ class Jail:
         return found
 
     def unpack(self, data: bytes, **options) -> Unpacked:
-        return unpack(data, self.base, **options)
+        return unpack(data, self.base, **{"threads": self.threads, **options})
 
     def check(self) -> None:
         """Nothing outside was touched. Removes what was unpacked: too deep and too shut for other tools."""

@@ -13,9 +13,9 @@ from tests.ext.unpacking import BLOCK, Jail, base256, checked, file, folder, hea
 HUGE = (1 << 63) - 1
 
 
-@pytest.fixture
-def jail(tmp_path):
-    made = Jail(tmp_path)
+@pytest.fixture(params=[True, False], ids=["threads", "in line"])
+def jail(tmp_path, request):
+    made = Jail(tmp_path, threads=request.param)
     yield made
     made.check()
 

@@ -12,9 +12,9 @@ from pod.ext.errors import StepError
 from tests.ext.unpacking import Jail, file, folder, hardlink, header, symlink, tree, unpack
 
 
-@pytest.fixture
-def jail(tmp_path):
-    made = Jail(tmp_path)
+@pytest.fixture(params=[True, False], ids=["threads", "in line"])
+def jail(tmp_path, request):
+    made = Jail(tmp_path, threads=request.param)
     yield made
     made.check()
 

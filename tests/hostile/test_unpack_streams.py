@@ -24,9 +24,9 @@ from tests.support import tools
 DATA = b"".join(file(b"f%d" % i, os.urandom(3000)) for i in range(40))
 
 
-@pytest.fixture
-def jail(tmp_path):
-    made = Jail(tmp_path)
+@pytest.fixture(params=[True, False], ids=["threads", "in line"])
+def jail(tmp_path, request):
+    made = Jail(tmp_path, threads=request.param)
     yield made
     made.check()
 

@@ -150,6 +150,19 @@ int pod_unpack_set_file(struct pod_unpack *unpack, int fd, mode_t type, unsigned
     return record(unpack, type, flags | (ids ? POD_OWNER_IDS : 0), err);
 }
 
+int pod_unpack_set_ahead(struct pod_unpack *unpack, int fd, mode_t *mode, struct timespec *times,
+                         struct pod_err *err)
+{
+    const struct pod_tar_entry *entry = unpack->entry;
+    int ids = set_ids(unpack, fd, 0, err);
+
+    if (ids < 0)
+        return -1;
+    *mode = entry->mode & (07000 | unpack->umask) ? entry->mode : (mode_t)-1;
+    times[0] = times[1] = entry_time(entry);
+    return record(unpack, S_IFREG, ids ? POD_OWNER_IDS : 0, err);
+}
+
 int pod_unpack_set_node(struct pod_unpack *unpack, mode_t type, struct pod_err *err)
 {
     const struct timespec time = entry_time(unpack->entry);

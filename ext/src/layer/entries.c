@@ -95,6 +95,12 @@ static int create(struct pod_unpack *unpack, const char *name, mode_t mode, stru
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(here(unpack), name, flags, mode);
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && unpack->writers) {
+        if (pod_writers_drain(unpack->writers, err) < 0)
+            return -1;
+        fd = openat(here(unpack), name, flags, mode);
+    }
+
     if (fd < 0 && errno == EEXIST) {
         if (pod_unpack_displace(unpack, name, err) < 0)
             return -1;
@@ -111,10 +117,44 @@ static int finish_file(struct pod_unpack *unpack, int *fd, struct pod_err *err)
     return 0;
 }
 
+/* Extended attributes must wait for the data (write(2) takes security.capability away), and what
+ * the disk refuses of them goes to the record: done here. So are holes. */
+static int can_be_left_to_writers(const struct pod_unpack *unpack)
+{
+    return unpack->writers && unpack->entry->size && !unpack->entry->sparse &&
+           !unpack->entry->xattr_count;
+}
+
+static int leave_to_writers(struct pod_unpack *unpack, int *fd, struct pod_err *err)
+{
+    struct timespec times[2];
+    struct pod_written *file;
+    mode_t mode;
+
+    if (pod_unpack_set_ahead(unpack, *fd, &mode, times, err) < 0 ||
+        pod_writers_begin(unpack->writers, pod_steal_fd(fd), unpack->entry->size, mode, times,
+                          unpack->entry->path, &file, err) < 0)
+        return -1;
+    for (;;) {
+        const unsigned char *data;
+        size_t length;
+
+        if (pod_tar_data(unpack->tar, &data, &length, err) < 0)
+            return -1;
+        if (!length)
+            return 0;
+        if (pod_writers_add(unpack->writers, file, pod_source_hold(unpack->source), data, length,
+                            err) < 0)
+            return -1;
+    }
+}
+
 static int make_file(struct pod_unpack *unpack, struct pod_err *err)
 {
     POD_AUTO_FD int fd = create(unpack, unpack->name, unpack->entry->mode & 0777, err);
 
+    if (fd >= 0 && can_be_left_to_writers(unpack))
+        return leave_to_writers(unpack, &fd, err);
     if (fd < 0 || write_data(unpack, fd, err) < 0 ||
         pod_unpack_set_file(unpack, fd, S_IFREG, 0, err) < 0)
         return -1;

@@ -44,7 +44,8 @@ static int unpack_one(struct pod_unpack *unpack, struct pod_err *err)
 
     unpack->refused_count = 0;
     unpack->overwrites = 0;
-    if (check_limits(unpack, err) < 0)
+    if (check_limits(unpack, err) < 0 ||
+        (unpack->writers && pod_writers_check(unpack->writers, err) < 0))
         return -1;
     errnum = pod_clean_path(unpack->entry->path, unpack->path);
     if (errnum)
@@ -98,40 +99,56 @@ static int unpack_all(struct pod_unpack *unpack, struct pod_err *err)
     while ((got = pod_tar_next(unpack->tar, &unpack->entry, err)) > 0)
         if (unpack_one(unpack, err) < 0)
             return -1;
-    if (got < 0 || pod_dirs_leave_all(unpack->dirs, err) < 0)
+    if (got < 0 || pod_dirs_leave_all(unpack->dirs, err) < 0 ||
+        (unpack->writers && pod_writers_drain(unpack->writers, err) < 0))
         return -1;
     return pod_owners_end(unpack->owners, err);
+}
+
+/* Source first: only blocks that stay can be left to writers. */
+static int open_stages(struct pod_unpack *unpack, int fd, struct pod_err *err)
+{
+    const struct pod_extract_options *options = unpack->options;
+    int threaded = options->threads && pod_processors() > 1;
+
+    if (pod_source_open(fd, options->follow, options->max_bytes, threaded, &unpack->patience,
+                        &unpack->source, err) < 0)
+        return -1;
+    if (pod_source_is_threaded(unpack->source) &&
+        pod_writers_open(&unpack->patience, &unpack->writers, err) < 0)
+        return -1;
+    if (unpack->writers)
+        pod_source_on_wait(unpack->source, pod_writers_wake, unpack->writers);
+    if (pod_tar_open(unpack->source, &unpack->tar, err) < 0 ||
+        pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
+                      err) < 0)
+        return -1;
+    return pod_owners_begin(options->owners_fd, &unpack->owners, err);
 }
 
 int pod_extract(int fd, const struct pod_extract_options *options,
                 struct pod_extract_result *result, struct pod_err *err)
 {
-    const struct pod_input input = {.fd = fd,
-                                    .follow = options->follow,
-                                    .interrupted = options->interrupted,
-                                    .context = options->context};
     struct pod_unpack *unpack = calloc(1, sizeof *unpack);
-    int failed = -1;
+    int failed;
 
     if (!unpack)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     unpack->options = options;
     unpack->umask = read_umask();
-    if (pod_source_open(&input, options->max_bytes, &unpack->source, err) == 0 &&
-        pod_tar_open(unpack->source, &unpack->tar, err) == 0 &&
-        pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
-                      err) == 0 &&
-        pod_owners_begin(options->owners_fd, &unpack->owners, err) == 0)
-        failed = unpack_all(unpack, err);
+    unpack->patience.interrupted = options->interrupted;
+    unpack->patience.context = options->context;
+    failed = open_stages(unpack, fd, err) < 0 || unpack_all(unpack, err) < 0;
     if (!failed) {
         pod_source_sum(unpack->source, &result->sum);
         result->entries = unpack->entries;
     }
+    pod_writers_close(&unpack->writers);
     pod_owners_close(&unpack->owners);
     pod_dirs_close(&unpack->dirs);
     pod_tar_close(&unpack->tar);
     pod_source_close(&unpack->source);
     free(unpack->refused);
     free(unpack);
-    return failed;
+    return failed ? -1 : 0;
 }

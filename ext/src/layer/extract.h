@@ -18,6 +18,7 @@ struct pod_extract_options {
     uint64_t max_bytes; /* of the decompressed archive, and of the files' sizes together */
     uint64_t max_entries;
     int follow; /* of a blob that is still being written (input.h), or -1 */
+    int threads; /* as many as are worth while (1), or none (0) */
     pod_interrupted interrupted; /* in the calling thread, or NULL */
     void *context;
 };

@@ -4,209 +4,305 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
 
-enum format { UNKNOWN, PLAIN, GZIP, ZSTD };
-
-struct pod_source {
-    struct pod_input from;
-    int ended;   /* the input has told its end */
-    int in_body; /* gzip: inside a member; zstd: inside a frame */
-    enum format format;
-    uint64_t max_bytes;
-    uint64_t blob_size;
-    uint64_t diff_size;
-    z_stream zlib;
-    ZSTD_DStream *zstd;
-    struct pod_sha256 blob;
-    struct pod_sha256 diff;
-    size_t start; /* the input block's bytes not yet decoded: input[start..end) */
-    size_t end;
-    unsigned char input[POD_BLOCK_SIZE];
-    unsigned char output[POD_BLOCK_SIZE];
+struct pod_block {
+    struct pod_source *source;
+    struct pod_block *next; /* of the free ones: the last used comes first, it is in the caches */
+    size_t length;
+    int plain; /* its bytes were hashed as they were read */
+    int references;
+    unsigned char data[POD_BLOCK_SIZE];
 };
 
-int pod_source_open(const struct pod_input *input, uint64_t max_bytes, struct pod_source **source,
-                    struct pod_err *err)
+struct pod_source {
+    struct pod_decoder *decoder;
+    struct pod_patience *patience;
+    uint64_t max_bytes;
+    uint64_t diff_size;
+    int threaded;
+    pthread_t decoding;
+    pthread_t hashing;
+    struct pod_sha256 diff;
+    struct pod_block *current; /* the caller's */
+    void (*before_wait)(void *); /* or NULL */
+    void *wait_context;
+
+    /* Under the mutex, but for `stopped`, which the decoder's waits look at as well. Numbers of
+     * blocks since the start; ring[n % POD_BLOCKS] is block n. */
+    pthread_mutex_t mutex;
+    pthread_cond_t made_room; /* the decoder waits */
+    pthread_cond_t to_take;   /* the caller waits */
+    pthread_cond_t to_hash;   /* the hashing thread waits */
+    int stopped;
+    int ended; /* the decoder is done; `failure` tells how where it failed */
+    int failed;
+    struct pod_err failure;
+    uint64_t decoded;
+    uint64_t taken;
+    uint64_t hashed;
+    struct pod_block *free;
+    struct pod_block *ring[POD_BLOCKS];
+    struct pod_block blocks[]; /* POD_BLOCKS, or one without threads */
+};
+
+/* The decoder's waits ask whoever they keep waiting. */
+static int shall_end(void *context)
 {
-    struct pod_source *made = malloc(sizeof *made);
+    struct pod_source *source = context;
+
+    return source->threaded ? __atomic_load_n(&source->stopped, __ATOMIC_RELAXED)
+                            : pod_patience_ended(source->patience);
+}
+
+/* One block's worth; *length 0 at the end. */
+static int decode(struct pod_source *source, struct pod_block *block, struct pod_err *err)
+{
+    if (pod_decoder_next(source->decoder, block->data, sizeof block->data, &block->length, err) < 0)
+        return -1;
+    block->plain = pod_decoder_is_plain(source->decoder);
+    source->diff_size += block->length;
+    if (source->diff_size > source->max_bytes)
+        return pod_fail_errno(err, POD_LIMIT, EFBIG, "");
+    return 0;
+}
+
+/* ---- the threads ----------------------------------------------------- */
+
+void pod_block_release(struct pod_block *block)
+{
+    struct pod_source *source = block->source;
+
+    if (__atomic_sub_fetch(&block->references, 1, __ATOMIC_ACQ_REL))
+        return;
+    pthread_mutex_lock(&source->mutex);
+    block->next = source->free;
+    source->free = block;
+    pthread_cond_signal(&source->made_room);
+    pthread_mutex_unlock(&source->mutex);
+}
+
+/* NULL when all shall end. */
+static struct pod_block *take_free(struct pod_source *source)
+{
+    struct pod_block *block;
+
+    pthread_mutex_lock(&source->mutex);
+    while (!source->free && !source->stopped)
+        pthread_cond_wait(&source->made_room, &source->mutex);
+    block = source->stopped ? NULL : source->free;
+    if (block)
+        source->free = block->next;
+    pthread_mutex_unlock(&source->mutex);
+    return block;
+}
+
+/* Hands BLOCK on, to the caller and to be hashed; NULL: that was all. */
+static void hand_on(struct pod_source *source, struct pod_block *block)
+{
+    pthread_mutex_lock(&source->mutex);
+    if (block)
+        source->ring[source->decoded++ % POD_BLOCKS] = block;
+    else
+        source->ended = 1;
+    pthread_cond_signal(&source->to_take);
+    pthread_cond_signal(&source->to_hash);
+    pthread_mutex_unlock(&source->mutex);
+}
+
+static void *decode_all(void *argument)
+{
+    struct pod_source *source = argument;
+    struct pod_block *block;
+
+    while ((block = take_free(source))) {
+        source->failed = decode(source, block, &source->failure) < 0;
+        block->references = 2;
+        if (!source->failed && block->length) {
+            hand_on(source, block);
+            continue;
+        }
+        pthread_mutex_lock(&source->mutex);
+        block->next = source->free;
+        source->free = block;
+        pthread_mutex_unlock(&source->mutex);
+        break;
+    }
+    hand_on(source, NULL);
+    return NULL;
+}
+
+static void *hash_all(void *argument)
+{
+    struct pod_source *source = argument;
+
+    for (;;) {
+        struct pod_block *block = NULL;
+
+        pthread_mutex_lock(&source->mutex);
+        while (source->hashed == source->decoded && !source->ended && !source->stopped)
+            pthread_cond_wait(&source->to_hash, &source->mutex);
+        if (source->hashed < source->decoded && !source->stopped)
+            block = source->ring[source->hashed++ % POD_BLOCKS];
+        pthread_mutex_unlock(&source->mutex);
+        if (!block)
+            return NULL;
+        if (!block->plain)
+            pod_sha256_add(&source->diff, block->data, block->length);
+        pod_block_release(block);
+    }
+}
+
+static void stop(struct pod_source *source)
+{
+    pthread_mutex_lock(&source->mutex);
+    __atomic_store_n(&source->stopped, 1, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&source->made_room);
+    pthread_cond_broadcast(&source->to_hash);
+    pthread_mutex_unlock(&source->mutex);
+}
+
+static void join(struct pod_source *source)
+{
+    if (!source->threaded)
+        return;
+    pthread_join(source->decoding, NULL);
+    pthread_join(source->hashing, NULL);
+    source->threaded = 0;
+}
+
+/* Both or none. */
+static void begin_threads(struct pod_source *source)
+{
+    if (pod_thread_begin(&source->hashing, hash_all, source))
+        return;
+    source->threaded = 1;
+    if (pod_thread_begin(&source->decoding, decode_all, source) == 0)
+        return;
+    stop(source);
+    pthread_join(source->hashing, NULL);
+    source->threaded = source->stopped = 0;
+}
+
+static int next_block(struct pod_source *source, struct pod_err *err)
+{
+    int failed = 0;
+
+    if (source->current)
+        pod_block_release(source->current);
+    source->current = NULL;
+    pthread_mutex_lock(&source->mutex);
+    if (source->taken == source->decoded && !source->ended && source->before_wait)
+        source->before_wait(source->wait_context);
+    while (source->taken == source->decoded && !source->ended && !failed) {
+        pod_wait(&source->to_take, &source->mutex);
+        pthread_mutex_unlock(&source->mutex);
+        if (pod_patience_ended(source->patience))
+            failed = pod_fail_errno(err, POD_READ, EINTR, "");
+        pthread_mutex_lock(&source->mutex);
+    }
+    if (!failed && source->taken < source->decoded) {
+        source->current = source->ring[source->taken++ % POD_BLOCKS];
+    } else if (!failed && source->failed) {
+        *err = source->failure;
+        failed = -1;
+    }
+    pthread_mutex_unlock(&source->mutex);
+    return failed;
+}
+
+/* ---- the caller's side ----------------------------------------------------- */
+
+int pod_source_open(int fd, int follow, uint64_t max_bytes, int threaded,
+                    struct pod_patience *patience, struct pod_source **source, struct pod_err *err)
+{
+    size_t count = threaded ? POD_BLOCKS : 1;
+    struct pod_source *made = malloc(sizeof *made + count * sizeof *made->blocks);
+    const struct pod_input input = {
+        .fd = fd, .follow = follow, .interrupted = shall_end, .context = made};
 
     if (!made)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
-    memset(made, 0, offsetof(struct pod_source, input));
-    made->from = *input;
+    memset(made, 0, sizeof *made); /* the blocks' pages come when they are used */
+    made->patience = patience;
     made->max_bytes = max_bytes;
-    pod_sha256_begin(&made->blob);
     pod_sha256_begin(&made->diff);
+    for (size_t i = count; i-- > 0;) {
+        made->blocks[i].source = made;
+        made->blocks[i].next = made->free;
+        made->free = &made->blocks[i];
+    }
     *source = made;
+    if (pthread_mutex_init(&made->mutex, NULL) || pod_condition_open(&made->made_room) ||
+        pod_condition_open(&made->to_take) || pod_condition_open(&made->to_hash))
+        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
+    if (pod_decoder_open(&input, &made->decoder, err) < 0)
+        return -1;
+    if (threaded)
+        begin_threads(made);
     return 0;
+}
+
+void pod_source_on_wait(struct pod_source *source, void (*before_wait)(void *), void *context)
+{
+    source->before_wait = before_wait;
+    source->wait_context = context;
+}
+
+int pod_source_is_threaded(const struct pod_source *source)
+{
+    return source->threaded;
+}
+
+int pod_source_next(struct pod_source *source, const unsigned char **data, size_t *length,
+                    struct pod_err *err)
+{
+    if (pod_patience_ended(source->patience))
+        return pod_fail_errno(err, POD_READ, EINTR, "");
+    if (source->threaded) {
+        if (next_block(source, err) < 0)
+            return -1;
+    } else {
+        source->current = &source->blocks[0];
+        if (decode(source, source->current, err) < 0)
+            return -1;
+        if (!source->current->plain)
+            pod_sha256_add(&source->diff, source->current->data, source->current->length);
+    }
+    *length = source->current ? source->current->length : 0;
+    *data = source->current ? source->current->data : NULL;
+    return 0;
+}
+
+struct pod_block *pod_source_hold(struct pod_source *source)
+{
+    if (!source->threaded)
+        return NULL;
+    __atomic_add_fetch(&source->current->references, 1, __ATOMIC_RELAXED);
+    return source->current;
+}
+
+void pod_source_sum(struct pod_source *source, struct pod_source_sum *sum)
+{
+    join(source);
+    pod_decoder_sum(source->decoder, sum->blob, &sum->blob_size);
+    sum->diff_size = source->diff_size;
+    if (pod_decoder_is_plain(source->decoder)) /* the same bytes, hashed once */
+        memcpy(sum->diff, sum->blob, sizeof sum->diff);
+    else
+        pod_sha256_end(&source->diff, sum->diff);
 }
 
 void pod_source_close(struct pod_source **source)
 {
     if (!*source)
         return;
-    if ((*source)->format == GZIP)
-        inflateEnd(&(*source)->zlib);
-    ZSTD_freeDStream((*source)->zstd);
+    stop(*source);
+    join(*source);
+    pod_decoder_close(&(*source)->decoder);
+    pthread_cond_destroy(&(*source)->to_hash);
+    pthread_cond_destroy(&(*source)->to_take);
+    pthread_cond_destroy(&(*source)->made_room);
+    pthread_mutex_destroy(&(*source)->mutex);
     free(*source);
     *source = NULL;
-}
-
-void pod_source_sum(struct pod_source *source, struct pod_source_sum *sum)
-{
-    sum->blob_size = source->blob_size;
-    sum->diff_size = source->diff_size;
-    pod_sha256_end(&source->blob, sum->blob);
-    if (source->format == PLAIN || source->format == UNKNOWN)
-        memcpy(sum->diff, sum->blob, sizeof sum->diff); /* the same bytes, hashed once */
-    else
-        pod_sha256_end(&source->diff, sum->diff);
-}
-
-/* Reads more input behind input[start..end). */
-static int fill(struct pod_source *source, struct pod_err *err)
-{
-    size_t got;
-
-    if (source->start == source->end)
-        source->start = source->end = 0;
-    if (pod_input_read(&source->from, source->input + source->end,
-                       sizeof source->input - source->end, &got, err) < 0)
-        return -1;
-    if (got == 0)
-        source->ended = 1;
-    pod_sha256_add(&source->blob, source->input + source->end, got);
-    source->blob_size += got;
-    source->end += got;
-    return 0;
-}
-
-static int has_magic(const struct pod_source *source, const char *magic, size_t length)
-{
-    return source->end >= length && memcmp(source->input, magic, length) == 0;
-}
-
-/* zstd frames begin 28 b5 2f fd; skippable ones 5? 2a 4d 18 (RFC 8878, 3.1.2). */
-static int is_zstd(const struct pod_source *source)
-{
-    return has_magic(source, "\x28\xb5\x2f\xfd", 4) ||
-           (source->end >= 4 && (source->input[0] & 0xf0) == 0x50 &&
-            memcmp(source->input + 1, "\x2a\x4d\x18", 3) == 0);
-}
-
-static int detect(struct pod_source *source, struct pod_err *err)
-{
-    while (!source->ended && source->end < 6)
-        if (fill(source, err) < 0)
-            return -1;
-    if (has_magic(source, "\x1f\x8b", 2)) {
-        if (inflateInit2(&source->zlib, 16 + MAX_WBITS) != Z_OK)
-            return pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
-        source->format = GZIP;
-        source->in_body = 1;
-    } else if (is_zstd(source)) {
-        source->zstd = ZSTD_createDStream();
-        if (!source->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(source->zstd, ZSTD_d_windowLogMax,
-                                                                 POD_ZSTD_WINDOW_LOG_MAX)))
-            return pod_fail_errno(err, POD_MEMORY, ENOMEM, "zstd");
-        source->format = ZSTD;
-    } else if (has_magic(source,
-                         "\xfd"
-                         "7zXZ",
-                         5)) {
-        return pod_fail_errno(err, POD_DECOMPRESS, EPROTONOSUPPORT, "xz");
-    } else if (has_magic(source, "BZh", 3)) {
-        return pod_fail_errno(err, POD_DECOMPRESS, EPROTONOSUPPORT, "bzip2");
-    } else {
-        source->format = PLAIN;
-    }
-    return 0;
-}
-
-static int decode_plain(struct pod_source *source, const unsigned char **data, size_t *length)
-{
-    *data = source->input + source->start;
-    *length = source->end - source->start;
-    source->start = source->end;
-    return 0;
-}
-
-/* RFC 1952: members follow one another; anything else behind the last one is no gzip. */
-static int decode_gzip(struct pod_source *source, size_t *length, struct pod_err *err)
-{
-    z_stream *zlib = &source->zlib;
-    int result;
-
-    if (!source->in_body) {
-        inflateReset(zlib);
-        source->in_body = 1;
-    }
-    zlib->next_in = source->input + source->start;
-    zlib->avail_in = (unsigned)(source->end - source->start);
-    zlib->next_out = source->output + *length;
-    zlib->avail_out = (unsigned)(sizeof source->output - *length);
-    result = inflate(zlib, Z_NO_FLUSH);
-    source->start = source->end - zlib->avail_in;
-    *length = sizeof source->output - zlib->avail_out;
-    if (result == Z_STREAM_END)
-        source->in_body = 0;
-    else if (result == Z_MEM_ERROR)
-        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
-    else if (result != Z_OK && result != Z_BUF_ERROR)
-        return pod_fail_errno(err, POD_DECOMPRESS, EBADMSG, zlib->msg ? zlib->msg : "gzip");
-    return 0;
-}
-
-static int decode_zstd(struct pod_source *source, size_t *length, struct pod_err *err)
-{
-    ZSTD_inBuffer in = {source->input + source->start, source->end - source->start, 0};
-    ZSTD_outBuffer out = {source->output + *length, sizeof source->output - *length, 0};
-    size_t result = ZSTD_decompressStream(source->zstd, &out, &in);
-
-    if (ZSTD_isError(result))
-        return pod_fail_errno(err, POD_DECOMPRESS, EBADMSG, ZSTD_getErrorName(result));
-    source->start += in.pos;
-    *length += out.pos;
-    source->in_body = result != 0;
-    return 0;
-}
-
-static int decode(struct pod_source *source, const unsigned char **data, size_t *length,
-                  struct pod_err *err)
-{
-    if (source->format == PLAIN)
-        return decode_plain(source, data, length);
-    *data = source->output;
-    return source->format == GZIP ? decode_gzip(source, length, err)
-                                  : decode_zstd(source, length, err);
-}
-
-int pod_source_next(struct pod_source *source, const unsigned char **data, size_t *length,
-                    struct pod_err *err)
-{
-    *length = 0;
-    if (source->format == UNKNOWN && detect(source, err) < 0)
-        return -1;
-    while (*length < (source->format == PLAIN ? 1 : sizeof source->output)) {
-        size_t before = *length;
-        size_t start = source->start;
-
-        if (source->start == source->end && !source->ended && fill(source, err) < 0)
-            return -1;
-        if (source->start == source->end && !source->in_body)
-            break;
-        if (decode(source, data, length, err) < 0)
-            return -1;
-        if (*length == before && source->start == start && source->start == source->end &&
-            source->ended)
-            return pod_fail_errno(err, POD_DECOMPRESS, ENODATA, "ends too early");
-    }
-    source->diff_size += *length;
-    if (source->diff_size > source->max_bytes)
-        return pod_fail_errno(err, POD_LIMIT, EFBIG, "");
-    if (source->format != PLAIN)
-        pod_sha256_add(&source->diff, *data, *length);
-    return 0;
 }

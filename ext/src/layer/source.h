@@ -1,22 +1,25 @@
-/* The bytes of a layer: read from a descriptor, hashed, decompressed, hashed again.
+/* The bytes of a layer on their way to the caller, in blocks:
  *
- *      fd ──read──► input block ──SHA-256 (blob)──► decoder ──► output block ──SHA-256 (diff)──► the caller
+ *      input ──► decoder: read, SHA-256 of the blob, decompress ──► block ──► the caller
+ *                                                                     └────► SHA-256 of the diff
  *
- * Each stage hands on whole blocks and keeps no pointer into the one before, so that stages can
- * move to threads of their own. Memory: two blocks, plus the decoder (zlib 40 KB; zstd at most its
- * window, 128 MB). */
+ * With threads, decoder and second digest have one each and run ahead as far as there are blocks:
+ * POD_BLOCKS × POD_BLOCK_SIZE = 4 MiB, so that they need no memory in proportion to the layer.
+ * Blocks are counted references; whoever wants to keep the data at hand holds its block. A failure
+ * of the decoder reaches the caller behind all that was decoded before: as if there were no
+ * threads, which is also what is done where the process may have no more of them, or has one
+ * processor. */
 #ifndef POD_SOURCE_H
 #define POD_SOURCE_H
 
-#include "input.h"
-#include "sha256.h"
+#include "decode.h"
+#include "threads.h"
 
-#define POD_BLOCK_SIZE 262144
-/* RFC 8878 lets a frame ask for a window of terabytes; zstd --long=27 is what its own tool accepts
- * unasked. */
-#define POD_ZSTD_WINDOW_LOG_MAX 27
+#define POD_BLOCK_SIZE 131072
+#define POD_BLOCKS 32
 
 struct pod_source;
+struct pod_block;
 
 struct pod_source_sum {
     unsigned char blob[POD_SHA256_SIZE];
@@ -25,16 +28,25 @@ struct pod_source_sum {
     uint64_t diff_size;
 };
 
-/* Reads INPUT (copied) to its end; the format (gzip of any number of members, zstd of any number of
- * frames, plain) is told by the first bytes. More than MAX_BYTES decompressed is step LIMIT,
- * EFBIG. */
-int pod_source_open(const struct pod_input *input, uint64_t max_bytes, struct pod_source **source,
-                    struct pod_err *err);
-/* The next block of decompressed bytes, valid until the next call; *length 0 at the end. */
+/* Reads FD to its end, or as far as FOLLOW (or -1) says, see input.h. More than MAX_BYTES
+ * decompressed is step LIMIT, EFBIG. THREADED asks for threads. *PATIENCE stays the caller's;
+ * interrupted is step READ, EINTR. */
+int pod_source_open(int fd, int follow, uint64_t max_bytes, int threaded,
+                    struct pod_patience *patience, struct pod_source **source, struct pod_err *err);
+/* Calls BEFORE_WAIT whenever the caller would have to wait for a block. */
+void pod_source_on_wait(struct pod_source *source, void (*before_wait)(void *), void *context);
+/* Whether it has threads. */
+int pod_source_is_threaded(const struct pod_source *source);
+/* The next piece of decompressed bytes, valid until the next call; *length 0 at the end. */
 int pod_source_next(struct pod_source *source, const unsigned char **data, size_t *length,
                     struct pod_err *err);
+/* Keeps the piece that came last until the block is released; by any thread. NULL where the source
+ * has no threads: the bytes must be used at once. */
+struct pod_block *pod_source_hold(struct pod_source *source);
+void pod_block_release(struct pod_block *block);
 /* Digests and sizes, after pod_source_next has told the end. */
 void pod_source_sum(struct pod_source *source, struct pod_source_sum *sum);
+/* Every block that was held is released by now. */
 void pod_source_close(struct pod_source **source);
 
 #endif

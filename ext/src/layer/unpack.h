@@ -9,6 +9,7 @@
 #include "dirs.h"
 #include "extract.h"
 #include "owners.h"
+#include "writers.h"
 
 struct pod_unpack {
     const struct pod_extract_options *options;
@@ -16,6 +17,8 @@ struct pod_unpack {
     struct pod_tar *tar;
     struct pod_dirs *dirs;
     struct pod_owners_writer *owners;
+    struct pod_writers *writers; /* or NULL: files are written here */
+    struct pod_patience patience;
     mode_t umask;
     uint64_t entries;
     uint64_t bytes;
@@ -66,6 +69,10 @@ int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err);
 /* For regular files, and what stands for devices. FLAGS: enum pod_owner_flags. */
 int pod_unpack_set_file(struct pod_unpack *unpack, int fd, mode_t type, unsigned flags,
                         struct pod_err *err);
+/* The same for a file whose content, mode and times come later: owner and record; and what remains
+ * to be set. */
+int pod_unpack_set_ahead(struct pod_unpack *unpack, int fd, mode_t *mode, struct timespec *times,
+                         struct pod_err *err);
 /* For what is not opened: links and FIFOs. */
 int pod_unpack_set_node(struct pod_unpack *unpack, mode_t type, struct pod_err *err);
 /* DIR gets its mode and times when it leaves the stack. FORCE: chown to 0:0 too. */

@@ -51,21 +51,26 @@ int pod_tar_time(const char *field, int64_t *seconds)
     return 0;
 }
 
+/* The sum over the block with blanks for its own field; old Sun and HP tars took bytes as signed. */
 int pod_tar_checksum_fits(const struct pod_tar_header *header)
 {
     const unsigned char *bytes = (const unsigned char *)header;
     uint64_t wanted;
-    int64_t as_unsigned = 0;
-    int64_t as_signed = 0;
+    unsigned as_unsigned = 0;
+    unsigned negative = 0;
 
     for (size_t i = 0; i < POD_TAR_BLOCK_SIZE; i++) {
-        int blank = i >= offsetof(struct pod_tar_header, checksum) &&
-                    i < offsetof(struct pod_tar_header, type);
-        as_unsigned += blank ? ' ' : bytes[i];
-        as_signed += blank ? ' ' : (signed char)bytes[i]; /* old Sun and HP tars */
+        as_unsigned += bytes[i];
+        negative += bytes[i] >> 7;
+    }
+    for (size_t i = 0; i < sizeof header->checksum; i++) {
+        unsigned char byte = (unsigned char)header->checksum[i];
+        as_unsigned += ' ' - byte;
+        negative -= byte >> 7;
     }
     return pod_tar_number(header->checksum, sizeof header->checksum, &wanted) == 0 &&
-           ((int64_t)wanted == as_unsigned || (int64_t)wanted == as_signed);
+           (wanted == as_unsigned ||
+            (int64_t)wanted == (int64_t)as_unsigned - 256 * (int64_t)negative);
 }
 
 size_t pod_tar_field_length(const char *field, size_t width)
