@@ -21,7 +21,7 @@ from pod.core.errors import PodError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
     from types import ModuleType
     from typing import Any
 
@@ -146,7 +146,7 @@ def _dispatch(argv: list[str], invocation: _Invocation) -> int:
         from pod.cli import help as help_pages
 
         return help_pages.show(command, "pod " + path)
-    environ: Mapping[str, str] = os.environ
+    environ: MutableMapping[str, str] = os.environ
     if invocation.config:
         environ = {**environ, "DOCKER_CONFIG": os.path.abspath(invocation.config)}
     engine = Engine(environ, root=invocation.root, progress=_Progress(path, invocation.quiet))

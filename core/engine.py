@@ -11,7 +11,7 @@ from pod.core import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any
 
     from pod.core.config import Config
@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(
         self,
-        environ: Mapping[str, str],
+        environ: MutableMapping[str, str],
         *,
         root: str | None = None,
         progress: Callable[[str, Mapping[str, Any]], None] = ignore_progress,

@@ -146,9 +146,4 @@ def container_dir(engine: Engine, container_id: str) -> str:
 
 def container_lock(engine: Engine, container_id: str) -> statefile.Lock:
     """The lock that every change of a container's records holds, in the folder of its control socket."""
-    folder = container_dir(engine, container_id)
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
-    return statefile.Lock(folder + "/lock")
+    return statefile.Lock(container_dir(engine, container_id) + "/lock", folder=True)

@@ -190,13 +190,17 @@ def timestamp() -> str:
 class Lock:
     """flock(2) on a file that is made when missing; released by close, so by any death.
 
-    ``timeout`` in seconds bounds the wait (Busy is raised); None waits for ever.
+    ``timeout`` in seconds bounds the wait (Busy is raised); None waits for ever. ``folder``: the file's folder is made
+    too, however often its last holder takes it away.
     """
 
-    __slots__ = ("_fd", "_path", "_shared", "_timeout")
+    __slots__ = ("_fd", "_folder", "_path", "_shared", "_timeout")
 
-    def __init__(self, path: str, *, shared: bool = False, timeout: float | None = 60.0) -> None:
+    def __init__(
+        self, path: str, *, shared: bool = False, timeout: float | None = 60.0, folder: bool = False
+    ) -> None:
         self._path = path
+        self._folder = folder
         self._shared = shared
         self._timeout = timeout
         self._fd = -1
@@ -206,7 +210,14 @@ class Lock:
 
         kind = fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX
         while True:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if self._folder:
+                self._make_folder()
+            try:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except FileNotFoundError:
+                if self._folder and os.path.isdir(os.path.dirname(os.path.dirname(self._path))):
+                    continue
+                raise
             try:
                 if self._timeout is None:
                     fcntl.flock(self._fd, kind)
@@ -218,6 +229,12 @@ class Lock:
                 os.close(self._fd)
                 raise
             os.close(self._fd)
+
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self._path.rpartition("/")[0], 0o700)
+        except FileExistsError:
+            pass
 
     def _is_current(self) -> bool:
         """Whether the file locked is the one by that name: its holder may have removed it while we waited."""

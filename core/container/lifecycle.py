@@ -335,11 +335,12 @@ _FOREIGN_LITTER = 3600.0
 
 
 def _collect_litter(engine: Engine) -> None:
-    """Folders that a killed create left, and the trash of a killed rm."""
+    """Folders and names that a killed create left, and the trash of a killed rm."""
     try:
         entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
     except FileNotFoundError:
         return
+    store.release_stale_names(engine)
     boot = rundir.boot_id()[:8]
     for name in entries:
         made_on, _, pid = name[66:].partition(".")

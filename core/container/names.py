@@ -30,3 +30,14 @@ def make_name(attempt: int) -> str:
     number = int.from_bytes(os.urandom(4), "little")
     name = adjectives[number % len(adjectives)] + "_" + nouns[number // 4096 % len(nouns)]
     return name if attempt < 3 else name + str(number >> 28 if attempt < 20 else number)
+
+
+def of_length(length: int, count: int) -> list[str]:
+    """At most ``count`` different names of ``length`` characters, at random."""
+    nouns: dict[int, list[str]] = {}
+    for noun in _NOUNS.split():
+        nouns.setdefault(len(noun), []).append(noun)
+    pairs = [a + "_" + n for a in _ADJECTIVES.split() for n in nouns.get(length - len(a) - 1, ())]
+    first = int.from_bytes(os.urandom(4), "little")
+    step = max(1, len(pairs) // count)
+    return [pairs[(first + i * step) % len(pairs)] for i in range(min(count, len(pairs)))]

@@ -108,6 +108,15 @@ def _release_stale(engine: Engine, name: str) -> bool:
     return True
 
 
+def release_stale_names(engine: Engine) -> None:
+    """Removes the names whose container is gone; looks closer only where there are more names than containers."""
+    names = os.listdir(engine.paths.names)
+    known = model.list_ids(engine)
+    for name in names if len(names) > len(known) else ():
+        if _owner(engine.paths.name(name)) not in known:
+            _release_stale(engine, name)
+
+
 def _in_use(engine: Engine, name: str) -> bool:
     """Whether a container has the name, or its maker may still be at work. FileNotFoundError where nobody has."""
     path = engine.paths.name(name)

@@ -55,6 +55,18 @@ KEYS: dict[str, tuple[int, int]] = {
     "PID_START": (37, U64),
     "WARNING": (38, STR),
     "LOCK": (39, U64),
+    "P_PREFIX": (40, STRV),
+    "P_FLAGS": (41, U64),
+    "P_INPUTS": (42, BLOB),
+    "P_TEXT": (43, BLOB),
+    "P_CONFIG": (44, BLOB),
+    "P_HOSTNAME": (45, BLOB),
+    "P_HOSTS": (46, BLOB),
+    "P_RESOLV": (47, BLOB),
+    "P_NAMES": (48, STRV),
+    "P_PLACES": (49, STRV),
+    "P_ENTRY": (50, STRV),
+    "P_PATCHES": (51, BLOB),
 }
 
 # enum pod_plan_flags
@@ -186,6 +198,14 @@ class PlanWriter:
         self._values["MOUNTS"] = b"".join(table)
         self._values["STRINGS"] = bytes(strings)
 
+    def take(self, values: dict[str, bytes]) -> None:
+        """Every key of a plan that was read by :func:`parse`."""
+        self._values.update(values)
+
+    def values(self) -> dict[str, bytes]:
+        """What was set, as it lies in the file."""
+        return dict(self._values)
+
     def finish(self, build_id: str) -> bytes:
         """The whole file. ``build_id`` is the helper's, 32 hex digits."""
         entries = []
@@ -201,3 +221,22 @@ class PlanWriter:
             offset += len(value) + padding
         head = MAGIC + u32(VERSION, offset) + build_id.encode("ascii") + u32(len(entries), 0) + b"".join(entries)
         return head + b"\0" * (start - len(head)) + b"".join(data)
+
+
+def offsets(data: bytes) -> dict[str, int]:
+    """Where the value of each key begins in a plan that this build wrote."""
+    keys = {number: key for key, (number, _) in KEYS.items()}
+    return {keys[row[0]]: row[2] for row in _rows(data)}
+
+
+def parse(data: bytes) -> dict[str, bytes]:
+    """The values of a plan that this build wrote, in the file's order."""
+    keys = {number: key for key, (number, _) in KEYS.items()}
+    return {keys[row[0]]: data[row[2] : row[2] + row[3]] for row in _rows(data)}
+
+
+def _rows(data: bytes) -> list[list[int]]:
+    """(key, type, offset, length) of each entry."""
+    count = int.from_bytes(data[48:52], "little")
+    starts = range(_HEADER, _HEADER + count * _ENTRY, _ENTRY)
+    return [[int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4, 8, 12)] for at in starts]

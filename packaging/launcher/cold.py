@@ -149,6 +149,7 @@ def install(loader, manifest, folder, target):
             unpack(loader, manifest, partial)
             write_run(loader, manifest, partial)
             write_bundle(loader, manifest, partial, target)
+            os.mkdir(partial + "/starts", 0o700)  # see ext/src/helper/prepared.h
             write(partial + "/python", interpreter().encode() + b"\n", 0o600)
             publish(partial, target, folder)
         finally:

@@ -5,7 +5,11 @@ warm() {
     d=$1/pod/@BUILD@
     shift
     if [ -O "$d/../" ] && [ -O "$d/python" ] && read -r p <"$d/python" && [ -x "$p" ]; then
-        case $d in /*) exec "$p" -I -S "$d/_pod_run.py" "$0" "$@" ;; esac
+        case $d in /*)
+            h=$d/site/pod/ext/pod-helper
+            [ "$1" = run ] && [ -x "$h" ] && exec "$h" start "$p" "$d" "$0" "$@"
+            exec "$p" -I -S "$d/_pod_run.py" "$0" "$@"
+        esac
     fi
 }
 warm "${XDG_CACHE_HOME:-$HOME/.cache}" "$@"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -100,6 +101,7 @@ def crun_works() -> bool:
 def starts(bench: Bench) -> tuple[list[Subject], list[str]]:
     """Everyone who can run `true` in a busybox, and why others cannot."""
     makers = [_start_python, _start_bwrap, _start_charliecloud, _start_crun, _start_runc, _start_podman, _start_pod]
+    makers += [_start_pod_anew, _start_pod_pinned]
     subjects, missing = [], []
     for make in makers:
         try:
@@ -150,6 +152,39 @@ def _start_pod(bench: Bench) -> Subject:
     image = bench.pod.image("busybox:latest")
     argv = bench.pod.argv("run", "--rm", "--network", "none", image, "true")
     return Subject("pod", argv, bench.pod.environ())
+
+
+def _start_pod_anew(bench: Bench) -> Subject:
+    """Words that never came before: Python plans the start and nothing was prepared."""
+    subject = _start_pod(bench)
+    subject.name = "pod, words anew"
+    place = subject.argv.index("--rm")
+    subject.argv.insert(place, "")
+    numbers = itertools.count()
+
+    def other_words() -> None:
+        subject.argv[place] = f"--label=round={next(numbers)}"
+
+    subject.before = other_words
+    return subject
+
+
+def _start_pod_pinned(bench: Bench) -> Subject:
+    """Beside a container that runs: with sub-ids its mapped namespace is joined instead of a new one made."""
+    if not tools.sub_ids():
+        raise MissingPeer("nothing to share with a single id")
+    subject = _start_pod(bench)
+    subject.name = "pod, beside another"
+    image = bench.pod.image("busybox:latest")
+
+    def begin() -> None:
+        bench.pod("run", "-d", "--name", "beside", "--network", "none", image, "sleep", "100").ok()
+
+    def end() -> None:
+        bench.pod("rm", "-f", "beside").ok()
+
+    subject.before, subject.after = begin, end
+    return subject
 
 
 def _ready(argv: list[str], bench: Bench) -> None:

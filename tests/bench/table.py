@@ -32,7 +32,7 @@ def render(title: str, subjects: list[Subject], bases: list[str]) -> list[str]:
     return lines
 
 
-GOALS = {"python3 -I -S -c pass": 1.9, "podman": 0.15}
+GOALS = {"python3 -I -S -c pass": 1.6, "crun": 1.0, "podman": 0.1}
 """Most that a warm start may take, as a share of the peer's median."""
 
 

@@ -41,5 +41,18 @@
     POD_KEY(36, PID,         U64)  /* exec: the container's first process */ \
     POD_KEY(37, PID_START,   U64)  /* exec: its start time, clock ticks after boot */ \
     POD_KEY(38, WARNING,     STR)  /* said on stderr by the client once the container has started */ \
-    POD_KEY(39, LOCK,        U64)  /* descriptor of the container's lock, held by the client until the start is recorded */
+    POD_KEY(39, LOCK,        U64)  /* descriptor of the container's lock, held by the client until the start is recorded */ \
+    /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
+    POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
+    POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \
+    POD_KEY(42, P_INPUTS,    BLOB) /* struct pod_input[]: what the decisions rest on */ \
+    POD_KEY(43, P_TEXT,      BLOB) /* NUL-terminated strings of P_INPUTS; ends with a NUL */ \
+    POD_KEY(44, P_CONFIG,    BLOB) /* template of config.json */ \
+    POD_KEY(45, P_HOSTNAME,  BLOB) /* templates of the files beside it */ \
+    POD_KEY(46, P_HOSTS,     BLOB) \
+    POD_KEY(47, P_RESOLV,    BLOB) \
+    POD_KEY(48, P_NAMES,     STRV) /* names to take one of, all as long as that of the recorded start */ \
+    POD_KEY(49, P_PLACES,    STRV) /* folder of the containers, of the names, the image's record, RUN_DIR/c, boot */ \
+    POD_KEY(50, P_ENTRY,     STRV) /* what goes before the arguments after IMAGE */ \
+    POD_KEY(51, P_PATCHES,   BLOB) /* struct pod_patch[]: where this file has the recorded id and name */
 /* clang-format on */

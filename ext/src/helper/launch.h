@@ -39,5 +39,7 @@ int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *e
 /* Process 1 with --init: forwards signals to CHILD, reaps, ends with its status. Of the container's powers it keeps CAP_KILL
  * alone, and it runs under the same filter as the program. */
 _Noreturn void pod_reaper_main(pid_t child, struct pod_launch *launch);
+/* The same after it has executed itself anew; every signal is blocked. */
+_Noreturn void pod_reaper_loop(pid_t child);
 
 #endif

@@ -2,6 +2,8 @@
  *
  *   pod-helper run FD                 start what the plan in FD says, and be its client
  *   pod-helper attach FD SOCKET_FD    be a client of a supervisor that runs already
+ *   pod-helper start PYTHON FOLDER PYZ run …   carry a prepared start out, or hand over to Python (prepared.h)
+ *   pod-helper reap PID               process 1 of a container with --init (reaper.c)
  *   pod-helper build-id               print the build id
  */
 #include <stdio.h>
@@ -10,6 +12,8 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "launch.h"
+#include "prepared.h"
 
 static int complain(const struct pod_err *err)
 {
@@ -25,6 +29,10 @@ int main(int argc, char **argv)
 
     if (argc == 2 && !strcmp(argv[1], "build-id"))
         return dprintf(1, "%s\n", POD_BUILD_ID) < 0;
+    if (argc > 5 && !strcmp(argv[1], "start"))
+        pod_prepared_main(argc - 2, argv + 2);
+    if (argc == 3 && !strcmp(argv[1], "reap"))
+        pod_reaper_loop(atoi(argv[2]));
     int attach = argc == 4 && !strcmp(argv[1], "attach");
     if (!attach && !(argc == 3 && !strcmp(argv[1], "run"))) {
         dprintf(2, "pod: pod-helper is not for people: it is started by pod\n");

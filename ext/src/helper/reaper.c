@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,13 +13,23 @@
 
 #define KILL_ONLY (1ull << CAP_KILL)
 
+/* Afresh, with nothing of the caller's in memory: neither its environment nor the plan are for the container to read.
+ * So the process may be dumpable, without which nobody could join its namespaces (exec). Returns where that fails: then it
+ * goes on as it is, as hidden as before. */
+static void start_afresh(pid_t child)
+{
+    char number[16];
+    char *argv[] = {(char *)(uintptr_t)"docker-init", (char *)(uintptr_t)"reap", number, NULL};
+    char *nothing[] = {NULL};
+
+    snprintf(number, sizeof number, "%ld", (long)child);
+    execve("/proc/self/exe", argv, nothing);
+}
+
 _Noreturn void pod_reaper_main(pid_t child, struct pod_launch *launch)
 {
     struct pod_err ignored;
-    sigset_t all, wait_for;
-    siginfo_t info;
-    int status;
-
+    sigset_t all;
     uint64_t caps = pod_plan_u64(launch->plan, POD_KEY_CAPS) & KILL_ONLY;
 
     /* The sync socket too: the child holds its own copy, and the end of file is its exec. */
@@ -27,22 +39,29 @@ _Noreturn void pod_reaper_main(pid_t child, struct pod_launch *launch)
         kill(child, SIGKILL);
         _exit(125);
     }
+    /* Blocked, and thus kept pending, from before the exec on. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    start_afresh(child);
+    pod_reaper_loop(child);
+}
+
+_Noreturn void pod_reaper_loop(pid_t child)
+{
+    sigset_t all;
+    siginfo_t info;
+    int status;
+
     prctl(PR_SET_NAME, "docker-init", 0, 0, 0);
     sigfillset(&all);
-    wait_for = all;
-    sigprocmask(SIG_SETMASK, &all, NULL);
     for (;;) {
-        int number = sigwaitinfo(&wait_for, &info);
-        if (number < 0)
-            continue;
-        if (number != SIGCHLD) {
-            /* To the child alone, as tini does; signals that the terminal made reached it already. */
-            kill(child, number);
-            continue;
-        }
         pid_t pid;
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
             if (pid == child)
                 _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+        int number = sigwaitinfo(&all, &info);
+        /* To the child alone, as tini does; signals that the terminal made reached it already. */
+        if (number > 0 && number != SIGCHLD)
+            kill(child, number);
     }
 }

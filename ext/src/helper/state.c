@@ -2,69 +2,69 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "text.h"
 #include "userns.h"
 
-struct text {
-    size_t used;
-    char bytes[4096];
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct pod_text *text, const char *format,
+                                                      ...)
 {
     __builtin_va_list arguments;
-    size_t room = sizeof text->bytes - text->used;
+    char part[512];
 
     __builtin_va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->used, room, format, arguments);
+    int length = vsnprintf(part, sizeof part, format, arguments);
     __builtin_va_end(arguments);
-    text->used += length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+    if (length < 0 || (size_t)length >= sizeof part)
+        text->failed = 1;
+    else
+        pod_text_add(text, part, (size_t)length);
 }
 
-/* Only what is plain ASCII is kept as it is: a path may hold anything. */
-static void add_quoted(struct text *text, const char *value)
+static void compose(struct pod_text *text, const struct pod_plan *plan,
+                    const struct pod_state *state)
 {
-    add(text, "\"");
-    for (const unsigned char *at = (const unsigned char *)value; *at; at++)
-        if (*at < 0x20 || *at > 0x7e || *at == '"' || *at == '\\')
-            add(text, "\\u%04x", *at);
-        else
-            add(text, "%c", *at);
-    add(text, "\"");
+    const char *host = pod_plan_str(plan, POD_KEY_HOST);
+
+    add(text, "{\"version\":1,\"status\":\"%s\",\"pid\":%ld,\"pidStart\":%llu", state->status,
+        (long)state->pid, (unsigned long long)state->pid_start);
+    add(text, ",\"supervisor\":%ld,\"supervisorStart\":%llu", (long)getpid(),
+        (unsigned long long)pod_process_start(getpid()));
+    add(text, ",\"startedAt\":\"%s\",\"finishedAt\":\"%s\",\"exitCode\":%d", state->started,
+        state->finished, state->exit_code);
+    if (state->failed) {
+        add(text, ",\"error\":{\"step\":\"%s\",\"errno\":%d,\"path\":",
+            pod_step_name(state->failure.step), state->failure.errnum);
+        pod_text_add_quoted(text, state->failure.path);
+        add(text, "}");
+    }
+    if (!host)
+        host = "\"boot\":\"\"";
+    pod_text_add(text, ",", 1);
+    pod_text_add(text, host, strlen(host));
+    pod_text_add(text, "}\n", 2);
 }
 
 int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state,
                     struct pod_err *err)
 {
-    struct text text = {.used = 0};
+    struct pod_text text = {0};
     char name[64];
-    const char *host = pod_plan_str(plan, POD_KEY_HOST);
+    int failed;
 
-    add(&text, "{\"version\":1,\"status\":\"%s\",\"pid\":%ld,\"pidStart\":%llu", state->status,
-        (long)state->pid, (unsigned long long)state->pid_start);
-    add(&text, ",\"supervisor\":%ld,\"supervisorStart\":%llu", (long)getpid(),
-        (unsigned long long)pod_process_start(getpid()));
-    add(&text, ",\"startedAt\":\"%s\",\"finishedAt\":\"%s\",\"exitCode\":%d", state->started,
-        state->finished, state->exit_code);
-    if (state->failed) {
-        add(&text, ",\"error\":{\"step\":\"%s\",\"errno\":%d,\"path\":",
-            pod_step_name(state->failure.step), state->failure.errnum);
-        add_quoted(&text, state->failure.path);
-        add(&text, "}");
-    }
-    add(&text, ",%s}\n", host ? host : "\"boot\":\"\"");
+    compose(&text, plan, state);
     snprintf(name, sizeof name, ".state.%ld", (long)getpid());
     POD_AUTO_FD int fd =
         openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return pod_fail(err, POD_STATE, "state.json");
-    if (write(fd, text.bytes, text.used) != (ssize_t)text.used ||
-        renameat(dirfd, name, dirfd, "state.json")) {
-        pod_fail(err, POD_STATE, "state.json");
+    failed = text.failed || fd < 0 || write(fd, text.bytes, text.used) != (ssize_t)text.used ||
+             renameat(dirfd, name, dirfd, "state.json");
+    if (failed) {
+        pod_fail_errno(err, POD_STATE, text.failed ? ENOMEM : errno, "state.json");
         unlinkat(dirfd, name, 0);
-        return -1;
     }
-    return 0;
+    free(text.bytes);
+    return failed ? -1 : 0;
 }
