@@ -11,7 +11,7 @@ import time
 from pod.core import statefile
 from pod.core.errors import PodError
 from pod.core.image import filters as image_filters
-from pod.core.image import layout, listing, remove, store
+from pod.core.image import layout, leftovers, listing, remove, store
 from pod.core.image.remove import Removal
 from pod.core.oci import digest as digests
 
@@ -61,6 +61,7 @@ def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = Fal
     outcome = remove.delete(engine, doomed)
     outcome.removals[:0] = untagged
     outcome.reclaimed += _sweep(engine)
+    leftovers.collect(engine)
     if doomed:
         layout.write_index(engine)
     return outcome

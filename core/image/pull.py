@@ -10,6 +10,7 @@ import threading
 
 from pod.core.errors import ManifestUnknown, NoSuchImage, Unauthorized, Unreachable, UsageError
 from pod.core.image import blobs, durable, install, store
+from pod.core.image.variant import platform_of
 from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references
 from pod.core.oci.platform import Platform
@@ -127,12 +128,6 @@ def _local(engine: Engine, reference: str, wanted: Platform | None) -> Image | N
     if wanted is not None and wanted.rank(platform_of(image)) is None:
         return None
     return image
-
-
-def platform_of(image: Image) -> Platform:
-    """The platform that an image of the store is for."""
-    record = image.record
-    return Platform(record["os"], record["architecture"], record.get("variant") or "")
 
 
 def _pull_name(engine: Engine, reference: Reference, wanted: Platform | None, *, all_tags: bool) -> Image:

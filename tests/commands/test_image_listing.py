@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import json
+import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,18 @@ def test_images_when_formatted_then_dockers_fields(fresh_pod: Pod, registry: Reg
     raw = fresh_pod("images", "--format", "raw", "mine").ok().splitlines()
     assert [line.split(":")[0] for line in raw[:5]] == ["repository", "tag", "image_id", "created_at", "virtual_size"]
     assert fresh_pod("images", "-q", "--format", "x{{.Tag}}", "mine").ok() == "x1\n"
+
+
+def test_images_and_history_when_in_a_time_zone_then_go_s_times(fresh_pod: Pod, registry: Registry) -> None:
+    name = fresh_pod.image("busybox:latest")
+    zone = {"TZ": "JST-9"}
+    utc = fresh_pod.inspect(name)["Created"]
+    seconds = calendar.timegm(time.strptime(utc[:19], "%Y-%m-%dT%H:%M:%S")) + 9 * 3600
+    local = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+    assert fresh_pod("images", "--format", "{{.CreatedAt}}", env=zone).ok() == f"{local} +0900 JST\n"
+    assert fresh_pod("images", "--format", "{{.CreatedAt}}", env={"TZ": "UTC"}).ok().endswith(" +0000 UTC\n")
+    row = fresh_pod("image", "history", "--format", "{{.CreatedAt}}", name, env=zone).ok().splitlines()[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+09:00", row)
 
 
 def test_images_when_filters_are_combined_then_all_must_hold(fresh_pod: Pod, registry: Registry) -> None:

@@ -80,7 +80,7 @@ def test_pull_on_a_terminal_then_the_screen_has_each_layer_once(
 ) -> None:
     name = registry.name("odd:latest")
     terminal = fresh_pod.terminal("pull", name, rows=rows, columns=columns)
-    assert terminal.wait(60) == 0
+    assert terminal.wait(60) == 0, terminal.seen
     lines = shown(terminal, rows, columns)
     if columns >= 80:
         layers = [line for line in lines if line.endswith(": Pull complete")]
@@ -100,7 +100,7 @@ def test_pull_on_a_terminal_that_is_not_ansi_then_plain_lines(fresh_pod: Pod, re
     argv, environ = fresh_pod.argv("pull", name), fresh_pod.environ({"TERM": term})
     terminal = Terminal(argv, environ, rows=24, columns=80, cwd=fresh_pod.home)
     try:
-        assert terminal.wait(60) == 0
+        assert terminal.wait(60) == 0, terminal.seen
     finally:
         terminal.close()
     assert b"\x1b" not in terminal.seen
