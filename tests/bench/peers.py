@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import os
 import pwd
 import signal
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
 from tests.bench.measure import Subject
-from tests.support import layers, podcli, tools
+from tests.support import layers, places, podcli, tools
 from tests.support.registry import Registry
 
 PYTHON = "/usr/bin/python3"
@@ -86,6 +88,8 @@ class Bench:
                 os.kill(int(pidfile.read_text()), signal.SIGKILL)
             except (OSError, ValueError):
                 continue
+        for tree in self.scratch.glob("unpacked/*"):
+            tools.remove_tree(tree)
         tools.remove_tree(self.scratch)
 
 
@@ -289,24 +293,32 @@ def pulls(bench: Bench, short: str) -> tuple[list[Subject], list[str]]:
     return subjects, missing
 
 
-def extractions(bench: Bench, blob: Path, label: str) -> tuple[list[Subject], list[str]]:
-    """Unpacking of one gzip layer into an empty folder: pod's engine, GNU tar, Python's tarfile."""
+def extractions(bench: Bench, blob: Path, label: str, *, keep: bool) -> tuple[list[Subject], list[str]]:
+    """Unpacking of one gzip layer into an empty folder: pod's engine and GNU tar.
+
+    ``keep``: trees are put aside and stay to the end of the run. ext4 does not use an inode again for minutes after it
+    was freed, and looks for others one by one: after a removal of thousands of files that search would be measured.
+    """
+    bench.scratch.joinpath("unpacked").mkdir(exist_ok=True)
 
     def subject(name: str, argv: list[str]) -> Subject:
-        target = bench.scratch / f"unpacked-{label}-{name.split()[0].replace('/', '')}"
+        target = bench.scratch / f"unpacked/{label}-{name.split()[0]}"
+        rounds = itertools.count()
 
-        def before() -> None:
-            tools.remove_tree(target)
-            target.mkdir()
+        def after() -> None:
+            if keep:
+                target.rename(target.with_name(f"{target.name}-{next(rounds)}"))
+            else:
+                tools.remove_tree(target)
 
         words = [word.replace("TARGET", str(target)) for word in argv]
-        return Subject(name, words, bench.environ, before=before, after=lambda: tools.remove_tree(target))
+        return Subject(name, words, bench.environ, before=target.mkdir, after=after)
 
     script = str(Path(__file__).with_name("extract.py"))
     tar = ["/bin/tar", "-xzpf", str(blob), "--no-same-owner", "--delay-directory-restore", "--exclude=./dev/*"]
     subjects = [
         subject("tar -xzp", [*tar, "-C", "TARGET"]),
-        subject("pod.ext.layer", [PYTHON, "-I", "-S", script, str(blob), "TARGET"]),
+        subject("pod", [PYTHON, "-I", "-S", script, str(blob), "TARGET"]),
     ]
     return subjects, []
 
@@ -322,11 +334,29 @@ def layer_blob(storage: Path, size_from: int, size_to: int) -> Path | None:
 
 
 def small_files_layer(bench: Bench) -> Path:
-    """A gzip layer of 10 000 files of few bytes."""
+    """A gzip layer of 60 000 files of few bytes."""
     plain = bench.scratch / "many.tar"
-    layers.many_small(plain, files=10000)
+    layers.many_small(plain, files=60000)
     subprocess.run(["/bin/gzip", "-1", str(plain)], check=True, timeout=60)
     return plain.with_name("many.tar.gz")
+
+
+def big_files_layer(bench: Bench) -> Path:
+    """A gzip layer of eight files of 128 MiB each, all with the first bytes of a Debian's archive.
+
+    One is compressed and put eight times behind one another (RFC 1952: members), so that it is made in seconds.
+    """
+    size = 128 << 20
+    made = bench.scratch / "big.tar.gz"
+    with (places.archives() / "debian-12.tar").open("rb") as source:
+        body = gzip.compress(source.read(size).ljust(size, b"\0"), 6)
+    with made.open("wb") as blob:
+        for number in range(8):
+            entry = tarfile.TarInfo(f"big-{number}")
+            entry.size, entry.mtime = size, layers.EPOCH
+            blob.write(gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT)) + body)
+        blob.write(gzip.compress(bytes(2 * tarfile.BLOCKSIZE)))
+    return made
 
 
 def settle() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 
 from tests.bench.measure import Subject
 
@@ -32,15 +33,15 @@ def render(title: str, subjects: list[Subject], bases: list[str]) -> list[str]:
     return lines
 
 
-GOALS = {"python3 -I -S -c pass": 1.6, "crun": 1.0, "podman": 0.1}
+START_GOALS = {"python3 -I -S -c pass": 1.6, "crun": 1.0, "podman": 0.1}
 """Most that a warm start may take, as a share of the peer's median."""
 
 
-def verdicts(subjects: list[Subject]) -> list[str]:
-    """Whether the medians of pod meet the goals; a line each."""
+def verdicts(subjects: list[Subject], goals: Mapping[str, float]) -> list[str]:
+    """Whether the medians of pod meet the goals, shares of a peer's; a line each."""
     medians = {each.name: statistics.median(s.wall for s in each.samples) for each in subjects if each.samples}
     lines = []
-    for peer, most in GOALS.items():
+    for peer, most in goals.items():
         if peer in medians and "pod" in medians:
             ratio = medians["pod"] / medians[peer]
             lines.append(f"  goal <= {most} x {peer.split()[0]}: {ratio:.2f}, {'met' if ratio <= most else 'NOT met'}")
