@@ -92,7 +92,7 @@ def test_images_when_filters_are_combined_then_all_must_hold(fresh_pod: Pod, reg
         (["images", "--tree", "--digests"], 1, "--show-digest is not yet supported with --tree"),
         (["images", "--format", "{{.Nothing}}"], 0, ""),
         (["images", "--format", "{{"], 1, "template parsing error"),
-        (["image", "history"], 1, "requires exactly 1 argument"),
+        (["history"], 1, "requires exactly 1 argument"),
         (["image", "history", "none"], 1, "No such image: none:latest"),
         (["image", "history", "--platform", "xx/y/z/t", "none"], 125, "invalid platform"),
         (["image", "inspect", "none"], 1, "No such image: none:latest"),
@@ -137,7 +137,7 @@ def test_images_when_as_a_tree_then_names_platform_and_use(fresh_pod: Pod, regis
 def test_history_when_asked_then_dockers_columns_and_sizes(fresh_pod: Pod, registry: Registry) -> None:
     name = fresh_pod.image("configured:latest")
     document = fresh_pod.inspect(name)
-    lines = fresh_pod("image", "history", name).ok().splitlines()
+    lines = fresh_pod("history", name).ok().splitlines()
     assert lines[0].split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
     assert lines[1].startswith(document["Id"][7:19])
     assert all(line.startswith("<missing>") for line in lines[2:])
