@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -56,7 +57,7 @@ class Packages:
             raise PackageError(f"apt-get source {name}: brought no upstream archive")
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
-        self._run(["tar", "-x", "--no-same-owner", "--strip-components=1", "-f", str(upstream[-1]), "-C", str(tree)])
+        unpack_upstream(upstream[-1], tree)
         (tree / ".complete").touch()
         return tree
 
@@ -142,6 +143,18 @@ class Packages:
             words = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise PackageError(f"{' '.join(command[:3])}: {words[-1] if words else f'status {done.returncode}'}")
         return done.stdout
+
+
+def unpack_upstream(archive: Path, tree: Path) -> None:
+    """Regular files of a source archive, without its first folder. By Python: a bare machine's tar has no xz to call."""
+    with tarfile.open(archive) as source:
+        for member in source:
+            parts = Path(member.name).parts[1:]
+            content = source.extractfile(member) if member.isfile() and parts and ".." not in parts else None
+            if content is not None:
+                target = tree.joinpath(*parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
 
 
 def write_sources(one_line: Path, parts: Path) -> None:
