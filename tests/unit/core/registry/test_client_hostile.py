@@ -132,7 +132,7 @@ def connect(engine: Engine, host: str) -> client.Client:
 
 def fetch(engine: Engine, host: str, data: bytes, *, size: int | None = None) -> None:
     """One blob through the pull's own way into the store."""
-    source = pull.RegistrySource(connect(engine, host))
+    source = pull.RegistrySource(engine, connect(engine, host))
     descriptor = Descriptor("x", digest(data), len(data) if size is None else size)
     arrival.fetch(engine, source, descriptor, lambda _: None, threading.Event())
 
