@@ -152,7 +152,9 @@ def _pull_name(engine: Engine, reference: Reference, wanted: Platform | None, *,
         if not all_tags:
             return _pull_one(engine, client, reference.with_default_tag(), wanted)
         if reference.tag or reference.digest:
-            raise UsageError("tag can't be used with --all-tags/-a")
+            refused = UsageError("tag can't be used with --all-tags/-a")
+            refused.exit_code = 1  # As Docker's.
+            raise refused
         image: Image | None = None
         for tag in client.tags():
             image = _pull_one(engine, client, reference.with_tag(tag), wanted)
