@@ -16,7 +16,6 @@ COMMAND = Command(
     (
         ("all-tags", "a", "bool", "Download all tagged images in the repository"),
         ("platform", "", "string", "Take the image for this platform, as os/arch[/variant]"),
-        ("policy", "", "string", 'Ask the registry "always", "missing" (only for what is not here), "never"', "always"),
         ("quiet", "q", "bool", "Print the name only"),
         ("disable-content-trust", "", "bool", "Skip image verification", True, True),
     ),
@@ -38,8 +37,7 @@ def main(engine: Engine, options: Options) -> int:
         engine.progress = carrier.ignore_progress
     elif not reference.tag and not reference.digest and not options["all-tags"]:
         output.line("Using default tag: latest")
-    policy = options["policy"] or "always"
-    pull.pull(engine, name, platform=options["platform"] or None, all_tags=options["all-tags"], policy=policy)
+    pull.pull(engine, name, platform=options["platform"] or None, all_tags=options["all-tags"])
     shown = reference if options["all-tags"] else reference.with_default_tag()
     output.line(shown.canonical())
     return 0

@@ -35,8 +35,14 @@ def extract(
 def probe_dialect(dir_fd: int) -> str:
     """ "overlay" where the file system of the directory holds whiteout nodes and user xattrs, else "aufs"."""
 
-def flatten(layer_fds: list[int], target_fd: int) -> None:
-    """Copies layers' trees, base first, into the directory ``target_fd`` and carries their whiteouts out."""
+def flatten(
+    layer_fds: list[int], target_fd: int, owners_fds: list[int] | None = None, owners_fd: int = -1
+) -> None:
+    """Copies layers' trees, base first, into the directory ``target_fd`` and carries their whiteouts out.
+
+    With ``owners_fds``, the layers' owners records, the empty file ``owners_fd`` (open to read and write) gets the
+    record of the result: of each path what the layer said that it comes from. The top is that of the last layer.
+    """
 
 def copytree(source_fd: int, target_fd: int, *, owners: bool = False) -> None:
     """Copies what lies below one directory into another, which gets its mode, owner (with ``owners``) and times."""

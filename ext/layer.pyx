@@ -51,7 +51,13 @@ cdef extern from "extract.h":
     int pod_probe_dialect(int dirfd, pod_dialect *dialect, pod_err *err) nogil
 
 cdef extern from "flatten.h":
-    int pod_flatten(const int *layer_fds, int count, int targetfd, pod_err *err) nogil
+    struct pod_flatten_request "pod_flatten":
+        int count
+        const int *layer_fds
+        const int *owners_fds
+        int target_fd
+        int owners_fd
+    int pod_flatten(const pod_flatten_request *flatten, pod_err *err) nogil
 
 cdef extern from "copytree.h":
     enum:
@@ -153,19 +159,29 @@ def probe_dialect(int dir_fd):
     return "overlay" if dialect == POD_DIALECT_OVERLAY else "aufs"
 
 
-def flatten(list layer_fds, int target_fd):
+def flatten(list layer_fds, int target_fd, list owners_fds=None, int owners_fd=-1):
+    cdef pod_flatten_request request
     cdef pod_err err
     cdef int done
     cdef int count = len(layer_fds)
     cdef int i
-    cdef int *fds = <int *> PyMem_Malloc((count + 1) * sizeof(int))
+    cdef int *fds
+    if owners_fds is not None and len(owners_fds) != count:
+        raise ValueError("flatten wants an owners record for each layer")
+    fds = <int *> PyMem_Malloc((2 * count + 1) * sizeof(int))
     if not fds:
         raise MemoryError
     try:
         for i in range(count):
             fds[i] = layer_fds[i]
+            fds[count + i] = -1 if owners_fds is None else owners_fds[i]
+        request.count = count
+        request.layer_fds = fds
+        request.owners_fds = NULL if owners_fds is None else fds + count
+        request.target_fd = target_fd
+        request.owners_fd = owners_fd
         with nogil:
-            done = pod_flatten(fds, count, target_fd, &err)
+            done = pod_flatten(&request, &err)
         check(done, &err)
     finally:
         PyMem_Free(fds)

@@ -146,7 +146,7 @@ class Packages:
 
 
 def unpack_upstream(archive: Path, tree: Path) -> None:
-    """Regular files of a source archive, without its first folder. By Python: a bare machine's tar has no xz to call."""
+    """Regular files of a source archive, without its first folder. By Python: a bare machine has no xz for tar."""
     with tarfile.open(archive) as source:
         for member in source:
             parts = Path(member.name).parts[1:]

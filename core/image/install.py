@@ -7,7 +7,6 @@ Nothing is visible before its digest was checked, and the name comes last. How b
 
 from __future__ import annotations
 
-import os
 import threading
 
 from pod.core.errors import RegistryError, StoreCorrupt
@@ -180,12 +179,10 @@ def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progre
     """Blobs and extracted layers of ``record``, those that are missing."""
     missing: dict[str, dict[str, Any]] = {}
     todo: dict[str, dict[str, Any]] = {}
-    whole = _complete(engine, record) and os.path.exists(engine.paths.image(record["id"]))  # Docker says no more then.
     for layer in record["layers"]:
         present = blobs.has(engine, layer["digest"], layer["size"])
         if present and layers.is_done(engine.paths.layer(engine.idmap.key, layer["chainID"])):
-            if not whole:
-                progress.tell(layer, "Already exists")
+            progress.tell(layer, "Already exists")
             continue
         progress.tell(layer, "Pulling fs layer")
         todo[layer["chainID"]] = layer

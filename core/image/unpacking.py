@@ -1,4 +1,4 @@
-"""Blobs to trees: layers/<map>/<hex of chainID>/{diff,owners,done} and flat-<hex>/{diff,done}, by pod.ext.layer.
+"""Blobs to trees: layers/<map>/<hex of chainID>/{diff,owners,done} and flat-<hex>/{diff,owners,done}, by pod.ext.layer.
 
 A layer folder appears by rename, whole, after the digest of its unpacked tar was held against the diffID. Each has
 a lock of its own: two processes that need the same layer do the work once.
@@ -6,7 +6,6 @@ a lock of its own: two processes that need the same layer do the work once.
 
 from __future__ import annotations
 
-import errno
 import os
 
 from pod.core import statefile
@@ -50,8 +49,7 @@ class Unpacking:
     """One layer on its way: a hidden folder, locked, and the descriptors that its extraction needs.
 
     The steps: :meth:`prepare`, then :func:`unpack` with :meth:`request` and :meth:`descriptors` in whatever process,
-    then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`give_up` before it, which
-    does nothing once it is published.
+    then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`discard` where it was not published.
     """
 
     __slots__ = (
@@ -117,8 +115,8 @@ class Unpacking:
         dialect = self._engine.facts.layer_dialect
         done = {"version": 1, "diffID": self.layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
         statefile.write(self.folder + "/done", done)
-        if _publish(self._engine, self._idmap, self.folder, self.path):
-            self.folder = ""
+        _publish(self._engine, self._idmap, self.folder, self.path)
+        self.folder = ""
 
     def blame(self) -> None:
         """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
@@ -153,10 +151,15 @@ class Unpacking:
                 os.close(descriptor)
         self._blob = self._root = self._owners = self._held = self._pipe = -1
 
-    def give_up(self) -> str:
-        """Takes what was not published out of sight; its path in the trash, for :func:`remove_tree`, "" for none."""
-        folder, self.folder = self.folder, ""
-        return _to_trash(self._engine, folder) if folder else ""
+    def discard(self, *, fork: bool = True) -> None:
+        """Removes what was not published; without ``fork`` (this process has threads) it only goes to the trash."""
+        if not self.folder:
+            return
+        if fork:
+            discard(self._engine, self.folder, self._idmap)
+        else:
+            _to_trash(self._engine, self.folder)
+        self.folder = ""
 
 
 def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
@@ -194,10 +197,8 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
                 raise
             job.publish(statefile.loads(answer))
         finally:
-            trash = job.give_up()
+            job.discard()
             job.close()
-            if trash:
-                remove_tree(engine, trash, idmap)
     return job.path
 
 
@@ -224,22 +225,12 @@ def _open_blob(engine: Engine, layer: dict[str, Any]) -> int:
         raise StoreCorrupt(f"extract layer: {layer['digest']}: its blob is missing", hint="pull the image") from None
 
 
-def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> bool:
-    """Gives the whole folder its name; False where another process was faster, whose layer is as good.
-
-    What lies there without "done" is no layer by any rule, and put out of the way.
-    """
+def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> None:
+    """Gives the whole folder its name; what lies there without "done" is no layer by any rule, and out of the way."""
     durable.mark_layer(engine, idmap.key, path.rpartition("/")[2])
-    while True:
-        try:
-            os.rename(folder, path)
-            return True
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-        if is_done(path):
-            return False
+    if os.path.lexists(path):
         _to_trash(engine, path)
+    os.rename(folder, path)
 
 
 def _hides_all(root: str) -> bool:
@@ -257,6 +248,8 @@ def _max_bytes(descriptor: int) -> int:
 
 def _explain(error: OSError, digest: str) -> Refused:
     """An OSError of the extraction as one line."""
+    import errno
+
     from pod.ext.errors import StepError
 
     said = str(error) if isinstance(error, StepError) else f"{error.filename or ''}: {error.strerror}".lstrip(": ")
@@ -313,8 +306,7 @@ def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None
         held = _make_held(temporary)
         try:
             _flatten(engine, folders, idmap, temporary)
-            if not _publish(engine, idmap, temporary, path):
-                discard(engine, temporary, idmap)
+            _publish(engine, idmap, temporary, path)
         except BaseException:
             discard(engine, temporary, idmap)
             raise
@@ -327,18 +319,21 @@ def _flatten(engine: Engine, folders: list[str], idmap: IdMap, temporary: str) -
     from pod.ext import layer
 
     os.mkdir(temporary + "/diff", 0o755)
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-    opened: list[int] = []
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    trees: list[int] = []
+    owners: list[int] = []
     try:
-        for folder in (*(folder + "/diff" for folder in folders), temporary + "/diff"):
-            opened.append(os.open(folder, flags))
+        for folder in (*folders, temporary):
+            trees.append(os.open(folder + "/diff", flags | os.O_DIRECTORY))
+        owners += [os.open(folder + "/owners", flags) for folder in folders]
+        owners.append(os.open(temporary + "/owners", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
         def work() -> bytes:
-            layer.flatten(opened[:-1], opened[-1])
+            layer.flatten(trees[:-1], trees[-1], owners[:-1], owners[-1])
             return b""
 
         userns.call_mapped(engine, idmap, work)
     finally:
-        for descriptor in opened:
+        for descriptor in (*trees, *owners):
             os.close(descriptor)
     statefile.write(temporary + "/done", {"version": 1, "layers": [folder.rpartition("/")[2] for folder in folders]})

@@ -91,7 +91,7 @@ static int try_one(const unsigned char *data, size_t length, int scratch, unsign
     struct pod_extract_result result;
     struct pod_owners owners;
     struct pod_err err;
-    int layers[1];
+    struct pod_flatten flat = {.count = 1};
     int target;
     int source = memfd_create("source", MFD_CLOEXEC);
     int failed;
@@ -110,12 +110,16 @@ static int try_one(const unsigned char *data, size_t length, int scratch, unsign
         abort(); /* what we wrote we must be able to read */
     if (!failed)
         pod_owners_unmap(&owners);
-    layers[0] = options.root_fd;
-    if (!failed && options.dialect != POD_DIALECT_PLAIN &&
-        pod_flatten(layers, 1, target, &err) < 0 && err.errnum != ENAMETOOLONG)
+    flat.layer_fds = &options.root_fd;
+    flat.owners_fds = &options.owners_fd;
+    flat.target_fd = target;
+    flat.owners_fd = memfd_create("flat", MFD_CLOEXEC);
+    if (!failed && options.dialect != POD_DIALECT_PLAIN && pod_flatten(&flat, &err) < 0 &&
+        err.errnum != ENAMETOOLONG)
         fprintf(stderr, "flatten: %s %s %s\n", pod_step_name(err.step), strerror(err.errnum),
                 err.path);
     close(source);
+    close(flat.owners_fd);
     close(target);
     close(options.root_fd);
     close(options.owners_fd);

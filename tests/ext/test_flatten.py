@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from pod.ext import layer
-from tests.ext.unpacking import file, folder, gnu_long, hardlink, header, symlink, tree, unpack
+from tests.ext.unpacking import file, folder, gnu_long, hardlink, header, pax, symlink, tree, unpack
 
 BASE = folder(b"d") + file(b"d/old", b"1") + file(b"d/kept", b"2") + file(b"gone", b"3") + folder(b"o")
 BASE += file(b"o/hidden", b"4") + folder(b"tree") + file(b"tree/x/y", b"5") + symlink(b"s", b"d") + file(b"f", b"6")
@@ -38,6 +38,62 @@ def flatten(tmp_path, *layers, dialects=None):
     for fd in (*fds, target):
         os.close(fd)
     return tmp_path / "flat"
+
+
+def flatten_owners(tmp_path, *layers, dialect="overlay"):
+    """{path: ids or device} of the flat tree, told by its own record."""
+    trees, owners = [], []
+    for number, data in enumerate(layers):
+        place = tmp_path / str(number)
+        place.mkdir()
+        trees.append(os.open(unpack(data, place, dialect=dialect).root, os.O_RDONLY))
+        owners.append(os.open(place / "owners", os.O_RDONLY))
+    (tmp_path / "flat").mkdir()
+    trees.append(os.open(tmp_path / "flat", os.O_RDONLY))
+    owners.append(os.open(tmp_path / "record", os.O_RDWR | os.O_CREAT))
+    layer.flatten(trees[:-1], trees[-1], owners[:-1], owners[-1])
+    found = {path: ids or device for path, ids, _mode, device, _xattrs in layer.read_owners(owners[-1])}
+    for fd in (*trees, *owners):
+        os.close(fd)
+    return found
+
+
+@pytest.mark.parametrize("dialect", ["overlay", "aufs"])
+def test_flatten_when_layers_have_owners_then_each_path_has_that_of_its_layer(tmp_path, dialect):
+    base = folder(b"./", uid=1) + folder(b"d", uid=2) + file(b"d/a", uid=3) + file(b"d/b", uid=4) + file(b"d-c", uid=5)
+    base += folder(b"o", uid=6) + file(b"o/x", uid=7) + folder(b"t", uid=8) + file(b"t/u/v", uid=9) + file(b"f", uid=10)
+    base += folder(b"kept", uid=11) + file(b"kept/x", uid=12) + header(b"n", b"3", device=(1, 3)) + file(b"w", uid=13)
+    upper = folder(b"d") + file(b"d/a") + file(b"d/.wh.b") + folder(b"o", uid=60) + file(b"o/.wh..wh..opq")
+    upper += file(b"o/y", uid=61) + file(b"t", uid=80) + folder(b"f") + file(b"f/in", uid=100) + file(b".wh.w")
+    upper += folder(b"w") + file(b"w/w", uid=130)
+    assert flatten_owners(tmp_path, base, upper, dialect=dialect) == {
+        "d-c": (5, 0),
+        "o": (60, 0),
+        "o/y": (61, 0),
+        "t": (80, 0),
+        "f/in": (100, 0),
+        "kept": (11, 0),
+        "kept/x": (12, 0),
+        "n": (1, 3),
+        "w/w": (130, 0),
+    }
+
+
+def test_flatten_when_top_is_opaque_then_nothing_recorded_below_is_left(tmp_path):
+    base = folder(b"./", uid=1) + file(b"a", uid=2) + folder(b"d", uid=3) + file(b"d/x", uid=4)
+    assert flatten_owners(tmp_path, base, file(b".wh..wh..opq") + file(b"b", uid=5)) == {"b": (5, 0)}
+
+
+def test_flatten_when_xattrs_were_refused_then_the_record_has_them(tmp_path):
+    label = pax({b"SCHILY.xattr.security.selinux": b"label\0of five"})
+    trees = [unpack(label + file(b"x"), tmp_path).root]
+    (tmp_path / "flat").mkdir()
+    fds = [os.open(path, os.O_RDONLY) for path in (*trees, tmp_path / "flat", tmp_path / "owners")]
+    record = os.open(tmp_path / "record", os.O_RDWR | os.O_CREAT)
+    layer.flatten(fds[:1], fds[1], fds[2:], record)
+    assert layer.read_owners(record)[0][4] == {"security.selinux": b"label\0of five"}
+    for fd in (*fds, record):
+        os.close(fd)
 
 
 @pytest.mark.parametrize("dialect", ["overlay", "aufs"])

@@ -8,7 +8,21 @@ import stat
 import pytest
 
 from pod.ext.errors import StepError
-from tests.ext.unpacking import BLOCK, Jail, base256, checked, file, folder, header, octal, pad, pax, tree
+from tests.ext.unpacking import (
+    BLOCK,
+    Jail,
+    base256,
+    checked,
+    file,
+    folder,
+    hardlink,
+    header,
+    octal,
+    pad,
+    pax,
+    symlink,
+    tree,
+)
 
 HUGE = (1 << 63) - 1
 
@@ -259,3 +273,69 @@ def test_unpack_when_pax_sparse_pairs_are_broken_then_refuses(jail, key):
 
 def test_unpack_when_there_are_more_entries_than_allowed_then_refuses(jail):
     refused(jail, file(b"a") + file(b"b") + file(b"c"), "LIMIT", max_entries=2)
+
+
+def test_unpack_when_hardlink_leads_to_a_device_then_it_is_recorded_as_one_too(jail):
+    data = folder(b"dev") + header(b"dev/null", b"3", device=(1, 3), mode=0o666, uid=4) + file(b"empty")
+    data += hardlink(b"a", b"dev/null", mode=0o666) + symlink(b"l", b"dev") + hardlink(b"b", b"l/null")
+    data += hardlink(b"c", b"a") + hardlink(b"d", b"empty")
+    data += header(b"dev/sda", b"4", device=(8, 0)) + file(b"dev/sda") + hardlink(b"e", b"dev/sda")
+    records = {path: (stat.S_IFMT(mode), device) for path, _ids, mode, device, _xattrs in jail.unpack(data).owners}
+    null = (stat.S_IFCHR, (1, 3))
+    assert {path: said for path, said in records.items() if said[1]} == {
+        "dev/null": null,
+        "a": null,
+        "b": null,
+        "c": null,
+    }
+
+
+def test_unpack_when_device_was_replaced_with_its_directory_then_links_to_the_new_file_are_none(jail):
+    data = folder(b"d") + header(b"d/n", b"3", device=(1, 3)) + file(b"d") + folder(b"d") + file(b"d/n")
+    assert [record for record in jail.unpack(data + hardlink(b"x", b"d/n")).owners if record[3]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (b"user.a", b"dmFsdWU=", {"user.a": b"value"}),
+        (b"user.a", b"dmFsdWU", {"user.a": b"value"}),
+        (b"user.a%20b%25", b"", {"user.a b%": b""}),
+        (b"user.nul", b"AAEC/w==", {"user.nul": b"\0\1\2\xff"}),
+    ],
+)
+def test_unpack_when_xattr_is_in_libarchives_form_then_decodes_it(jail, name, value, expected):
+    unpacked = jail.unpack(pax({b"LIBARCHIVE.xattr." + name: value}) + file(b"x"))
+    held = {**dict(unpacked.owners[0][4] if unpacked.owners else {})}
+    for held_name in os.listxattr(unpacked.root / "x"):
+        held[held_name] = os.getxattr(unpacked.root / "x", held_name)
+    assert held == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [(b"user.a", b"d!"), (b"user.%4", b""), (b"user.%00", b""), (b"", b"")])
+def test_unpack_when_libarchives_form_is_malformed_then_refuses(jail, name, value):
+    refused(jail, pax({b"LIBARCHIVE.xattr." + name: value}) + file(b"x"), "TAR_HEADER")
+
+
+def test_unpack_when_xattr_is_said_in_both_forms_then_it_is_recorded_once(jail):
+    forms = [(b"SCHILY.xattr.security.x", b"one"), (b"LIBARCHIVE.xattr.security.x", b"dHdv")]
+    assert jail.unpack(pax(forms) + file(b"x")).owners[0][4] == {"security.x": b"two"}
+
+
+def test_unpack_when_there_are_more_xattrs_than_a_file_can_have_then_refuses(jail):
+    many = [(b"SCHILY.xattr.user.%d" % i, b"") for i in range(5000)]
+    refused(jail, pax(many) + file(b"x"), "LIMIT")
+
+
+def test_unpack_when_pax_overrides_every_field_then_the_extended_header_wins(jail):
+    told = {b"path": b"by-pax", b"linkpath": b"to-pax", b"uid": b"70000", b"gid": b"80000", b"mtime": b"12.5"}
+    unpacked = jail.unpack(pax(told) + header(b"x", b"2", link=b"y", uid=1, gid=2))
+    assert os.readlink(unpacked.root / "by-pax") == "to-pax"
+    assert unpacked.owners[0][:2] == ("by-pax", (70000, 80000))
+    assert (unpacked.root / "by-pax").lstat().st_mtime == 12.5
+
+
+def test_unpack_when_pax_value_is_empty_then_the_header_counts_again(jail):
+    told = {b"uid": b"5", b"mtime": b"7"}
+    data = pax(told, b"g") + pax({b"uid": b"", b"path": b""}) + file(b"x", uid=9) + file(b"y")
+    assert [record[:2] for record in jail.unpack(data).owners] == [("x", (9, 0)), ("y", (5, 0))]

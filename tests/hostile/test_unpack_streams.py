@@ -82,6 +82,23 @@ def test_unpack_when_stream_is_zstd_then_both_digests_are_right(jail, options):
     check_sums(jail.unpack(blob, end=b"").result, blob, data)
 
 
+def test_unpack_when_stream_is_zstd_chunked_then_its_table_is_passed_over(jail):
+    """containers/storage pkg/chunked: a frame per file, then the table and a footer, each in a skippable frame."""
+    data = DATA + END
+    frames = b"".join(zstd(data[at : at + 30_000]) for at in range(0, len(data), 30_000))
+    table = zstd(b'{"version":1,"entries":[]}' * 1000)
+    blob = frames + struct.pack("<II", 0x184D2A50, len(table)) + table
+    footer = struct.pack("<QQQQ", len(frames) + 8, len(table), 26_000, 1) + b"GNUlInUx"
+    blob += struct.pack("<II", 0x184D2A50, len(footer)) + footer
+    check_sums(jail.unpack(blob, end=b"").result, blob, data)
+
+
+@pytest.mark.parametrize("cut", [1, 4, 8, 20])
+def test_unpack_when_skippable_frame_is_cut_then_refuses(jail, cut):
+    blob = zstd(DATA + END) + (struct.pack("<II", 0x184D2A50, 1000) + bytes(1000))[:-cut]
+    refused(jail, blob, "DECOMPRESS")
+
+
 @pytest.mark.parametrize("tail", [b"\0" * 512, b"\0" * 10_240, b"garbage behind the archive" * 50_000])
 def test_unpack_when_bytes_follow_the_archive_then_they_count_for_the_digest_only(jail, tail):
     data = DATA + END + tail

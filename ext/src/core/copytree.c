@@ -45,6 +45,7 @@ struct level {
 };
 
 struct copy {
+    const struct pod_copy_watch *watch; /* or NULL */
     size_t depth;
     size_t room;
     struct level *levels;
@@ -57,6 +58,11 @@ struct copy {
 static struct level *top(struct copy *copy)
 {
     return &copy->levels[copy->depth - 1];
+}
+
+static int tell(struct copy *copy, enum pod_copy_event event, const char *name, struct pod_err *err)
+{
+    return copy->watch ? copy->watch->event(copy->watch->context, event, name, err) : 0;
 }
 
 /* ---- entries ----------------------------------------------------- */
@@ -217,7 +223,9 @@ static int enter(struct copy *copy, const char *name, struct pod_err *err)
         return -1;
     }
     copy->levels[copy->depth++] = level;
-    return fchmod(dst, 0700) < 0 ? pod_fail(err, POD_CHMOD, name) : 0;
+    if (fchmod(dst, 0700) < 0)
+        return pod_fail(err, POD_CHMOD, name);
+    return tell(copy, POD_COPY_ENTERED, name, err);
 }
 
 static int same(const struct stat *a, const struct stat *b)
@@ -257,7 +265,7 @@ static int leave(struct copy *copy, struct pod_err *err)
         return pod_fail(err, POD_CHMOD, "");
     close_level(level);
     copy->depth--;
-    return 0;
+    return tell(copy, POD_COPY_LEFT, "", err);
 }
 
 /* ---- whiteouts ----------------------------------------------------- */
@@ -325,7 +333,7 @@ static int carry_out(struct copy *copy, const struct dent *dent, struct pod_err 
         if (!pod_is_whiteout_node(&st))
             return 0;
     }
-    return remove_old(copy, hidden, err);
+    return remove_old(copy, hidden, err) < 0 ? -1 : tell(copy, POD_COPY_GONE, hidden, err);
 }
 
 static int hide_lower(struct copy *copy, struct pod_err *err)
@@ -336,7 +344,7 @@ static int hide_lower(struct copy *copy, struct pod_err *err)
         return 0;
     if (pod_is_opaque(top(copy)->src) ||
         fstatat(top(copy)->src, POD_WHITEOUT_OPAQUE, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return clear_directory(copy, err);
+        return clear_directory(copy, err) < 0 ? -1 : tell(copy, POD_COPY_EMPTIED, "", err);
     return scan(copy, top(copy)->src, 0, carry_out, err) < 0 ? -1 : 0;
 }
 
@@ -359,7 +367,7 @@ static int copy_entry(struct copy *copy, const struct dent *dent, struct pod_err
             return 0;
         return enter(copy, dent->name, err) < 0 || hide_lower(copy, err) < 0 ? -1 : 1;
     }
-    if (remove_old(copy, dent->name, err) < 0)
+    if (remove_old(copy, dent->name, err) < 0 || tell(copy, POD_COPY_PLACED, dent->name, err) < 0)
         return -1;
     if (S_ISREG(st.st_mode))
         return copy_file(copy, dent->name, &st, err);
@@ -400,10 +408,18 @@ static int copy_top(struct copy *copy, int srcfd, int dstfd, struct pod_err *err
     copy->levels[copy->depth++] = level;
     if (fchmod(dst, 0700) < 0)
         return pod_fail(err, POD_CHMOD, "");
-    return hide_lower(copy, err) < 0 ? -1 : copy_levels(copy, err);
+    if (tell(copy, POD_COPY_ENTERED, "", err) < 0 || hide_lower(copy, err) < 0)
+        return -1;
+    return copy_levels(copy, err);
 }
 
 int pod_copytree(int srcfd, int dstfd, unsigned flags, struct pod_err *err)
+{
+    return pod_copytree_watched(srcfd, dstfd, flags, NULL, err);
+}
+
+int pod_copytree_watched(int srcfd, int dstfd, unsigned flags, const struct pod_copy_watch *watch,
+                         struct pod_err *err)
 {
     struct copy *copy = malloc(sizeof *copy);
     struct pod_err ignored;
@@ -411,6 +427,7 @@ int pod_copytree(int srcfd, int dstfd, unsigned flags, struct pod_err *err)
 
     if (!copy)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
+    copy->watch = watch;
     copy->depth = copy->room = 0;
     copy->levels = NULL;
     copy->data.no_clone = copy->data.no_range = 0;

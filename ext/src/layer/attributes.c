@@ -107,7 +107,8 @@ static int set_ids(struct pod_unpack *unpack, int fd, int force, struct pod_err 
 }
 
 /* Writes the record of the entry at unpack->full, if there is anything to say. */
-static int record(struct pod_unpack *unpack, mode_t type, unsigned flags, struct pod_err *err)
+static int record_device(struct pod_unpack *unpack, mode_t type, unsigned flags, uint32_t major,
+                         uint32_t minor, struct pod_err *err)
 {
     const struct pod_tar_entry *entry = unpack->entry;
     struct pod_owner owner;
@@ -123,11 +124,16 @@ static int record(struct pod_unpack *unpack, mode_t type, unsigned flags, struct
     owner.uid = entry->uid;
     owner.gid = entry->gid;
     owner.mode = type | entry->mode;
-    owner.major = entry->major;
-    owner.minor = entry->minor;
+    owner.major = major;
+    owner.minor = minor;
     owner.xattr_count = unpack->refused_count;
     owner.xattrs = unpack->refused;
     return pod_owners_add(unpack->owners, &owner, err);
+}
+
+static int record(struct pod_unpack *unpack, mode_t type, unsigned flags, struct pod_err *err)
+{
+    return record_device(unpack, type, flags, unpack->entry->major, unpack->entry->minor, err);
 }
 
 int pod_unpack_set_file(struct pod_unpack *unpack, int fd, mode_t type, unsigned flags,
@@ -194,7 +200,8 @@ int pod_unpack_set_directory(struct pod_unpack *unpack, struct pod_dir *dir, int
 }
 
 /* The inode keeps what its first entry said; the record goes by path, so this one needs its own. */
-int pod_unpack_set_link(struct pod_unpack *unpack, const struct stat *st, struct pod_err *err)
+int pod_unpack_set_link(struct pod_unpack *unpack, const struct stat *st,
+                        const struct pod_owner *device, struct pod_err *err)
 {
     const struct pod_tar_entry *entry = unpack->entry;
     int ids = !unpack->options->mapped && (entry->uid || entry->gid);
@@ -203,5 +210,9 @@ int pod_unpack_set_link(struct pod_unpack *unpack, const struct stat *st, struct
         if (has_prefix(entry->xattrs[i].name, "security.") &&
             refuse_xattr(unpack, &entry->xattrs[i], err) < 0)
             return -1;
+    if (device)
+        return record_device(unpack, device->mode & S_IFMT,
+                             POD_OWNER_DEVICE | (ids ? POD_OWNER_IDS : 0), device->major,
+                             device->minor, err);
     return record(unpack, st->st_mode & S_IFMT, ids ? POD_OWNER_IDS : 0, err);
 }

@@ -170,6 +170,7 @@ static int make_device(struct pod_unpack *unpack, struct pod_err *err)
 
     if (fd < 0 || pod_unpack_set_file(unpack, fd, type, POD_OWNER_DEVICE, err) < 0)
         return -1;
+    unpack->devices++;
     return finish_file(unpack, &fd, err);
 }
 

@@ -4,8 +4,17 @@
 
 #include "../core/err.h"
 
-/* Copies the trees of the COUNT layers, base first, into the directory TARGETFD, and carries their
- * whiteouts out (both dialects of core/whiteout.h, also mixed). */
-int pod_flatten(const int *layer_fds, int count, int targetfd, struct pod_err *err);
+struct pod_flatten {
+    int count;
+    const int *layer_fds; /* their trees, base first */
+    const int *owners_fds; /* their owners records; or NULL */
+    int target_fd;
+    int owners_fd; /* an empty file for the record of the target, open for reading and writing */
+};
+
+/* Copies the trees of the layers into the directory `target_fd` and carries their whiteouts out
+ * (both dialects of core/whiteout.h, also mixed). Of each layer's owners record stays what was said
+ * of entries that come from that layer. */
+int pod_flatten(const struct pod_flatten *flatten, struct pod_err *err);
 
 #endif

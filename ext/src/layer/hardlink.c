@@ -12,6 +12,9 @@
 #include "../core/whiteout.h"
 #include "entrypath.h"
 
+/* Of records, to find those of devices that hard links lead to: a second of work. */
+#define VISITS_MAX (UINT64_C(1) << 27)
+
 /* What a hard link shall lead to: NAME in the directory DIRFD; or, where the way there is shut to
  * us (modes come from the archive), FD, which was opened while it was open. */
 struct target {
@@ -75,8 +78,45 @@ static int link_target(struct pod_unpack *unpack, const struct target *target)
     return linkat(AT_FDCWD, self, here(unpack), unpack->name, AT_SYMLINK_FOLLOW);
 }
 
+/* Whether the target is the placeholder of a device: 1 and its record, which goes by the path
+ * without links. Asked of empty files only. */
+static int find_device(struct pod_unpack *unpack, const struct target *target,
+                       struct pod_owner *device, struct pod_err *err)
+{
+    char back[PATH_MAX];
+    char path[PATH_MAX];
+    char name[NAME_MAX + 1];
+    size_t length;
+    int found;
+
+    if (!unpack->devices || !S_ISREG(target->st.st_mode) || target->st.st_size)
+        return 0;
+    if (pod_clean_path(unpack->entry->link, path))
+        return fail(unpack, POD_LINK, EINVAL, err);
+    pod_split_path(path, name);
+    strcpy(back, pod_dirs_path(unpack->dirs));
+    if (pod_dirs_enter(unpack->dirs, path, 0, err) < 0)
+        return -1;
+    strcpy(path, pod_dirs_path(unpack->dirs));
+    length = strlen(path);
+    if (length + strlen(name) + 2 > sizeof path)
+        return fail(unpack, POD_LINK, ENAMETOOLONG, err);
+    if (length)
+        path[length++] = '/';
+    strcpy(path + length, name);
+    found = pod_owners_find_device(unpack->owners, path, device, &unpack->visits, err);
+    if (found < 0 || pod_dirs_enter(unpack->dirs, back, 0, err) < 0)
+        return -1;
+    if (unpack->visits > VISITS_MAX)
+        return fail(unpack, POD_LIMIT, E2BIG, err);
+    return found;
+}
+
 int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
 {
+    struct pod_owner device;
+    int is_device;
+
     __attribute__((cleanup(release_target))) struct target target = {.dirfd = -1, .fd = -1};
     struct stat there;
 
@@ -92,7 +132,10 @@ int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
         if (pod_unpack_displace(unpack, unpack->name, err) < 0)
             return -1;
     }
+    is_device = find_device(unpack, &target, &device, err);
+    if (is_device < 0)
+        return -1;
     if (link_target(unpack, &target) < 0)
         return fail_here(unpack, POD_LINK, err);
-    return pod_unpack_set_link(unpack, &target.st, err);
+    return pod_unpack_set_link(unpack, &target.st, is_device ? &device : NULL, err);
 }

@@ -1,46 +1,14 @@
 #define _GNU_SOURCE 1
 
-#include "owners.h"
-
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the owners record is little-endian and written as it lies in memory"
-#endif
+#include "owners_file.h"
 
-#define HEADER_SIZE 64
-#define RECORD_SIZE 32
 #define BUFFER_SIZE 65536
 /* 65 535 attributes of 64 KiB do not come in one entry: the extended headers end at 1 MiB each. */
 #define RECORD_MAX (4 << 20)
-
-struct file_header {
-    char magic[8];
-    uint32_t version;
-    uint32_t header_size;
-    uint64_t count;
-    uint64_t index;
-    uint64_t size;
-    uint64_t zero[3];
-};
-_Static_assert(sizeof(struct file_header) == HEADER_SIZE, "header layout");
-
-struct record {
-    uint32_t length;
-    uint32_t flags;
-    uint32_t uid;
-    uint32_t gid;
-    uint32_t mode;
-    uint32_t major;
-    uint32_t minor;
-    uint16_t path_length;
-    uint16_t xattr_count;
-};
-_Static_assert(sizeof(struct record) == RECORD_SIZE, "record layout");
 
 struct pod_owners_writer {
     int fd;
@@ -48,36 +16,14 @@ struct pod_owners_writer {
     uint64_t *index;
     size_t count;
     size_t room;
+    size_t *devices; /* positions in the index of records of devices */
+    size_t device_count;
+    size_t device_room;
     size_t buffered;
     unsigned char buffer[BUFFER_SIZE];
 };
 
 /* ---- order ----------------------------------------------------- */
-
-/* Bytewise, "/" below all, a prefix before what it begins. */
-static int compare_paths(const char *a, size_t a_length, const char *b, size_t b_length)
-{
-    size_t shorter = a_length < b_length ? a_length : b_length;
-    size_t i = 0;
-
-    while (i < shorter && a[i] == b[i])
-        i++;
-    if (i == shorter)
-        return a_length < b_length ? -1 : a_length > b_length;
-    if (a[i] == '/' || b[i] == '/')
-        return a[i] == '/' ? -1 : 1;
-    return (unsigned char)a[i] < (unsigned char)b[i] ? -1 : 1;
-}
-
-static const struct record *record_at(const unsigned char *data, uint64_t offset)
-{
-    return (const struct record *)(const void *)(data + offset);
-}
-
-static const char *path_of(const struct record *record)
-{
-    return (const char *)record + RECORD_SIZE;
-}
 
 /* By path, then by age. */
 static int compare_records(const unsigned char *data, uint64_t a, uint64_t b)
@@ -177,17 +123,32 @@ int pod_owners_begin(int fd, struct pod_owners_writer **writer, struct pod_err *
     return 0;
 }
 
-static int note_offset(struct pod_owners_writer *writer, struct pod_err *err)
+static int grow(void **list, size_t count, size_t *room, size_t size, struct pod_err *err)
 {
-    if (writer->count == writer->room) {
-        size_t wanted = writer->room ? writer->room * 2 : 256;
-        uint64_t *bigger = realloc(writer->index, wanted * sizeof *bigger);
+    size_t wanted = *room ? *room * 2 : 256;
+    void *bigger;
 
-        if (!bigger)
-            return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
-        writer->index = bigger;
-        writer->room = wanted;
+    if (count < *room)
+        return 0;
+    bigger = realloc(*list, wanted * size);
+    if (!bigger)
+        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
+    *list = bigger;
+    *room = wanted;
+    return 0;
+}
+
+/* A record with FLAGS begins here. */
+static int note_offset(struct pod_owners_writer *writer, uint32_t flags, struct pod_err *err)
+{
+    if (flags & POD_OWNER_DEVICE) {
+        if (grow((void **)&writer->devices, writer->device_count, &writer->device_room,
+                 sizeof *writer->devices, err) < 0)
+            return -1;
+        writer->devices[writer->device_count++] = writer->count;
     }
+    if (grow((void **)&writer->index, writer->count, &writer->room, sizeof *writer->index, err) < 0)
+        return -1;
     writer->index[writer->count++] = writer->offset;
     return 0;
 }
@@ -212,7 +173,8 @@ int pod_owners_add(struct pod_owners_writer *writer, const struct pod_owner *own
                              owner->minor,
                              (uint16_t)owner->path_length,
                              (uint16_t)owner->xattr_count};
-    if (note_offset(writer, err) < 0 || append(writer, &record, sizeof record, err) < 0 ||
+    if (note_offset(writer, owner->flags, err) < 0 ||
+        append(writer, &record, sizeof record, err) < 0 ||
         append(writer, owner->path, owner->path_length, err) < 0 ||
         append(writer, zeros, 1, err) < 0)
         return -1;
@@ -242,12 +204,88 @@ int pod_owners_remove(struct pod_owners_writer *writer, const char *path, struct
     return pod_owners_add(writer, &owner, err);
 }
 
-static int lies_below(const struct record *record, const struct record *above)
+int pod_owners_add_read(struct pod_owners_writer *writer, const struct pod_owner *owner,
+                        struct pod_err *err)
 {
-    size_t length = above->path_length;
+    static const unsigned char zero = 0;
+    const struct record record = {
+        .length = (uint32_t)(RECORD_SIZE + owner->path_length + 1 + owner->packed_length),
+        .flags = owner->flags,
+        .uid = owner->uid,
+        .gid = owner->gid,
+        .mode = owner->mode,
+        .major = owner->major,
+        .minor = owner->minor,
+        .path_length = (uint16_t)owner->path_length,
+        .xattr_count = (uint16_t)owner->xattr_count};
 
-    return record->path_length > length && memcmp(path_of(record), path_of(above), length) == 0 &&
-           (!length || path_of(record)[length] == '/');
+    /* Records lie on multiples of eight: those of a file that somebody changed might not. */
+    if (record.length % 8 || record.length > RECORD_MAX)
+        return pod_fail_errno(err, POD_OWNERS, EBADMSG, owner->path);
+    if (note_offset(writer, owner->flags, err) < 0 ||
+        append(writer, &record, sizeof record, err) < 0 ||
+        append(writer, owner->path, owner->path_length, err) < 0 ||
+        append(writer, &zero, 1, err) < 0)
+        return -1;
+    return append(writer, owner->packed, owner->packed_length, err);
+}
+
+/* 1: RECORD is of PATH, or removes it. */
+static int answers(const struct record *record, const char *path, size_t length)
+{
+    size_t own = record->path_length;
+
+    if (own > length || memcmp(path_of(record), path, own) != 0)
+        return 0;
+    return own == length || (record->flags & POD_OWNER_REMOVED && (!own || path[own] == '/'));
+}
+
+/* Where in the index the last record of a device at PATH is, or SIZE_MAX. */
+static size_t last_device(const struct pod_owners_writer *writer, const unsigned char *data,
+                          const char *path, uint64_t *visits)
+{
+    size_t length = strlen(path);
+
+    for (size_t i = writer->device_count; i-- > 0;) {
+        const struct record *record = record_at(data, writer->index[writer->devices[i]]);
+
+        ++*visits;
+        if (record->path_length == length && memcmp(path_of(record), path, length) == 0)
+            return writer->devices[i];
+    }
+    return SIZE_MAX;
+}
+
+int pod_owners_find_device(struct pod_owners_writer *writer, const char *path,
+                           struct pod_owner *device, uint64_t *visits, struct pod_err *err)
+{
+    const unsigned char *data;
+    size_t at;
+    int holds;
+
+    if (!writer->device_count)
+        return 0;
+    if (flush(writer, err) < 0)
+        return -1;
+    data = mmap(NULL, writer->offset, PROT_READ, MAP_SHARED, writer->fd, 0);
+    if (data == MAP_FAILED)
+        return pod_fail(err, POD_OWNERS, path);
+    at = last_device(writer, data, path, visits);
+    holds = at != SIZE_MAX;
+    if (holds) {
+        const struct record *record = record_at(data, writer->index[at]);
+
+        memset(device, 0, sizeof *device);
+        device->mode = record->mode;
+        device->major = record->major;
+        device->minor = record->minor;
+        while (holds && ++at < writer->count) {
+            ++*visits;
+            holds = !answers(record_at(data, writer->index[at]), path, strlen(path));
+        }
+    }
+    munmap((void *)(uintptr_t)data, writer->offset);
+    return holds;
 }
 
 /* The removal of the same path or of one above it that came last before the records at hand: a
@@ -343,149 +381,7 @@ void pod_owners_close(struct pod_owners_writer **writer)
     if (!*writer)
         return;
     free((*writer)->index);
+    free((*writer)->devices);
     free(*writer);
     *writer = NULL;
-}
-
-/* ---- reading ----------------------------------------------------- */
-
-static int record_is_sound(const unsigned char *data, uint64_t offset, uint64_t end)
-{
-    const struct record *record;
-    uint64_t at = RECORD_SIZE;
-
-    if (offset % 8 || offset < HEADER_SIZE || offset > end || end - offset < RECORD_SIZE)
-        return 0;
-    record = record_at(data, offset);
-    if (record->length > end - offset || record->length < RECORD_SIZE + 1)
-        return 0;
-    at += record->path_length;
-    if (at >= record->length || data[offset + at] != 0 ||
-        memchr(path_of(record), '\0', record->path_length))
-        return 0;
-    at++;
-    for (unsigned i = 0; i < record->xattr_count; i++) {
-        uint16_t name_length;
-        uint32_t value_length;
-
-        if (record->length - at < 6)
-            return 0;
-        memcpy(&name_length, data + offset + at, 2);
-        memcpy(&value_length, data + offset + at + 2, 4);
-        at += 6;
-        if (record->length - at < (uint64_t)name_length + value_length)
-            return 0;
-        at += (uint64_t)name_length + value_length;
-    }
-    return 1;
-}
-
-static int map_is_sound(struct pod_owners *owners)
-{
-    struct file_header header;
-
-    if (owners->size < HEADER_SIZE)
-        return 0;
-    memcpy(&header, owners->data, sizeof header);
-    if (memcmp(header.magic, POD_OWNERS_MAGIC, sizeof header.magic) != 0 ||
-        header.version != POD_OWNERS_VERSION || header.header_size != HEADER_SIZE ||
-        header.size != owners->size || header.index < HEADER_SIZE || header.index % 8 ||
-        header.index > header.size || (header.size - header.index) / 8 != header.count ||
-        (header.size - header.index) % 8)
-        return 0;
-    owners->count = header.count;
-    owners->index = (const uint64_t *)(const void *)(owners->data + header.index);
-    for (size_t i = 0; i < owners->count; i++)
-        if (!record_is_sound(owners->data, owners->index[i], header.index))
-            return 0;
-    return 1;
-}
-
-int pod_owners_map(int fd, struct pod_owners *owners, struct pod_err *err)
-{
-    struct stat st;
-    void *data;
-
-    memset(owners, 0, sizeof *owners);
-    if (fstat(fd, &st) < 0)
-        return pod_fail(err, POD_OWNERS, "");
-    if (!S_ISREG(st.st_mode) || st.st_size < HEADER_SIZE)
-        return pod_fail_errno(err, POD_OWNERS, EBADMSG, "");
-    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED)
-        return pod_fail(err, POD_OWNERS, "");
-    owners->data = data;
-    owners->size = (size_t)st.st_size;
-    if (!map_is_sound(owners)) {
-        pod_owners_unmap(owners);
-        return pod_fail_errno(err, POD_OWNERS, EBADMSG, "");
-    }
-    return 0;
-}
-
-void pod_owners_unmap(struct pod_owners *owners)
-{
-    if (owners->data)
-        munmap((void *)(uintptr_t)owners->data, owners->size);
-    memset(owners, 0, sizeof *owners);
-}
-
-void pod_owners_at(const struct pod_owners *owners, size_t position, struct pod_owner *owner)
-{
-    const struct record *record = record_at(owners->data, owners->index[position]);
-
-    memset(owner, 0, sizeof *owner);
-    owner->path = path_of(record);
-    owner->path_length = record->path_length;
-    owner->flags = record->flags;
-    owner->uid = record->uid;
-    owner->gid = record->gid;
-    owner->mode = record->mode;
-    owner->major = record->major;
-    owner->minor = record->minor;
-    owner->xattr_count = record->xattr_count;
-    owner->packed = (const unsigned char *)path_of(record) + record->path_length + 1;
-    owner->packed_length = record->length - RECORD_SIZE - record->path_length - 1;
-}
-
-int pod_owners_find(const struct pod_owners *owners, const char *path, struct pod_owner *owner)
-{
-    size_t length = strlen(path);
-    size_t low = 0;
-    size_t high = owners->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order;
-
-        pod_owners_at(owners, middle, owner);
-        order = compare_paths(path, length, owner->path, owner->path_length);
-        if (!order)
-            return 1;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return 0;
-}
-
-int pod_owners_xattr(const struct pod_owner *owner, size_t *at, const char **name,
-                     size_t *name_length, const unsigned char **value, size_t *value_length)
-{
-    uint16_t name_bytes;
-    uint32_t value_bytes;
-
-    if (*at + 6 > owner->packed_length)
-        return 0;
-    memcpy(&name_bytes, owner->packed + *at, 2);
-    memcpy(&value_bytes, owner->packed + *at + 2, 4);
-    if (!name_bytes || (uint64_t)name_bytes + value_bytes > owner->packed_length - *at - 6)
-        return 0;
-    *name = (const char *)owner->packed + *at + 6;
-    *name_length = name_bytes;
-    *value = owner->packed + *at + 6 + name_bytes;
-    *value_length = value_bytes;
-    *at += 6 + (size_t)name_bytes + value_bytes;
-    return 1;
 }

@@ -62,6 +62,13 @@ int pod_owners_add(struct pod_owners_writer *writer, const struct pod_owner *own
 /* The path was removed or replaced by something that needs no record. Free where nothing was
  * recorded yet. */
 int pod_owners_remove(struct pod_owners_writer *writer, const char *path, struct pod_err *err);
+/* A record that was read elsewhere, as it is. */
+int pod_owners_add_read(struct pod_owners_writer *writer, const struct pod_owner *owner,
+                        struct pod_err *err);
+/* Whether PATH is a device by what was recorded so far: 1 and *device, of which only mode, major and
+ * minor are set. *VISITS counts the records that were looked at: those of devices, mostly. */
+int pod_owners_find_device(struct pod_owners_writer *writer, const char *path,
+                           struct pod_owner *device, uint64_t *visits, struct pod_err *err);
 /* Sorts, and writes index and header. */
 int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err);
 void pod_owners_close(struct pod_owners_writer **writer);
@@ -79,6 +86,10 @@ int pod_owners_map(int fd, struct pod_owners *owners, struct pod_err *err);
 void pod_owners_at(const struct pod_owners *owners, size_t position, struct pod_owner *owner);
 /* 1 and *owner, or 0. */
 int pod_owners_find(const struct pod_owners *owners, const char *path, struct pod_owner *owner);
+/* The records of PATH ("" is the root) and of what lies below it are those from *FIRST on, before
+ * *END; the one of PATH itself, if there is one, comes first: then 1. */
+int pod_owners_range(const struct pod_owners *owners, const char *path, size_t length,
+                     size_t *first, size_t *end);
 /* The attribute at *AT of owner->packed (start at 0, moved on); name is not NUL-terminated. 0 when
  * there is none left. */
 int pod_owners_xattr(const struct pod_owner *owner, size_t *at, const char **name,

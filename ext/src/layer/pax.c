@@ -4,10 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 /* Linux has no xattr names longer than that (xattr(7)). */
 #define XATTR_NAME_MAX 255
 #define XATTR_VALUE_MAX 65536
+/* A list of names has 64 KiB at most, and a name ten bytes. */
+#define XATTR_COUNT_MAX 4096
 
 static int bad(struct pod_err *err, const char *key)
 {
@@ -114,13 +117,20 @@ static int parse_map(struct pod_pax *pax, const char *text, size_t length, struc
     return filled ? bad(err, "GNU.sparse.map") : 0;
 }
 
+/* "If the value field is zero length, it shall delete any … value of the same name" (pax Header
+ * Block): then the header block counts. */
+static int is_deletion(struct pod_pax *pax, unsigned flag, size_t length)
+{
+    pax->has = length ? pax->has | flag : pax->has & ~flag;
+    pax->deleted = length ? pax->deleted & ~flag : pax->deleted | flag;
+    return !length;
+}
+
 static int set_number(struct pod_pax *pax, unsigned flag, uint64_t *number, const char *value,
                       size_t length)
 {
-    pax->has &= ~flag;
-    if (!length) /* "an empty value deletes" (pax Header Block) */
+    if (is_deletion(pax, flag, length))
         return 0;
-    pax->has |= flag;
     return pod_parse_decimal(value, length, number);
 }
 
@@ -130,16 +140,87 @@ static int set_string(const char **string, const char *value, size_t length)
     return memchr(value, '\0', length) ? -1 : 0;
 }
 
+/* Said twice (bsdtar writes both forms), the last holds. */
 static int set_xattr(struct pod_pax *pax, const char *name, const char *value, size_t length,
                      struct pod_err *err)
 {
     if (!name[0] || strlen(name) > XATTR_NAME_MAX || length > XATTR_VALUE_MAX)
         return bad(err, name);
+    for (size_t i = 0; i < pax->xattr_count; i++) {
+        if (strcmp(pax->xattrs[i].name, name) != 0)
+            continue;
+        pax->xattrs[i] = (struct pod_tar_xattr){name, (const unsigned char *)value, length};
+        return 0;
+    }
+    if (pax->xattr_count == XATTR_COUNT_MAX)
+        return pod_fail_errno(err, POD_LIMIT, E2BIG, name);
     if (grow((void **)&pax->xattrs, pax->xattr_count, &pax->xattr_room, sizeof *pax->xattrs) < 0)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     pax->xattrs[pax->xattr_count++] =
         (struct pod_tar_xattr){name, (const unsigned char *)value, length};
     return 0;
+}
+
+/* %XX in place; 0 or -1. */
+static int decode_percent(char *text)
+{
+    static const char digits[] = "0123456789ABCDEF0123456789abcdef";
+    char *to = text;
+
+    for (const char *from = text; *from; from++) {
+        const char *high = *from == '%' && from[1] ? strchr(digits, from[1]) : NULL;
+        const char *low = high && from[2] ? strchr(digits, from[2]) : NULL;
+
+        if (*from == '%' && !low)
+            return -1;
+        if (low) {
+            *to++ = (char)((high - digits) % 16 << 4 | (low - digits) % 16);
+            from += 2;
+            if (!to[-1])
+                return -1;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return 0;
+}
+
+/* RFC 4648, section 4, with or without "=" at the end; in place. The length of what it says, or
+ * -1. */
+static ssize_t decode_base64(char *text, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned bits = 0;
+    unsigned count = 0;
+    size_t made = 0;
+
+    while (length && text[length - 1] == '=')
+        length--;
+    for (size_t i = 0; i < length; i++) {
+        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+
+        if (!digit)
+            return -1;
+        bits = (bits << 6 | (unsigned)(digit - digits)) & 0xffff;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            text[made++] = (char)(bits >> count);
+        }
+    }
+    return (ssize_t)made;
+}
+
+/* libarchive's form: the name as in an URL, the value in base64. */
+static int set_libarchive_xattr(struct pod_pax *pax, char *name, char *value, size_t length,
+                                struct pod_err *err)
+{
+    ssize_t decoded = decode_base64(value, length);
+
+    if (decoded < 0 || decode_percent(name) < 0)
+        return bad(err, "LIBARCHIVE.xattr");
+    return set_xattr(pax, name, value, (size_t)decoded, err);
 }
 
 /* The formats 0.0 (pairs of records), 0.1 (a map) and 1.0 (the map is in front of the data). */
@@ -177,7 +258,7 @@ static int set_sparse(struct pod_pax *pax, const char *key, const char *value, s
 
 /* One record; KEY and VALUE are NUL-terminated in place. Keys we have no use for (atime, uname,
  * comment…) pass by. */
-static int set_record(struct pod_pax *pax, const char *key, const char *value, size_t length,
+static int set_record(struct pod_pax *pax, char *key, char *value, size_t length,
                       struct pod_err *err)
 {
     int malformed = 0;
@@ -196,12 +277,11 @@ static int set_record(struct pod_pax *pax, const char *key, const char *value, s
         return set_sparse(pax, key + 11, value, length, err);
     else if (!strncmp(key, "SCHILY.xattr.", 13))
         return set_xattr(pax, key + 13, value, length, err);
+    else if (!strncmp(key, "LIBARCHIVE.xattr.", 17))
+        return set_libarchive_xattr(pax, key + 17, value, length, err);
     else if (!strcmp(key, "mtime")) {
-        pax->has &= ~(unsigned)POD_PAX_MTIME;
-        if (length) {
-            pax->has |= POD_PAX_MTIME;
+        if (!is_deletion(pax, POD_PAX_MTIME, length))
             malformed = parse_time(value, length, &pax->seconds, &pax->nanoseconds);
-        }
     }
     return malformed ? bad(err, key) : 0;
 }

@@ -17,6 +17,7 @@ enum pod_pax_has {
 /* What one extended header says. Strings point into `text`. */
 struct pod_pax {
     unsigned has; /* enum pod_pax_has */
+    unsigned deleted; /* the same: an empty value, the global header counts no more */
     const char *path;
     const char *link;
     const char *sparse_name;

@@ -183,13 +183,19 @@ static int join_xattrs(struct pod_tar *tar, struct pod_err *err)
     return 0;
 }
 
-/* What tells about an owner: the entry's extended header, the global one, the header block.
+/* What tells: the entry's extended header, else the global one, else (NULL) the header block. */
+static const struct pod_pax *pick_header(const struct pod_tar *tar, unsigned flag)
+{
+    if (tar->local.has & flag)
+        return &tar->local;
+    return tar->global.has & flag && !(tar->local.deleted & flag) ? &tar->global : NULL;
+}
+
+/* An owner.
  * (uint32_t)-1 means "leave as it is" to chown(2), so it is refused like everything larger. */
 static int pick_id(const struct pod_tar *tar, unsigned flag, const char *field, uint32_t *id)
 {
-    const struct pod_pax *pax = tar->local.has & flag    ? &tar->local
-                                : tar->global.has & flag ? &tar->global
-                                                         : NULL;
+    const struct pod_pax *pax = pick_header(tar, flag);
     uint64_t value;
 
     if (pax)
@@ -204,9 +210,7 @@ static int pick_id(const struct pod_tar *tar, unsigned flag, const char *field, 
 
 static int pick_time(struct pod_tar *tar, const char *field)
 {
-    const struct pod_pax *pax = tar->local.has & POD_PAX_MTIME    ? &tar->local
-                                : tar->global.has & POD_PAX_MTIME ? &tar->global
-                                                                  : NULL;
+    const struct pod_pax *pax = pick_header(tar, POD_PAX_MTIME);
 
     tar->entry.nanoseconds = 0;
     if (!pax)

@@ -1,5 +1,5 @@
 /* A reader of tar streams: v7, ustar, star, GNU (long names, base-256, sparse), PAX (extended and
- * global headers, sparse 0.0, 0.1, 1.0, SCHILY.xattr). Sources: POSIX.1-2017 pax "ustar Interchange
+ * global headers, sparse 0.0, 0.1, 1.0, SCHILY.xattr, LIBARCHIVE.xattr). Sources: POSIX.1-2017 pax "ustar Interchange
  * Format", "pax Header Block"; GNU tar manual, "Basic Tar Format", "Storing Sparse Files". It only
  * reads; what an entry may do to the disk is extract.c's business.
  *
@@ -29,7 +29,7 @@ struct pod_tar_region {
     uint64_t length;
 };
 
-/* One SCHILY.xattr of an entry; both point into the reader's memory. */
+/* One extended attribute of an entry; both point into the reader's memory. */
 struct pod_tar_xattr {
     const char *name;
     const unsigned char *value;

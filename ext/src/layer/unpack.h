@@ -27,6 +27,8 @@ struct pod_unpack {
     struct pod_tar_xattr *refused; /* attributes that go to the owners record */
     size_t refused_count;
     size_t refused_room;
+    uint64_t devices; /* placeholders made so far */
+    uint64_t visits; /* of records, to find the one of a link's target */
     int overwrites; /* a directory that was there: an older record may be wrong now */
     char path[PATH_MAX]; /* cleaned, relative */
     char name[NAME_MAX + 1];
@@ -78,8 +80,9 @@ int pod_unpack_set_node(struct pod_unpack *unpack, mode_t type, struct pod_err *
 /* DIR gets its mode and times when it leaves the stack. FORCE: chown to 0:0 too. */
 int pod_unpack_set_directory(struct pod_unpack *unpack, struct pod_dir *dir, int force,
                              struct pod_err *err);
-/* One more name of the inode that ST tells of. */
-int pod_unpack_set_link(struct pod_unpack *unpack, const struct stat *st, struct pod_err *err);
+/* One more name of the inode that ST tells of; DEVICE (or NULL) is the record of a placeholder. */
+int pod_unpack_set_link(struct pod_unpack *unpack, const struct stat *st,
+                        const struct pod_owner *device, struct pod_err *err);
 
 /* ---- whiteouts.c ----------------------------------------------------- */
 
