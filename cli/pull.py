@@ -16,6 +16,7 @@ COMMAND = Command(
     (
         ("all-tags", "a", "bool", "Download all tagged images in the repository"),
         ("platform", "", "string", "Take the image for this platform, as os/arch[/variant]"),
+        ("policy", "", "string", 'Ask the registry "always", "missing" (only for what is not here), "never"', "always"),
         ("quiet", "q", "bool", "Print the name only"),
         ("disable-content-trust", "", "bool", "Skip image verification", True, True),
     ),
@@ -37,7 +38,8 @@ def main(engine: Engine, options: Options) -> int:
         engine.progress = carrier.ignore_progress
     elif not reference.tag and not reference.digest and not options["all-tags"]:
         output.line("Using default tag: latest")
-    pull.pull(engine, name, platform=options["platform"] or None, all_tags=options["all-tags"])
+    policy = options["policy"] or "always"
+    pull.pull(engine, name, platform=options["platform"] or None, all_tags=options["all-tags"], policy=policy)
     shown = reference if options["all-tags"] else reference.with_default_tag()
     output.line(shown.canonical())
     return 0

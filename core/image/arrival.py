@@ -16,9 +16,9 @@ import threading
 import time
 
 from pod.core.errors import Busy, DigestMismatch, PodError
-from pod.core.image import blobs, layers
+from pod.core.image import blobs, layers, unpacking
 from pod.core.image.extractor import Answer, Extractor
-from pod.core.image.unpacking import Refused, Unpacking
+from pod.core.image.unpacking import LOCK_TIMEOUT, Refused, Unpacking
 from pod.core.oci.image_spec import Descriptor
 
 TYPE_CHECKING = False
@@ -166,20 +166,24 @@ class _Job:
 
     __slots__ = ("followed", "lock", "restarts", "told", "unpacking")
 
-    def __init__(self, unpacking: Unpacking, lock: statefile.Lock) -> None:
+    def __init__(self, unpacking: Unpacking, lock: statefile.Lock | None) -> None:
         self.unpacking = unpacking
         self.lock = lock
         self.followed: blobs.Writer | None = None
         self.restarts = 0
         self.told = False
 
+    def let_lock_go(self) -> None:
+        if self.lock is not None:
+            self.lock.__exit__()
+
 
 class Arrival:
     """Brings the layers ``todo`` of one image; those of ``missing`` have no blob in the store."""
 
     __slots__ = (
-        "_blocked", "_downloads", "_engine", "_extractor", "_failures", "_idmap", "_jobs", "_limit", "_missing",
-        "_progress", "_tries", "_todo", "_wake",
+        "_blocked", "_downloads", "_engine", "_extractor", "_failures", "_held", "_idmap", "_jobs", "_limit",
+        "_missing", "_progress", "_todo", "_trash", "_tries", "_wake",
     )  # fmt: skip
 
     def __init__(
@@ -198,6 +202,8 @@ class Arrival:
         self._jobs: dict[int, _Job] = {}
         self._failures: dict[str, PodError] = {}
         self._tries: dict[int, int] = {}
+        self._held: dict[int, tuple[int, float, float]] = {}
+        self._trash: list[str] = []
         self._blocked = False
         self._limit = max(1, min(_cores(), _MOST_UNPACKED))
         self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -232,10 +238,10 @@ class Arrival:
         quiet = self._downloads.stop()
         if self._extractor is not None:
             self._extractor.close()
-        for job in self._jobs.values():
-            job.unpacking.discard(fork=quiet)
-            job.unpacking.close()
-            job.lock.__exit__()
+        for number in list(self._jobs):
+            self._put_back(number)
+        for path in self._trash if quiet else []:
+            unpacking.remove_tree(self._engine, path, self._idmap)
         if quiet:  # Else a thread may still ring; two descriptors until the process ends.
             for descriptor in self._wake:
                 os.close(descriptor)
@@ -257,17 +263,20 @@ class Arrival:
 
     def _begin(self, number: int, layer: dict[str, Any], writer: blobs.Writer | None) -> None:
         job = Unpacking(self._engine, layer, self._idmap)
-        lock = job.lock(0.0)
+        lock: statefile.Lock | None = job.lock(0.0)
         try:
+            assert lock is not None
             lock.__enter__()
-        except Busy:
-            self._blocked = True
-            return
+        except Busy as busy:
+            if writer is not None or not self._is_stuck(number, layer["digest"], busy):
+                self._blocked = True
+                return
+            lock = None  # Who has it will find ours in its place.
+        given = _Job(job, lock)
         if layers.is_done(job.path):
-            lock.__exit__()
+            given.let_lock_go()
             self._done(number)
             return
-        given = _Job(job, lock)
         self._jobs[number] = given
         source = None
         if writer is not None:
@@ -282,6 +291,21 @@ class Arrival:
         self._extractor.submit(number, job)
         job.let_go()
 
+    def _is_stuck(self, number: int, digest: str, busy: Busy) -> bool:
+        """Whether who unpacks this layer waits for a download that does not grow, while the whole blob is in the store.
+
+        A process that was stopped holds nobody up. Busy where one unpacks a whole blob for longer than any layer takes.
+        """
+        size = blobs.coming(self._engine, digest)
+        now = time.monotonic()
+        before, since, first = self._held.get(number, (size, now, now))
+        if size != before:
+            since = now
+        self._held[number] = (size, since, first)
+        if now - first > LOCK_TIMEOUT:
+            raise busy
+        return size > 0 and now - since > blobs.Turn.STALL
+
     def _tell_extracting(self, given: _Job) -> None:
         if not given.told:
             given.told = True
@@ -289,9 +313,11 @@ class Arrival:
 
     def _put_back(self, number: int) -> None:
         given = self._jobs.pop(number)
-        given.unpacking.discard(fork=False)
+        trash = given.unpacking.give_up()
+        if trash:
+            self._trash.append(trash)  # To be removed by a fork, when there are no threads.
         given.unpacking.close()
-        given.lock.__exit__()
+        given.let_lock_go()
 
     def _done(self, number: int) -> None:
         self._progress.tell(self._todo.pop(number), "Pull complete")

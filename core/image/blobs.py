@@ -77,8 +77,8 @@ class Writer:
     """
 
     __slots__ = (
-        "_engine", "_fd", "_followers", "_lock", "_path", "_spoilt", "_verifier", "digest", "restarts", "resumed",
-        "size",
+        "_engine", "_fd", "_followers", "_lock", "_path", "_spoilt", "_valid", "_verifier", "digest", "restarts",
+        "resumed", "size",
     )  # fmt: skip
 
     KEEP = 1 << 20
@@ -97,6 +97,8 @@ class Writer:
         self.resumed = False
         self.restarts = 0
         self._verifier = digests.Verifier(digest, size)
+        self._valid = 0
+        """Bytes that are in the file: ``received`` runs ahead of it for the time of a write."""
 
     def __enter__(self) -> Writer:
         if not self._take_over():
@@ -171,6 +173,7 @@ class Writer:
         with self._lock:
             self._drop_followers()
             self.restarts += 1
+            self._valid = 0
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.resumed = False
@@ -189,14 +192,13 @@ class Writer:
             reader, writer = os.pipe2(os.O_CLOEXEC)
             os.set_blocking(writer, False)
             self._followers.append(writer)
-            os.write(writer, self.received.to_bytes(8, "little"))
+            os.write(writer, self._valid.to_bytes(8, "little"))
             return fd, reader
 
     def _tell(self, total: int) -> None:
         """Each follower learns how far the file is; a full pipe has enough older messages to read on with."""
-        if not self._followers:
-            return
         with self._lock:
+            self._valid = total
             for writer in list(self._followers):
                 try:
                     os.write(writer, total.to_bytes(8, "little"))
@@ -246,6 +248,11 @@ class Writer:
                     os.unlink(self._path)
             self._path = ""
         os.close(self._fd)
+
+
+def coming(engine: Engine, digest: str) -> int:
+    """Bytes in all temporary files of one blob."""
+    return sum(size for size, _ in _parts(engine, digest))
 
 
 def _parts(engine: Engine, digest: str) -> list[tuple[int, str]]:
@@ -311,7 +318,7 @@ class Turn:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                size = sum(size for size, _ in _parts(self._engine, self.digest))
+                size = coming(self._engine, self.digest)
             if size != grown:
                 grown, since = size, time.monotonic()
             if has(self._engine, self.digest) or time.monotonic() - since > self.STALL or stop.wait(self._PAUSE):

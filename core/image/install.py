@@ -7,6 +7,7 @@ Nothing is visible before its digest was checked, and the name comes last. How b
 
 from __future__ import annotations
 
+import os
 import threading
 
 from pod.core.errors import RegistryError, StoreCorrupt
@@ -179,10 +180,12 @@ def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progre
     """Blobs and extracted layers of ``record``, those that are missing."""
     missing: dict[str, dict[str, Any]] = {}
     todo: dict[str, dict[str, Any]] = {}
+    whole = _complete(engine, record) and os.path.exists(engine.paths.image(record["id"]))  # Docker says no more then.
     for layer in record["layers"]:
         present = blobs.has(engine, layer["digest"], layer["size"])
         if present and layers.is_done(engine.paths.layer(engine.idmap.key, layer["chainID"])):
-            progress.tell(layer, "Already exists")
+            if not whole:
+                progress.tell(layer, "Already exists")
             continue
         progress.tell(layer, "Pulling fs layer")
         todo[layer["chainID"]] = layer

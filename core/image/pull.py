@@ -6,36 +6,41 @@ Progress is told in these events (rendered by cli/progress):
 
 from __future__ import annotations
 
-import threading
+import contextlib
 
-from pod.core.errors import ManifestUnknown, NoSuchImage, Unauthorized, Unreachable, UsageError
+from pod.core.errors import ManifestUnknown, NoSuchImage, StoreCorrupt, Unauthorized, Unreachable, UsageError
 from pod.core.image import blobs, durable, install, store
 from pod.core.image.variant import platform_of
 from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references
+from pod.core.oci.image_spec import MAX_MANIFEST
 from pod.core.oci.platform import Platform
-from pod.core.registry import registries
-from pod.core.registry.client import Client, connect
+from pod.core.registry import registries, retry
+from pod.core.registry.client import Client, Document, connect
 from pod.core.registry.transport import Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+    from typing import Any
+
     from pod.core.engine import Engine
     from pod.core.image.install import Report
     from pod.core.image.store import Image
     from pod.core.oci.reference import Reference
 
 POLICIES = ("always", "missing", "never")
-_ATTEMPTS = 5
-_PAUSE = 0.3
 
 
 class RegistrySource:
-    """install.Source over a registry client; broken transfers go on where they ended."""
+    """install.Source over a registry client; broken transfers go on where they ended. Documents that the store has,
+    by their digest, are not asked for.
+    """
 
-    __slots__ = ("_client", "_open")
+    __slots__ = ("_client", "_engine", "_open")
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, engine: Engine, client: Client) -> None:
+        self._engine = engine
         self._client = client
         self._open: set[Response] = set()
 
@@ -44,25 +49,36 @@ class RegistrySource:
             answer.interrupt()
 
     def manifest(self, digest: str) -> tuple[bytes, str]:
+        if blobs.has(self._engine, digest):
+            with contextlib.suppress(StoreCorrupt):  # Damaged and dropped: the registry has it.
+                return blobs.read(self._engine, digest, MAX_MANIFEST), ""
         document = self._client.manifest(digest)
         return document.raw, document.media_type
 
     def fetch(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
+        patience = retry.Patience(stop)
+        most = writer.received
+        while not stop.is_set():
             try:
                 self._transfer(writer, report, stop)
                 return
-            except Unreachable:
+            except retry.Passing as failure:
                 if stop.is_set():
                     return
-                if attempt == _ATTEMPTS or stop.wait(_PAUSE * 2**attempt):
-                    raise
+                if writer.received - most >= retry.ENOUGH:
+                    most = writer.received
+                    patience.worth_it()
+                patience.pause(failure)
 
     def _transfer(self, writer: blobs.Writer, report: Report, stop: threading.Event) -> None:
+        if writer.received and writer.received == writer.size:
+            return
         answer, resumed = self._client.blob(writer.digest, writer.received)
         self._open.add(answer)
         try:
-            if writer.received and not resumed:
+            if resumed:
+                writer.resumed = True
+            elif writer.received:
                 writer.restart()
             for chunk in answer.stream():
                 if stop.is_set():
@@ -136,7 +152,9 @@ def _pull_name(engine: Engine, reference: Reference, wanted: Platform | None, *,
         if not all_tags:
             return _pull_one(engine, client, reference.with_default_tag(), wanted)
         if reference.tag or reference.digest:
-            raise UsageError("tag can't be used with --all-tags/-a")
+            refused = UsageError("tag can't be used with --all-tags/-a")
+            refused.exit_code = 1  # As Docker's.
+            raise refused
         image: Image | None = None
         for tag in client.tags():
             image = _pull_one(engine, client, reference.with_tag(tag), wanted)
@@ -148,13 +166,12 @@ def _pull_name(engine: Engine, reference: Reference, wanted: Platform | None, *,
 
 
 def _pull_one(engine: Engine, client: Client, reference: Reference, wanted: Platform | None) -> Image:
-    target = reference.digest or reference.tag
-    document = client.manifest(target)
     shown_tag = reference.name + "@" + reference.digest if reference.digest else reference.tag
-    engine.progress("pulling", {"tag": shown_tag, "name": reference.path})
     key = reference.with_digest(reference.digest) if reference.digest else reference
     before = store.read_ref(engine, key.canonical())
-    source = RegistrySource(client)
+    source = RegistrySource(engine, client)
+    document = _document(engine, client, reference, before)
+    engine.progress("pulling", {"tag": shown_tag, "name": reference.path})
     manifest, index = install.choose(source, document.raw, document.media_type, wanted, reference.familiar())
     image = install.install(engine, source, manifest, index, reference=reference, wanted=wanted)
     engine.progress("digest", {"digest": document.digest})
@@ -162,3 +179,14 @@ def _pull_one(engine: Engine, client: Client, reference: Reference, wanted: Plat
     text = "Image is up to date" if same else "Downloaded newer image"
     engine.progress("status", {"text": f"{text} for {reference.familiar()}"})
     return image
+
+
+def _document(engine: Engine, client: Client, reference: Reference, before: dict[str, Any] | None) -> Document:
+    """What a name leads to; where it led somewhere before, the registry is asked whether it still does, by HEAD."""
+    target = reference.digest or reference.tag
+    if before is not None:
+        digest = reference.digest or client.digest_of(target)
+        if digest and blobs.has(engine, digest):
+            with contextlib.suppress(StoreCorrupt):
+                return Document(blobs.read(engine, digest, MAX_MANIFEST), "")
+    return client.manifest(target)

@@ -6,6 +6,7 @@ a lock of its own: two processes that need the same layer do the work once.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pod.core import statefile
@@ -49,7 +50,8 @@ class Unpacking:
     """One layer on its way: a hidden folder, locked, and the descriptors that its extraction needs.
 
     The steps: :meth:`prepare`, then :func:`unpack` with :meth:`request` and :meth:`descriptors` in whatever process,
-    then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`discard` where it was not published.
+    then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`give_up` before it, which
+    does nothing once it is published.
     """
 
     __slots__ = (
@@ -115,8 +117,8 @@ class Unpacking:
         dialect = self._engine.facts.layer_dialect
         done = {"version": 1, "diffID": self.layer["diffID"], "size": diff_size, "entries": entries, "dialect": dialect}
         statefile.write(self.folder + "/done", done)
-        _publish(self._engine, self._idmap, self.folder, self.path)
-        self.folder = ""
+        if _publish(self._engine, self._idmap, self.folder, self.path):
+            self.folder = ""
 
     def blame(self) -> None:
         """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
@@ -151,15 +153,10 @@ class Unpacking:
                 os.close(descriptor)
         self._blob = self._root = self._owners = self._held = self._pipe = -1
 
-    def discard(self, *, fork: bool = True) -> None:
-        """Removes what was not published; without ``fork`` (this process has threads) it only goes to the trash."""
-        if not self.folder:
-            return
-        if fork:
-            discard(self._engine, self.folder, self._idmap)
-        else:
-            _to_trash(self._engine, self.folder)
-        self.folder = ""
+    def give_up(self) -> str:
+        """Takes what was not published out of sight; its path in the trash, for :func:`remove_tree`, "" for none."""
+        folder, self.folder = self.folder, ""
+        return _to_trash(self._engine, folder) if folder else ""
 
 
 def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
@@ -197,8 +194,10 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
                 raise
             job.publish(statefile.loads(answer))
         finally:
-            job.discard()
+            trash = job.give_up()
             job.close()
+            if trash:
+                remove_tree(engine, trash, idmap)
     return job.path
 
 
@@ -225,12 +224,22 @@ def _open_blob(engine: Engine, layer: dict[str, Any]) -> int:
         raise StoreCorrupt(f"extract layer: {layer['digest']}: its blob is missing", hint="pull the image") from None
 
 
-def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> None:
-    """Gives the whole folder its name; what lies there without "done" is no layer by any rule, and out of the way."""
+def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> bool:
+    """Gives the whole folder its name; False where another process was faster, whose layer is as good.
+
+    What lies there without "done" is no layer by any rule, and put out of the way.
+    """
     durable.mark_layer(engine, idmap.key, path.rpartition("/")[2])
-    if os.path.lexists(path):
+    while True:
+        try:
+            os.rename(folder, path)
+            return True
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        if is_done(path):
+            return False
         _to_trash(engine, path)
-    os.rename(folder, path)
 
 
 def _hides_all(root: str) -> bool:
@@ -248,8 +257,6 @@ def _max_bytes(descriptor: int) -> int:
 
 def _explain(error: OSError, digest: str) -> Refused:
     """An OSError of the extraction as one line."""
-    import errno
-
     from pod.ext.errors import StepError
 
     said = str(error) if isinstance(error, StepError) else f"{error.filename or ''}: {error.strerror}".lstrip(": ")
@@ -306,7 +313,8 @@ def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None
         held = _make_held(temporary)
         try:
             _flatten(engine, folders, idmap, temporary)
-            _publish(engine, idmap, temporary, path)
+            if not _publish(engine, idmap, temporary, path):
+                discard(engine, temporary, idmap)
         except BaseException:
             discard(engine, temporary, idmap)
             raise

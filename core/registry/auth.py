@@ -7,15 +7,18 @@ or plain http on loopback. Any other realm gets an anonymous request (CVE-2020-1
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import quote, urlencode, urlsplit
 
 from pod.core import statefile
 from pod.core.errors import RegistryError, Unauthorized
-from pod.core.registry.transport import Response, Transport, host_name, is_loopback
+from pod.core.registry import retry
+from pod.core.registry.proxies import is_loopback, split_host
+from pod.core.registry.transport import Response, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pod.core.registry.credentials import Credentials
 
@@ -85,7 +88,7 @@ def realm_is_ours(realm: str, registry: str, allowed: str = "") -> bool:
         return False
     if allowed and realm.startswith(allowed.rstrip("/")) and realm[len(allowed.rstrip("/")) :][:1] in ("", "/", "?"):
         return True
-    ours, theirs = host_name(registry), parts.hostname.lower()
+    ours, theirs = split_host(registry)[0], parts.hostname.lower()
     if ours == theirs:
         return True
     parent = _parent(ours)
@@ -106,15 +109,31 @@ def _parent(host: str) -> str:
 
 
 class Authenticator:
-    """Headers for one registry and repository; tokens are kept for its life (one command)."""
+    """Headers for one registry and repository; tokens are kept for its life (one command), or until they are refused.
 
-    __slots__ = ("_credentials", "_header", "_realms", "_transport")
+    ``find`` gives the credentials; it is asked at the first challenge, for it may start a helper. Thread-safe: who is
+    refused with a token that another thread has replaced meanwhile takes the new one.
+    """
 
-    def __init__(self, transport: Transport, credentials: Credentials | None, realms: Mapping[str, str]) -> None:
+    __slots__ = ("_find", "_found", "_header", "_known", "_lock", "_realms", "_transport")
+
+    def __init__(
+        self, transport: Transport, find: Callable[[], Credentials | None], realms: Mapping[str, str]
+    ) -> None:
         self._transport = transport
-        self._credentials = credentials
+        self._find = find
+        self._found: Credentials | None = None
+        self._known = False
         self._realms = realms
         self._header = ""
+        self._lock = threading.Lock()
+
+    @property
+    def _credentials(self) -> Credentials | None:
+        if not self._known:
+            self._found = self._find()
+            self._known = True
+        return self._found
 
     def headers(self) -> dict[str, str]:
         """What to send with a request; empty before the first challenge."""
@@ -123,20 +142,27 @@ class Authenticator:
             return {} if self._credentials is not None else {"Authorization": self._header}
         return {"Authorization": self._header} if self._header else {}
 
-    def answer(self, challenge_header: str, scope: str) -> bool:
-        """Takes a 401's challenge; False where there is nothing (more) to try."""
-        before = self._header
-        for challenge in parse_challenges(challenge_header):
-            if challenge.scheme == "bearer":
-                self._header = "Bearer " + self._token(challenge, scope)
-                return True
-            if challenge.scheme == "basic":
-                if self._credentials is None or not self._credentials.user or before.startswith("Basic "):
+    def answer(self, challenge_header: str, scope: str, sent: str) -> bool:
+        """Takes a 401's challenge to a request with the Authorization ``sent``; False where there is no (other) answer.
+
+        Of several challenges a Bearer's goes first: it may do without credentials, and sends them to fewer places.
+        """
+        with self._lock:
+            if self._header != sent:
+                return True  # Another thread has answered it meanwhile.
+            challenges = parse_challenges(challenge_header)
+            for challenge in challenges:
+                if challenge.scheme == "bearer":
+                    self._header = "Bearer " + self._token(challenge, scope)
+                    return True
+            if any(challenge.scheme == "basic" for challenge in challenges):
+                credentials = self._credentials
+                if credentials is None or not credentials.user or sent.startswith("Basic "):
                     return False
                 self._refuse_plain()
-                self._header = self._credentials.basic()
+                self._header = credentials.basic()
                 return True
-        return False
+            return False
 
     def _refuse_plain(self) -> None:
         host = self._transport.origin.host
@@ -162,6 +188,9 @@ class Authenticator:
         if answer.status in (401, 403):
             host = self._transport.origin.host
             raise Unauthorized(f"log in to registry: {host}: its token service refused", hint=_LOGIN)
+        if answer.status in retry.STATUSES:
+            wait = retry.asked_wait(answer.headers.get("Retry-After", ""))
+            raise retry.Passing(f"request token: {parts.netloc}: status {answer.status}", hint=_LATER, wait=wait)
         if answer.status != 200:
             raise RegistryError(f"request token: {parts.netloc}: status {answer.status}")
         return _token_of(body, parts.netloc)
@@ -182,6 +211,7 @@ class Authenticator:
         return self._transport.request_url(realm + joint + urlencode(query, quote_via=quote), headers)
 
 
+_LATER = "try again later"
 _LOGIN = "check the user and the password in ~/.docker/config.json"
 
 

@@ -11,9 +11,10 @@ from pod.core.oci import digest as digests
 from pod.core.oci import image_spec
 from pod.core.oci.reference import DEFAULT_DOMAIN, Reference
 from pod.core.registry import credentials as logins
-from pod.core.registry import registries
+from pod.core.registry import registries, retry
 from pod.core.registry.auth import Authenticator
-from pod.core.registry.transport import Origin, Response, Transport, host_name
+from pod.core.registry.proxies import split_host
+from pod.core.registry.transport import Origin, Response, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Document:
 
 
 class Endpoint:
-    """One repository at one registry or mirror."""
+    """One repository at one registry or mirror. ``lost``: it did not answer, so this command asks it no more."""
 
-    __slots__ = ("_auth", "_transport", "mirror", "pull_from", "repository")
+    __slots__ = ("_auth", "_transport", "lost", "mirror", "pull_from", "repository")
 
     def __init__(
         self, transport: Transport, auth: Authenticator, repository: str, *, mirror: bool, pull_from: str = "all"
@@ -56,6 +57,7 @@ class Endpoint:
         self.repository = repository
         self.mirror = mirror
         self.pull_from = pull_from
+        self.lost = False
 
     @property
     def host(self) -> str:
@@ -68,15 +70,17 @@ class Endpoint:
         """Whether this place may be asked (pull-from-mirror)."""
         return self.pull_from == "all" or (self.pull_from == "digest-only") == by_digest
 
-    def request(self, path: str, headers: dict[str, str] | None = None) -> Response:
-        """GET below the repository, logged in as far as the registry asks. The caller closes the answer."""
+    def request(self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET") -> Response:
+        """One request below the repository, logged in as far as the registry asks. The caller closes the answer."""
         whole = f"/v2/{self.repository}/{path}"
-        answer = self._transport.get(whole, {**(headers or {}), **self._auth.headers()})
+        sent = self._auth.headers()
+        answer = self._transport.get(whole, {**(headers or {}), **sent}, method=method)
         if answer.status == 401:
             challenge = answer.headers.get("WWW-Authenticate", "")
             answer.drain()
-            if self._auth.answer(challenge, f"repository:{self.repository}:pull"):
-                answer = self._transport.get(whole, {**(headers or {}), **self._auth.headers()})
+            scope = f"repository:{self.repository}:pull"
+            if self._auth.answer(challenge, scope, sent.get("Authorization", "")):
+                answer = self._transport.get(whole, {**(headers or {}), **self._auth.headers()}, method=method)
         return answer
 
 
@@ -112,8 +116,28 @@ class Client:
 
         return self._first(ask, by_digest=by_digest)
 
+    def digest_of(self, tag: str) -> str:
+        """The digest that a tag leads to, asked by HEAD; "" where the registry does not tell it that way."""
+
+        def ask(endpoint: Endpoint) -> str:
+            accept = {"Accept": ", ".join(image_spec.ACCEPT)}
+            answer = endpoint.request(f"manifests/{tag}", accept, method="HEAD")
+            answer.drain()
+            if answer.status in retry.STATUSES:
+                raise self._failure(endpoint, answer, tag)
+            found = answer.headers.get("Docker-Content-Digest", "") if answer.status == 200 else ""
+            try:
+                return digests.check(found)
+            except digests.DigestError:
+                return ""
+
+        return self._first(ask, by_digest=False)
+
     def blob(self, digest: str, offset: int = 0) -> tuple[Response, bool]:
-        """(answer, resumed): the open answer for a blob's bytes, from ``offset`` on where ``resumed`` is true."""
+        """(answer, resumed): the open answer for a blob's bytes, from ``offset`` on where ``resumed`` is true.
+
+        Asked once: Passing where another attempt may do, which is for the caller to count.
+        """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
 
         def ask(endpoint: Endpoint) -> tuple[Response, bool]:
@@ -123,12 +147,17 @@ class Client:
                     return answer, True
             elif answer.status == 200:
                 return answer, False
+            if offset and answer.status in (206, 416):
+                answer.close()  # It has no such part, or sends another one: then all of it.
+                answer = endpoint.request(f"blobs/{digest}")
+                if answer.status == 200:
+                    return answer, False
             try:
                 raise self._failure(endpoint, answer, digest)
             finally:
                 answer.close()
 
-        return self._first(ask, by_digest=True)
+        return self._first(ask, by_digest=True, patient=False)
 
     def tags(self) -> list[str]:
         """Every tag of the repository, sorted; pages are followed (distribution-spec: listing tags)."""
@@ -151,15 +180,19 @@ class Client:
 
         return self._first(ask, by_digest=False)
 
-    def _first(self, ask: Callable[[Endpoint], Answer], *, by_digest: bool) -> Answer:
-        """The first answer; a mirror's failure passes to the next, the registry's own is the error."""
+    def _first(self, ask: Callable[[Endpoint], Answer], *, by_digest: bool, patient: bool = True) -> Answer:
+        """The first answer; a mirror's failure passes to the next, the registry's own is the error.
+
+        With ``patient`` the registry itself is asked again while the failure may pass.
+        """
         for endpoint in self.endpoints[:-1]:
-            if endpoint.serves(by_digest):
+            if endpoint.serves(by_digest) and not endpoint.lost:
                 try:
                     return ask(endpoint)
-                except RegistryError:
-                    continue  # Mirrors are there to be missed; the last place's error tells.
-        return ask(self.endpoints[-1])
+                except RegistryError as error:  # Mirrors are there to be missed; the last place's error tells.
+                    endpoint.lost = isinstance(error, Unreachable)
+        own = self.endpoints[-1]
+        return retry.insist(lambda: ask(own)) if patient else ask(own)
 
     def _failure(self, endpoint: Endpoint, answer: Response, wanted: str) -> RegistryError:
         """The error that a status stands for, in Docker's words where it has some."""
@@ -177,15 +210,24 @@ class Client:
                     hint="check the spelling of the name",
                 )
             return ManifestUnknown(f"manifest for {place} not found: manifest unknown", hint="check tag and digest")
-        if answer.status == 429:
-            wait = answer.headers.get("Retry-After", "")
-            return RegistryError(
-                f"pull {place}: {endpoint.host}: toomanyrequests: {said or 'too many requests'}",
-                hint=f"try again {f'in {wait} s' if wait.isdigit() else 'later'}, or log in",
-            )
+        if answer.status in retry.STATUSES:
+            return _passing(endpoint.host, place, answer, said)
         if answer.status >= 500:
             return Unreachable(f"pull {place}: {endpoint.host}: status {answer.status}: {said or 'server error'}")
         return RegistryError(f"pull {place}: {endpoint.host}: status {answer.status}{': ' + said if said else ''}")
+
+
+def _passing(host: str, place: str, answer: Response, said: str) -> retry.Passing:
+    """A status that may be another one a little later."""
+    wait = retry.asked_wait(answer.headers.get("Retry-After", ""))
+    if answer.status == 429:
+        return retry.Passing(
+            f"pull {place}: {host}: toomanyrequests: {said or 'too many requests'}",
+            hint=f"try again {f'in {wait:.0f} s' if wait else 'later'}, or log in",
+            wait=wait,
+        )
+    text = f"pull {place}: {host}: status {answer.status}: {said or 'server error'}"
+    return retry.Passing(text, hint="try again later: the registry, or what is before it, is in trouble", wait=wait)
 
 
 def _access_hint(host: str) -> str:
@@ -263,8 +305,7 @@ def _endpoint(engine: Engine, config: Config, name: str, insecure: bool, pull_fr
     host = HUB if domain in (DEFAULT_DOMAIN, "index.docker.io") else domain
     insecure = insecure or named_insecure(config, host)
     transport = Transport(Origin(host, insecure=insecure), engine.environ)
-    login = logins.find(domain, repository, engine.environ)
-    auth = Authenticator(transport, login, config.token_realms)
+    auth = Authenticator(transport, lambda: logins.find(domain, repository, engine.environ), config.token_realms)
     return Endpoint(transport, auth, repository, mirror=mirror, pull_from=pull_from)
 
 
@@ -272,7 +313,7 @@ def named_insecure(config: Config, host: str) -> bool:
     """Whether daemon.json's or pod.toml's insecure-registries has the host, its name or a network of its address."""
     import ipaddress
 
-    name = host_name(host)
+    name = split_host(host)[0]
     for entry in config.insecure_registries:
         entry = entry.rpartition("://")[2].rstrip("/")
         if entry in (host, name):

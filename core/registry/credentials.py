@@ -83,14 +83,15 @@ def _in_document(
 ) -> Credentials | None:
     helpers = document.get("credHelpers")
     if isinstance(helpers, dict):
-        helper = helpers.get(host) or (helpers.get(DOCKER_HUB) if host == "docker.io" else None)
-        if isinstance(helper, str) and helper:
-            return _from_helper(helper, host, environ)
+        names = ("docker.io", DOCKER_HUB, "index.docker.io") if host == "docker.io" else (host,)
+        for helper in map(helpers.get, names):
+            if isinstance(helper, str) and helper:
+                return _from_helper(helper, host, environ)
     auths = document.get("auths")
     if isinstance(auths, dict):
         for key in _keys(host, repository):
             entry = auths.get(key)
-            if isinstance(entry, dict) and (entry.get("auth") or entry.get("identitytoken")):
+            if isinstance(entry, dict) and any(entry.get(part) for part in ("auth", "identitytoken", "username")):
                 return _decode(entry, f"{path}: {key}")
     store = document.get("credsStore")
     if isinstance(store, str) and store:
@@ -99,10 +100,11 @@ def _in_document(
 
 
 def _decode(entry: dict[str, Any], place: str) -> Credentials:
-    token = entry.get("identitytoken") or ""
-    auth = entry.get("auth") or ""
-    if not isinstance(token, str) or not isinstance(auth, str):
+    token, auth, user, password = (entry.get(part) or "" for part in ("identitytoken", "auth", "username", "password"))
+    if not all(isinstance(part, str) for part in (token, auth, user, password)):
         raise ConfigError(f"read credentials: {place}: auth is not a string")
+    if not auth and user:
+        return Credentials(user, password, token)
     try:
         user, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
@@ -118,29 +120,52 @@ def _from_helper(name: str, host: str, environ: Mapping[str, str]) -> Credential
         raise ConfigError(f"read credentials: {name}: not the name of a credential helper")
     program = f"docker-credential-{name}"
     server = DOCKER_HUB if host == "docker.io" else host
-    try:
-        done = subprocess.run(
-            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_TIMEOUT, env=dict(environ),
-            check=False, cwd="/",
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise RegistryError(
-            f"ask for credentials: {program}: not found on PATH", hint="install it, or remove it from config.json"
-        ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RegistryError(f"ask for credentials: {program}: {error}") from error
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
-        if "credentials not found" in said:
+    status, out, said = _ask(program, server, environ)
+    if status != 0:
+        text = (out + said).decode("utf-8", "replace").strip()
+        if "credentials not found" in text:
             return None
-        raise RegistryError(f"ask for credentials: {program}: {said[:200] or 'failed'}")
+        line = next(iter(text.splitlines()), "")
+        raise RegistryError(f"ask for credentials: {program}: {line[:200] or 'failed'}", hint=_HELPER)
     try:
-        answer = statefile.loads(done.stdout)
+        answer = statefile.loads(out)
         user, secret = answer["Username"], answer["Secret"]
+        if not isinstance(user, str) or not isinstance(secret, str):
+            raise ValueError("not strings")
     except (ValueError, KeyError, TypeError):
-        raise RegistryError(f"ask for credentials: {program}: its answer is not what the protocol says") from None
+        text = f"ask for credentials: {program}: its answer is not what the protocol says"
+        raise RegistryError(text, hint=_HELPER) from None
     if user == "<token>":
         return Credentials("", "", secret)
     return Credentials(user, secret)
 
 
+_HELPER = "~/.docker/config.json names it (credsStore, credHelpers)"
+
+
+def _ask(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    """(status, output, errors) of a helper; it and what it started end after HELPER_TIMEOUT seconds."""
+    import os
+    import signal
+
+    try:
+        process = subprocess.Popen(
+            [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ),
+            cwd="/", start_new_session=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise RegistryError(
+            f"ask for credentials: {program}: not found on PATH", hint="install it, or remove it from config.json"
+        ) from None
+    except OSError as error:
+        raise RegistryError(f"ask for credentials: {program}: {error.strerror}", hint=_HELPER) from None
+    try:
+        out, said = process.communicate(server.encode(), HELPER_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        text = f"ask for credentials: {program}: no answer in {HELPER_TIMEOUT:g} s"
+        raise RegistryError(text, hint=_HELPER) from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    return process.returncode, out, said

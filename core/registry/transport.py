@@ -6,33 +6,46 @@ that is needed here, http.client alone lacks pooling and proxies.
 
 from __future__ import annotations
 
-import os
+import contextlib
+import socket
 import ssl
+import threading
+import time
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError, MaxRetryError, SSLError
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    HTTPError,
+    InsecureRequestWarning,
+    LocationParseError,
+    MaxRetryError,
+    NameResolutionError,
+    ProxyError,
+    SSLError,
+)
 
 from pod.core.errors import RegistryError, Unreachable
+from pod.core.registry import proxies, tls
+from pod.core.registry.proxies import is_loopback
+from pod.core.registry.retry import Passing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
 MAX_REDIRECTS = 10
-TIMEOUT = urllib3.Timeout(connect=15.0, read=60.0)
+TIMEOUT = urllib3.Timeout(connect=15.0, read=30.0)
+"""Seconds without an answer to a connection, and without a byte of one."""
+HEAD_TIME = 60.0
+"""Seconds until an answer's headers must be whole: a byte now and then keeps nobody for ever."""
+SLOWEST = 1024
+"""Bytes a second over SLOW_TIME seconds; a body that comes slower counts as broken off."""
+SLOW_TIME = 30.0
 CHUNK = 1 << 18
-"""Bytes read at once from a body."""
-MAX_HEADERS = 64 << 10
+"""Bytes read at once from a body, at most."""
 REDIRECTS = (301, 302, 303, 307, 308)
-
-_CA_FILES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 
 class Origin:
@@ -44,26 +57,6 @@ class Origin:
         self.host = host
         self.named_insecure = insecure
         self.insecure = insecure or is_loopback(host)
-
-
-def host_name(host: str) -> str:
-    """The name or address of "name:port" or "[v6]:port", lower case, without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
-
-
-def is_loopback(host: str) -> bool:
-    """localhost, 127.0.0.0/8 and ::1, which Docker too lets be plain http."""
-    import ipaddress
-
-    name = host_name(host)
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Response:
@@ -85,20 +78,30 @@ class Response:
             total += len(chunk)
             if total > limit:
                 self.close()
-                raise RegistryError(f"read answer: {self.url}: larger than {limit} bytes")
+                raise RegistryError(f"read answer: {self._place()}: larger than {limit} bytes")
             parts.append(chunk)
         return b"".join(parts)
 
     def stream(self) -> Iterator[bytes]:
         """The body's bytes as they were sent (no content decoding: digests are over them)."""
+        since, count = time.monotonic(), 0
         try:
             while True:
-                chunk = self._raw.read(CHUNK, decode_content=False)
+                chunk = self._raw.read1(CHUNK, decode_content=False)
                 if not chunk:
                     return
                 yield chunk
+                count += len(chunk)
+                if count >= SLOWEST * SLOW_TIME or time.monotonic() - since > SLOW_TIME:
+                    if count < SLOWEST * SLOW_TIME:
+                        raise Passing(f"read answer: {self._place()}: too slow: {count} bytes in {SLOW_TIME:g} s")
+                    since, count = time.monotonic(), 0
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"read answer: {self.url}: {_reason(error)}") from error
+            raise Passing(f"read answer: {self._place()}: {_reason(error)}", hint=_NETWORK) from error
+
+    def _place(self) -> str:
+        """The URL without its query: that may hold a signature which is as good as a password."""
+        return self.url.partition("?")[0]
 
     def close(self) -> None:
         """Gives the connection up; what was not read is not waited for."""
@@ -106,8 +109,6 @@ class Response:
 
     def interrupt(self) -> None:
         """Ends a read that another thread is in."""
-        import contextlib
-
         with contextlib.suppress(ValueError, OSError, RuntimeError):  # It may have ended by itself meanwhile.
             self._raw.shutdown()
 
@@ -126,12 +127,13 @@ class Transport:
     The scheme is found by the first request: https, then http where :class:`Origin` allows it.
     """
 
-    __slots__ = ("_environ", "_pools", "_scheme", "agent", "origin")
+    __slots__ = ("_environ", "_lock", "_pools", "_scheme", "agent", "origin")
 
     def __init__(self, origin: Origin, environ: Mapping[str, str]) -> None:
         self.origin = origin
         self._environ = environ
         self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
         self._scheme = ""
         self.agent = "pod"
 
@@ -151,7 +153,7 @@ class Transport:
         try:
             answer = self._follow(f"https://{self.origin.host}{path}", headers, method)
         except _NoAnswer as error:
-            if not self.origin.insecure or self.origin.host == "":
+            if not self.origin.insecure or self.origin.host == "" or not error.other_scheme:
                 raise self._unreachable(error) from error
             # Credentials wait until the scheme is settled: never over plain http but to loopback.
             kept = dict(headers)
@@ -171,7 +173,8 @@ class Transport:
         try:
             return self._follow(url, headers, "GET" if form is None else "POST", form)
         except _NoAnswer as error:
-            raise Unreachable(f"request token: {url.partition('?')[0]}: {error.reason}") from error
+            kind = Passing if error.passing else Unreachable
+            raise kind(f"request token: {url.partition('?')[0]}: {error.reason}") from error
 
     def may_be_plain(self, host: str) -> bool:
         """Whether plain http to ``host`` is allowed."""
@@ -184,7 +187,8 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             if parts.scheme == "http" and not self.may_be_plain(parts.netloc):
-                raise RegistryError(f"follow redirect: {url}: plain http is not allowed for {parts.netloc}")
+                place = url.partition("?")[0]
+                raise RegistryError(f"follow redirect: {place}: plain http is not allowed for {parts.netloc}")
             raw = self._once(method, url, sent, form)
             location = raw.headers.get("Location")
             if raw.status not in REDIRECTS or not location or form is not None:
@@ -216,31 +220,80 @@ class Transport:
             )
         except (HTTPError, OSError, LocationParseError) as error:
             if self._scheme or parts.netloc != self.origin.host:
-                raise Unreachable(f"connect to registry: {parts.netloc}: {_reason(error)}", hint=_NETWORK) from error
-            raise _NoAnswer(parts.scheme, _reason(error), tls=_is_tls(error)) from error
+                kind = Passing if _may_pass(error) else Unreachable
+                text = f"connect to registry: {parts.netloc}: {_reason(error)}"
+                raise kind(text, hint=_proxy_hint(error) or _NETWORK) from error
+            raise _NoAnswer(error) from error
 
     def _pool(self, scheme: str, host: str) -> urllib3.PoolManager:
-        proxy = proxy_for(scheme, host, self._environ)
+        proxy = proxies.proxy_for(scheme, host, self._environ)
         verified = not (self.origin.insecure and host == self.origin.host) and not is_loopback(host)
-        pool = self._pools.get((proxy, host))  # A host's own CAs and client certificate are for it alone.
-        if pool is None:
-            context = tls_context(host, self._environ, verify=verified)
-            if not verified:  # The rules above decided so; urllib3 need not say it at each request.
-                urllib3.disable_warnings(InsecureRequestWarning)
-            if proxy:
-                pool = urllib3.ProxyManager(proxy, ssl_context=context, maxsize=8, proxy_headers=_proxy_auth(proxy))
-            else:
-                pool = urllib3.PoolManager(ssl_context=context, maxsize=8)
-            self._pools[(proxy, host)] = pool
+        with self._lock:
+            pool = self._pools.get((proxy, host))  # A host's own CAs and client certificate are for it alone.
+            if pool is None:
+                pool = self._make_pool(proxy, host, verify=verified)
+                self._pools[(proxy, host)] = pool
+        return pool
+
+    def _make_pool(self, proxy: str, host: str, *, verify: bool) -> urllib3.PoolManager:
+        context = tls.context_for(host, self._environ, verify=verify)
+        if not verify:  # The rules above decided so; urllib3 need not say it at each request.
+            urllib3.disable_warnings(InsecureRequestWarning)
+        pool: urllib3.PoolManager
+        if proxy:
+            login = proxies.login(proxy)
+            headers = urllib3.make_headers(proxy_basic_auth=login) if login else {}
+            pool = urllib3.ProxyManager(proxy, ssl_context=context, maxsize=8, proxy_headers=headers)
+        else:
+            pool = urllib3.PoolManager(ssl_context=context, maxsize=8)
+        pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         return pool
 
     def _unreachable(self, error: _NoAnswer) -> Unreachable:
-        hint = _NETWORK
+        hint = _proxy_hint(error.cause) or _NETWORK
         if is_loopback(self.origin.host):
             hint = "is the registry running, and on this port?"
         elif error.tls and not self.origin.named_insecure:
             hint = insecure_hint(self.origin.host)
-        return Unreachable(f"connect to registry: {self.origin.host}: {error.reason}", hint=hint)
+        kind = Passing if error.passing else Unreachable
+        return kind(f"connect to registry: {self.origin.host}: {error.reason}", hint=hint)
+
+
+class _BoundedHead:
+    """Mixin of both connections: headers that do not come whole within HEAD_TIME end the connection."""
+
+    sock: Any
+
+    def getresponse(self) -> Any:
+        timer = threading.Timer(HEAD_TIME, _shut_down, (self.sock,))
+        timer.daemon = True
+        with contextlib.suppress(RuntimeError):  # No more threads for this user: then without.
+            timer.start()
+        try:
+            return super().getresponse()  # type: ignore[misc]  # of the connection that this is mixed into
+        finally:
+            timer.cancel()
+
+
+class _Connection(_BoundedHead, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_BoundedHead, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _shut_down(sock: Any) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 _NETWORK = "check the name and the network; behind a proxy set HTTPS_PROXY"
@@ -255,17 +308,51 @@ def insecure_hint(host: str) -> str:
 
 
 class _NoAnswer(Exception):
-    def __init__(self, scheme: str, reason: str, *, tls: bool) -> None:
-        super().__init__(reason)
-        self.scheme = scheme
-        self.reason = reason
-        self.tls = tls
+    """The first request to an origin failed: the other scheme may do, or the failure may pass."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.reason = _reason(cause)
+        super().__init__(self.reason)
+        self.cause = cause
+        self.tls = _is_tls(cause)
+        self.passing = _may_pass(cause)
+        self.other_scheme = not isinstance(_inner(cause), (NameResolutionError, ProxyError))
+
+
+def _inner(error: BaseException) -> BaseException:
+    return error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
 
 
 def _is_tls(error: BaseException) -> bool:
     """Whether TLS failed on a host that answers, or nothing listens on the https port."""
-    inner = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+    inner = _inner(error)
     return isinstance(inner, (SSLError, ssl.SSLError)) or "refused" in str(inner).lower()
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed a little later: not if a name is unknown or TLS or a proxy says no."""
+    inner = _inner(error)
+    if isinstance(inner, NameResolutionError):
+        return "temporary" in str(inner).lower()
+    if isinstance(inner, (SSLError, ssl.SSLError, LocationParseError)):
+        return False
+    return not (isinstance(inner, ProxyError) and _tunnel_status(inner))
+
+
+def _tunnel_status(error: BaseException) -> str:
+    """The status by which a proxy refused a tunnel, "" where that is not what happened."""
+    text = str(getattr(error, "original_error", ""))
+    _, found, status = text.partition("Tunnel connection failed: ")
+    return status[:3] if found else ""
+
+
+def _proxy_hint(error: BaseException) -> str:
+    inner = _inner(error)
+    if not isinstance(inner, ProxyError):
+        return ""
+    if _tunnel_status(inner) == "407":
+        return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+    return "check HTTPS_PROXY and NO_PROXY: the proxy that they name does not let this through"
 
 
 def _reason(error: BaseException) -> str:
@@ -281,63 +368,3 @@ def _reason(error: BaseException) -> str:
     if ">: " in text:
         text = text.partition(">: ")[2]
     return text[:200] or type(error).__name__
-
-
-def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str:
-    """The proxy's URL for ``host``, "" for none; loopback never has one, NO_PROXY as everywhere."""
-    import urllib.request
-
-    if is_loopback(host):
-        return ""
-    proxy = environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") or ""
-    if not proxy:
-        return ""
-    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if no_proxy and urllib.request.proxy_bypass_environment(host, {"no": no_proxy}):  # type: ignore[attr-defined]
-        return ""
-    return proxy if "://" in proxy else "http://" + proxy
-
-
-def _proxy_auth(proxy: str) -> dict[str, str]:
-    from urllib.parse import unquote
-
-    user = urlsplit(proxy)
-    if not user.username:
-        return {}
-    return urllib3.make_headers(proxy_basic_auth=f"{unquote(user.username)}:{unquote(user.password or '')}")
-
-
-def certificate_folders(host: str, environ: Mapping[str, str]) -> list[str]:
-    """certs.d folders of Docker and of containers-certs.d(5) that exist for ``host``."""
-    home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else "")
-    roots = [home and home + "/containers/certs.d", home and home + "/docker/certs.d"]
-    roots += ["/etc/containers/certs.d", "/etc/docker/certs.d"]
-    folders = (f"{root}/{host}" for root in roots if root)
-    return [folder for folder in folders if "/" not in host and host not in (".", "..") and os.path.isdir(folder)]
-
-
-def tls_context(host: str, environ: Mapping[str, str], *, verify: bool) -> ssl.SSLContext:
-    """A client context with the system's CAs and those of certs.d/<host>; unverified where ``verify`` is false."""
-    context = ssl.create_default_context(cafile=environ.get("SSL_CERT_FILE") or None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif not environ.get("SSL_CERT_FILE") and not context.cert_store_stats()["x509_ca"]:
-        for path in _CA_FILES:  # A Python built elsewhere looks for its CAs where they are not.
-            if os.path.exists(path):
-                context.load_verify_locations(path)
-                break
-    for folder in certificate_folders(host, environ):
-        _add_certificates(context, folder)
-    return context
-
-
-def _add_certificates(context: ssl.SSLContext, folder: str) -> None:
-    try:
-        for name in sorted(os.listdir(folder)):
-            if name.endswith(".crt"):
-                context.load_verify_locations(f"{folder}/{name}")
-            elif name.endswith(".cert"):
-                context.load_cert_chain(f"{folder}/{name}", f"{folder}/{name[:-5]}.key")
-    except OSError as error:
-        raise RegistryError(f"read certificates: {folder}: {_reason(error)}") from error

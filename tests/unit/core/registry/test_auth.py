@@ -120,3 +120,50 @@ def test_find_when_helper_name_is_a_path_then_refused(tmp_path: Path) -> None:
     environ = write(tmp_path / "auth.json", {"credsStore": "../../bin/sh"})
     with pytest.raises(ConfigError, match="not the name"):
         credentials.find("r.com", "x", environ)
+
+
+def test_find_when_user_and_password_are_plain_then_used(tmp_path: Path) -> None:
+    environ = write(tmp_path / "auth.json", {"auths": {"r.com": {"username": "u", "password": "p"}}})
+    found = credentials.find("r.com", "x", environ)
+    assert found is not None
+    assert (found.user, found.password) == ("u", "p")
+
+
+def helper(tmp_path: Path, script: str) -> dict[str, str]:
+    """The environment with a credential helper for everything."""
+    path = tmp_path / "docker-credential-test"
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+    environ = write(tmp_path / "auth.json", {"credsStore": "test"})
+    return {**environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+
+def test_find_when_helper_has_nothing_then_anonymous(tmp_path: Path) -> None:
+    environ = helper(tmp_path, "echo 'credentials not found in native keychain'; exit 1\n")
+    assert credentials.find("r.com", "x", environ) is None
+
+
+def test_find_when_helper_gives_an_identity_token_then_a_token(tmp_path: Path) -> None:
+    found = credentials.find("r.com", "x", helper(tmp_path, 'echo \'{"Username":"<token>","Secret":"t"}\'\n'))
+    assert found is not None
+    assert (found.user, found.token) == ("", "t")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo first; echo second; exit 2", "docker-credential-test: first"),
+        ("echo '{}'", "not what the protocol says"),
+        ('echo \'{"Username":7,"Secret":null}\'', "not what the protocol says"),
+        ("echo nonsense", "not what the protocol says"),
+        ("sleep 60 & wait", "no answer in 0.3 s"),
+    ],
+)
+def test_find_when_helper_fails_then_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+) -> None:
+    monkeypatch.setattr(credentials, "HELPER_TIMEOUT", 0.3 if "sleep" in script else 20.0)
+    with pytest.raises(RegistryError, match=words) as caught:
+        credentials.find("r.com", "x", helper(tmp_path, script + "\n"))
+    assert "\n" not in caught.value.message
+    assert caught.value.hint

@@ -132,7 +132,7 @@ def connect(engine: Engine, host: str) -> client.Client:
 
 def fetch(engine: Engine, host: str, data: bytes, *, size: int | None = None) -> None:
     """One blob through the pull's own way into the store."""
-    source = pull.RegistrySource(connect(engine, host))
+    source = pull.RegistrySource(engine, connect(engine, host))
     descriptor = Descriptor("x", digest(data), len(data) if size is None else size)
     arrival.fetch(engine, source, descriptor, lambda _: None, threading.Event())
 
@@ -393,3 +393,28 @@ def test_pull_when_manifest_is_also_an_index_then_refused(engine: Engine, fake: 
     with pytest.raises(RegistryError, match="CVE-2021-41190"):
         pull.pull(engine, f"{fake.host}/app:v1")
     assert store.list_refs(engine) == []
+
+
+@pytest.mark.parametrize("basic_first", [True, False])
+def test_manifest_when_several_challenges_then_bearer_without_credentials(
+    engine: Engine, fake: Fake, basic_first: bool
+) -> None:
+    bearer, basic = f'Bearer realm="http://{fake.host}/token",service="s"', 'Basic realm="x"'
+    header = ", ".join((basic, bearer) if basic_first else (bearer, basic))
+
+    def guarded(_: Fake, handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("Authorization") == "Bearer t0k":
+            send(handler, 200, small_manifest(), {"Content-Type": MANIFEST})
+        else:
+            send(handler, 401, b"{}", {"WWW-Authenticate": "Negotiate, " + header})
+
+    fake.routes["/v2/app/manifests/v1"] = guarded
+    fake.add("/token", b'{"token":"t0k"}')
+    assert connect(engine, fake.host).manifest("v1").raw == small_manifest()
+
+
+def test_manifest_when_nobody_asks_then_no_helper_is_started(engine: Engine, fake: Fake) -> None:
+    with open(engine.environ["HOME"] + "/.docker/config.json", "w") as file:
+        json.dump({"credsStore": "none-such"}, file)
+    fake.add("/v2/app/manifests/v1", small_manifest(), MANIFEST)
+    assert connect(engine, fake.host).manifest("v1").raw == small_manifest()

@@ -18,7 +18,8 @@ import pytest
 from pod.core.engine import Engine
 from pod.core.errors import RegistryError, Unauthorized, Unreachable
 from pod.core.oci import image_spec, reference
-from pod.core.registry import client, transport
+from pod.core.registry import client
+from pod.core.registry.proxies import is_loopback
 
 HOST = "registry.test:5000"
 BODY = b'{"schemaVersion":2}'
@@ -248,22 +249,6 @@ def test_get_when_plain_http_is_allowed_then_no_password_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("host", "no_proxy", "used"),
-    [
-        ("registry.test", "", True),
-        ("registry.test", "other,.test", False),
-        ("registry.test:5000", "registry.test", False),
-        ("localhost:5000", "", False),
-        ("127.0.0.5", "", False),
-        ("[::1]:5000", "", False),
-    ],
-)
-def test_proxy_for_when_asked_then_loopback_and_no_proxy_go_direct(host: str, no_proxy: str, used: bool) -> None:
-    environ = {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": no_proxy}
-    assert bool(transport.proxy_for("https", host, environ)) is used
-
-
-@pytest.mark.parametrize(
     ("host", "loopback"),
     [
         ("localhost", True),
@@ -277,7 +262,7 @@ def test_proxy_for_when_asked_then_loopback_and_no_proxy_go_direct(host: str, no
     ],
 )
 def test_is_loopback_when_asked_then_only_the_real_one(host: str, loopback: bool) -> None:
-    assert transport.is_loopback(host) is loopback
+    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize(
