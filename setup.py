@@ -6,12 +6,14 @@ The release file is built by packaging/build.py from the same lists (packaging/s
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -20,25 +22,35 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).resolve().parent
 
 
-def load_sources():  # type: ignore[no-untyped-def]
-    """packaging/sources.py by its path: the name "packaging" belongs to a distribution that setuptools itself uses."""
-    spec = importlib.util.spec_from_file_location("pod_sources", HERE / "packaging/sources.py")
+def load(name: str):  # type: ignore[no-untyped-def]
+    """packaging/NAME.py by its path: the name "packaging" belongs to a distribution that setuptools itself uses."""
+    spec = importlib.util.spec_from_file_location(f"pod_{name}", HERE / f"packaging/{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["pod_sources"] = module
+    sys.modules[f"pod_{name}"] = module
     spec.loader.exec_module(module)
     return module
 
 
-SOURCES = load_sources()
+SOURCES = load("sources")
+HEADERS = ("Python.h", "openssl/sha.h", "zlib.h", "zstd.h")
 
 
-def sysroot_flags() -> tuple[list[str], list[str]]:
-    """Include and library folders of $POD_SYSROOT (made by packaging/sysroot.py) for hosts without -dev packages."""
-    root = os.environ.get("POD_SYSROOT")
-    if not root:
-        return [], []
-    triplet = os.uname().machine + "-linux-gnu"
-    return [f"{root}/usr/include", f"{root}/usr/include/{triplet}"], [f"{root}/usr/lib/{triplet}"]
+@functools.lru_cache
+def sysroot_flags() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Include and library folders of Debian's -dev packages, unpacked beside the build where this host lacks some."""
+    text = "".join(f"#include <{name}>\n" for name in HEADERS)
+    command = [*host_compiler(), "-E", "-x", "c", "-I", sysconfig.get_path("include"), "-", "-o", os.devnull]
+    if subprocess.run(command, input=text, text=True, check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        return (), ()
+    cache = Path(os.environ.get("POD_BUILD_CACHE") or HERE / "build")
+    packages = load("sysroot").Packages(cache / "debian-dev")  # without libisal-dev: it has no static library
+    headers = packages.python_headers()
+    machine = os.uname().machine
+    root = packages.unpack([headers, "libssl-dev", "zlib1g-dev", "libzstd-dev"], machine)
+    include = f"{root}/usr/include"
+    triplet = f"{machine}-linux-gnu"
+    version = headers.removeprefix("lib").removesuffix("-dev")
+    return (f"{include}/{version}", include, f"{include}/{triplet}"), (f"{root}/usr/lib/{triplet}",)
 
 
 def extension(description) -> Extension:  # type: ignore[no-untyped-def]
@@ -52,7 +64,7 @@ def extension(description) -> Extension:  # type: ignore[no-untyped-def]
         py_limited_api=True,
         include_dirs=["ext/src/core", f"ext/src/{description.name}", *includes],
         libraries=[stand_in(library.name) for library in description.libraries],
-        library_dirs=library_folders,
+        library_dirs=list(library_folders),
         extra_compile_args=[*SOURCES.C_FLAGS, *sanitize()],
         extra_link_args=sanitize(),
         depends=[str(path) for path in [*description.c_sources, *(HERE / "ext").rglob("*.h")]],
