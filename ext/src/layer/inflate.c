@@ -77,25 +77,25 @@ struct pod_inflate {
     z_stream stream;
 };
 
-int pod_inflate_open(struct pod_inflate **inflate, struct pod_err *err)
+int pod_inflate_open(struct pod_inflate **decoder, struct pod_err *err)
 {
-    *inflate = calloc(1, sizeof **inflate);
-    if (*inflate && inflateInit2(&(*inflate)->stream, 16 + MAX_WBITS) == Z_OK)
+    *decoder = calloc(1, sizeof **decoder);
+    if (*decoder && inflateInit2(&(*decoder)->stream, 16 + MAX_WBITS) == Z_OK)
         return 0;
-    free(*inflate);
-    *inflate = NULL;
+    free(*decoder);
+    *decoder = NULL;
     return pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
 }
 
-void pod_inflate_again(struct pod_inflate *inflate)
+void pod_inflate_again(struct pod_inflate *decoder)
 {
-    inflateReset(&inflate->stream);
+    inflateReset(&decoder->stream);
 }
 
-int pod_inflate_run(struct pod_inflate *inflate, struct pod_inflate_buffers *buffers,
+int pod_inflate_run(struct pod_inflate *decoder, struct pod_inflate_buffers *buffers,
                     struct pod_err *err)
 {
-    z_stream *stream = &inflate->stream;
+    z_stream *stream = &decoder->stream;
     int result;
 
     stream->next_in = (Bytef *)(uintptr_t)buffers->in;
@@ -114,12 +114,12 @@ int pod_inflate_run(struct pod_inflate *inflate, struct pod_inflate_buffers *buf
     return result == Z_STREAM_END;
 }
 
-void pod_inflate_close(struct pod_inflate **inflate)
+void pod_inflate_close(struct pod_inflate **decoder)
 {
-    if (*inflate)
-        inflateEnd(&(*inflate)->stream);
-    free(*inflate);
-    *inflate = NULL;
+    if (*decoder)
+        inflateEnd(&(*decoder)->stream);
+    free(*decoder);
+    *decoder = NULL;
 }
 
 #endif
