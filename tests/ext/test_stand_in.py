@@ -1,4 +1,4 @@
-"""Where ISA-L's header is missing zlib inflates: that half of inflate.c must go on compiling, and it unpacks the same."""
+"""Without the header of ISA-L zlib inflates: that half of inflate.c must go on compiling, and it unpacks the same."""
 
 from __future__ import annotations
 
