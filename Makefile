@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
-.PHONY: help run dev test test-long bench lint format clean
+.PHONY: help run dev test test-long bench fuzz lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make pod.pyz    the one file, both architectures'
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
+	@echo 'make fuzz       mutated archives under sanitizers, FUZZ_ROUNDS=20000 of them'
 	@echo 'make bench      pod beside its peers, one table'
 	@echo 'make lint       ruff, mypy, clang-format'
 	@echo 'make format     ruff format of imports, clang-format'
@@ -37,6 +38,12 @@ test-long: pod.pyz dev
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
+
+# Mutated archives, longer than in the tests: FUZZ_ROUNDS, FUZZ_SEED.
+FUZZ_ROUNDS ?= 20000
+FUZZ_SEED ?= 1
+fuzz: dev
+	@POD_FUZZ_ROUNDS=$(FUZZ_ROUNDS) POD_FUZZ_SEED=$(FUZZ_SEED) $(TOOLS) test -- -m pytest -q -s tests/ext/test_fuzz.py
 
 lint: lint-ruff lint-mypy lint-format
 

@@ -1,4 +1,4 @@
-"""Mutated archives under the address and undefined-behaviour sanitizers: a short run, longer by POD_FUZZ_ROUNDS."""
+"""Mutated archives under the address, undefined-behaviour and thread sanitizers: a short run; longer by `make fuzz`."""
 
 from __future__ import annotations
 
@@ -59,30 +59,52 @@ def samples() -> list[bytes]:
     return [tree + END, odd + END, tree + odd, gzip.compress(tree + END), members]
 
 
-def test_extract_when_archives_are_mutated_then_no_sanitizer_speaks(tmp_path):
+def build(target: Path, flags: list[str]) -> None:
+    """The harness with everything of ext/src/layer, instrumented."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("capability compiler: cc is not installed")
-    names = [tmp_path / f"sample{number}" for number in range(len(samples()))]
-    for name, data in zip(names, samples()):
-        name.write_bytes(data)
-    if tools.find("zstd"):
-        subprocess.run(["zstd", "-q", str(names[0]), str(names[1])], check=True, timeout=60)
-        names += [Path(f"{names[0]}.zst"), Path(f"{names[1]}.zst")]
-    program = tmp_path / "fuzz"
     names_of_core = ("err", "beneath", "rmtree", *sorted(path.stem for path in (SOURCES / "core").glob("copy*.c")))
     core = [str(SOURCES / f"core/{name}.c") for name in names_of_core]
     layer = [str(path) for path in sorted((SOURCES / "layer").glob("*.c"))]
     includes = [f"-I{SOURCES}/core", f"-I{SOURCES}/layer"]
     source = str(Path(__file__).parent / "fuzz_layer.c")
-    command = [compiler, *FLAGS, *includes, source, *core, *layer, *libraries(), "-o", str(program)]
+    command = [compiler, *flags, *includes, source, *core, *layer, *libraries(), "-o", str(target)]
     subprocess.run(command, check=True, timeout=180)
-    (tmp_path / "outer").mkdir()
-    (tmp_path / "outer/scratch").mkdir()
-    rounds = os.environ.get("POD_FUZZ_ROUNDS", "300")
+
+
+def write_samples(folder: Path) -> list[str]:
+    names = [folder / f"sample{number}" for number in range(len(samples()))]
+    for name, data in zip(names, samples()):
+        name.write_bytes(data)
+    if tools.find("zstd"):
+        subprocess.run(["zstd", "-q", str(names[0]), str(names[1])], check=True, timeout=60)
+        names += [Path(f"{names[0]}.zst"), Path(f"{names[1]}.zst")]
+    return [str(name) for name in names]
+
+
+def fuzz(program: Path, folder: Path, rounds: int) -> None:
+    """Mutates and extracts, half of the time in threads; fails with what a sanitizer says."""
+    (folder / "outer").mkdir()
+    (folder / "outer/scratch").mkdir()
     seed = os.environ.get("POD_FUZZ_SEED", "1")
-    command = [str(program), seed, rounds, str(tmp_path / "outer/scratch"), *map(str, names)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + int(rounds) // 10)
+    command = [str(program), seed, str(rounds), str(folder / "outer/scratch"), *write_samples(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + rounds // 10)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stderr == ""
-    assert os.listdir(tmp_path / "outer") == ["scratch"]
+    assert os.listdir(folder / "outer") == ["scratch"]
+
+
+def test_extract_when_archives_are_mutated_then_no_sanitizer_speaks(tmp_path):
+    build(tmp_path / "fuzz", FLAGS)
+    fuzz(tmp_path / "fuzz", tmp_path, int(os.environ.get("POD_FUZZ_ROUNDS", "300")))
+
+
+def test_extract_when_threads_share_data_then_no_sanitizer_sees_a_race(tmp_path):
+    flags = ["-std=gnu11", "-g", "-O1", "-fsanitize=thread"]
+    (tmp_path / "empty.c").write_text("int main(void) { return 0; }")
+    trial = [shutil.which("cc") or "cc", *flags, str(tmp_path / "empty.c"), "-o", str(tmp_path / "empty")]
+    if subprocess.run(trial, stderr=subprocess.DEVNULL).returncode or subprocess.run([tmp_path / "empty"]).returncode:
+        pytest.skip("capability thread_sanitizer: this compiler or kernel has none")
+    build(tmp_path / "fuzz", flags)
+    fuzz(tmp_path / "fuzz", tmp_path, int(os.environ.get("POD_FUZZ_ROUNDS", "300")) // 3)
