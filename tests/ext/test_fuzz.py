@@ -25,7 +25,7 @@ from tests.ext.unpacking import (
     pax,
     symlink,
 )
-from tests.support import tools
+from tests.support import places, tools
 
 
 def libraries() -> list[str]:
@@ -59,6 +59,16 @@ def samples() -> list[bytes]:
     return [tree + END, odd + END, tree + odd, gzip.compress(tree + END), members]
 
 
+def unpacked() -> list[str]:
+    """Folders of the -dev packages that `make dev` unpacked, on a host that lacks them."""
+    if Path("/usr/include/zstd.h").exists():
+        return []
+    machine = os.uname().machine
+    root = places.REPOSITORY / "build/debian-dev/root" / machine / "usr"
+    triplet = f"{machine}-linux-gnu"
+    return [f"-I{root}/include", f"-I{root}/include/{triplet}", f"-L{root}/lib/{triplet}"]
+
+
 def build(target: Path, flags: list[str]) -> None:
     """The harness with everything of ext/src/layer, instrumented."""
     compiler = shutil.which("cc")
@@ -67,7 +77,7 @@ def build(target: Path, flags: list[str]) -> None:
     names_of_core = ("err", "beneath", "rmtree", *sorted(path.stem for path in (SOURCES / "core").glob("copy*.c")))
     core = [str(SOURCES / f"core/{name}.c") for name in names_of_core]
     layer = [str(path) for path in sorted((SOURCES / "layer").glob("*.c"))]
-    includes = [f"-I{SOURCES}/core", f"-I{SOURCES}/layer"]
+    includes = [f"-I{SOURCES}/core", f"-I{SOURCES}/layer", *unpacked()]
     source = str(Path(__file__).parent / "fuzz_layer.c")
     command = [compiler, *flags, *includes, source, *core, *layer, *libraries(), "-o", str(target)]
     subprocess.run(command, check=True, timeout=180)

@@ -44,6 +44,12 @@ def prepare(names: list[str], *, trees: bool = False) -> list[str]:
     return failed
 
 
+def fetch_programs() -> None:
+    """What a person who may not install packages lacks, as far as it works unpacked."""
+    for line in fetch.fetch():
+        say(line)
+
+
 def _build(names: list[str]) -> list[str]:
     failed = []
     scratch = Path(tempfile.mkdtemp(prefix="pod-prepare-", dir="/var/tmp"))
@@ -96,8 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("images", nargs="*", choices=[*images.RECIPES, []], default=[])
     parser.add_argument("--trees", action="store_true", help="also the Debian trees with Python 3.9, 3.11 and 3.13")
     options = parser.parse_args(argv)
-    for line in fetch.fetch():
-        say(line)
+    fetch_programs()
     failed = prepare(options.images or list(images.RECIPES), trees=options.trees)
     say(f"cache: {places.cache()}")
     return 1 if failed and os.environ.get("CI") else 0

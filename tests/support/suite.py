@@ -51,6 +51,7 @@ def run_as(name: str, pytest: list[str]) -> tuple[int, dict[str, int]]:
 
 def main(arguments: list[str]) -> int:
     names: list[str | None] = [*users.ensure()] if os.getuid() == 0 else [None]
+    prepare.fetch_programs()
     prepare.prepare(list(images.RECIPES), trees=os.getuid() == 0)
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     status = 0
