@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import tools
-
-from tests.support import podcli
+from tests.support import podcli, tools
 
 FILTERED = Path(__file__).parents[1] / "support/filtered.py"
 

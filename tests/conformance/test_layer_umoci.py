@@ -2,8 +2,8 @@
 
 umoci runs as the user who runs the suite (``raw unpack --rootless``). Owners that it cannot give it notes in an
 attribute of each file, user.rootlesscontainers (rootlesscontaine.rs: a protobuf message, field 1 uid, field 2 gid);
-ours are in the owners record of the flat tree. So paths, kinds, modes, sizes, contents, link targets, hard links, times and
-owners have another reader than our own, without root.
+ours are in the owners record of the flat tree. So paths, kinds, modes, sizes, contents, link targets, hard links, times
+and owners have another reader than our own, without root.
 """
 
 from __future__ import annotations
