@@ -137,7 +137,10 @@ def test_unpack_when_another_process_swaps_a_component_then_nothing_leaves_the_r
             except OSError:
                 continue
 
-    data = b"".join(file(b"d/%d" % i, b"x") + file(b"e%d" % i) for i in range(300))
+    data = b"".join(file(b"d/%d" % i, b"x" * i) + file(b"e%d" % i) for i in range(300))
+    for i in range(100):
+        data += hardlink(b"d/h%d" % i, b"d/%d" % i) + symlink(b"d/s%d" % i, b"secret") + folder(b"d/dir", mtime=i)
+        data += file(b"d/dir/.wh.file") + file(b"d/.wh.secret") + header(b"d/p%d" % i, b"6") + file(b"x%d" % i)
     thread = threading.Thread(target=swap)
     thread.start()
     try:
