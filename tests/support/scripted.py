@@ -13,7 +13,7 @@ path, every header, the body, the number of the connection. A rule holds for req
     flip: N           byte N of the body is wrong                         range: "ignore" | "lie" | "refuse"
     redirect: URL     307 to there ("{path}" is the path asked for)       drip: S      a header line each S seconds
     auth: {"scheme": "basic", "user": "u:p"} | {"scheme": "bearer", "realm": URL, "token": T} | {"header": "…"}
-    generate: {"size": N, "seed": N}     a body that is nowhere stored    chunked: true   no Content-Length
+    file: NAME        that blob, in pieces: for one that is not to be in memory     chunked: true   no Content-Length
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(rule["status"], self._body(rule), {}, rule)
         elif "body" in rule:
             self._send(200, self._body(rule), {}, rule)
-        elif "generate" in rule:
-            self._stream(rule)
+        elif "file" in rule:
+            self._stream(self._blob("sha256:" + rule["file"]))
         else:
             self._serve(rule)
 
@@ -235,13 +235,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _stream(self, rule: Rule) -> None:
-        size = rule["generate"]["size"]
+    def _stream(self, path: Path) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(size))
+        self.send_header("Content-Length", str(path.stat().st_size))
         self.end_headers()
-        for piece in generated(size, rule["generate"]["seed"]):
-            self.wfile.write(piece)
+        with path.open("rb") as file:
+            while piece := file.read(BLOCK * 4):
+                self.wfile.write(piece)
 
 
 def main() -> int:
