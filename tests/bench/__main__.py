@@ -60,11 +60,24 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int) -> None:
             peers.end_sleepers(bench)
     peers.settle()
     few = max(5, rounds // 6)
-    if "pull" in cases and images.built("debian:12"):
-        subjects, missing = peers.pulls(bench, "debian:12")
-        report("pull: debian:12 into an empty store (ms)", subjects, missing, few, ["podman"])
+    if "pull" in cases:
+        run_pulls(bench, few)
     if "extract" in cases:
         run_extractions(bench, few)
+
+
+def run_pulls(bench: peers.Bench, rounds: int) -> None:
+    """An image as most are, and one whose layer is all names."""
+    if images.built("debian:12"):
+        subjects, missing = peers.pulls(bench, bench.registry.name("debian:12"))
+        report("pull: debian:12 into an empty store (ms)", subjects, missing, rounds, ["podman"], {"podman": 0.35})
+    server, image = peers.serve_small_files(bench)
+    try:
+        subjects, missing = peers.pulls(bench, image)
+        title = "pull: 60000 small files into an empty store (ms)"
+        report(title, subjects, missing, rounds, ["podman"], {"podman": 0.3})
+    finally:
+        server.stop()
 
 
 def run_extractions(bench: peers.Bench, rounds: int) -> None:

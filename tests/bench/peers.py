@@ -10,12 +10,14 @@ import pwd
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
 from tests.bench.measure import Subject
-from tests.support import layers, places, podcli, tools
+from tests.support import crafted, layers, places, podcli, tools
 from tests.support.registry import Registry
+from tests.support.scripted import Scripted
 
 PYTHON = "/usr/bin/python3"
 LOCALE = {"PATH": tools.SEARCH, "LANG": "C.UTF-8", "USER": pwd.getpwuid(os.getuid()).pw_name}
@@ -269,18 +271,36 @@ def _quiet(argv: list[str], bench: Bench) -> None:
     )
 
 
-def pulls(bench: Bench, short: str) -> tuple[list[Subject], list[str]]:
+def serve_small_files(bench: Bench) -> tuple[Scripted, str]:
+    """A registry that has an image of the layer of 60 000 small files, and the image's reference."""
+    blob = small_files_layer(bench).read_bytes()
+    server = Scripted(bench.scratch / "served")
+    layer = {"mediaType": crafted.LAYER, "digest": server.add(blob), "size": len(blob)}
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    rootfs = {"type": "layers", "diff_ids": [crafted.digest(gzip.decompress(blob))]}
+    config = json.dumps({"architecture": machine, "os": "linux", "config": {}, "rootfs": rootfs}).encode()
+    about = {"mediaType": crafted.CONFIG, "digest": server.add(config), "size": len(config)}
+    document = {"schemaVersion": 2, "mediaType": crafted.MANIFEST, "config": about, "layers": [layer]}
+    return server, server.image("many/small:latest", json.dumps(document).encode(), {}, crafted.MANIFEST)
+
+
+def _put_aside(path: Path) -> None:
+    """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files."""
+    if path.exists():
+        path.rename(tempfile.mkdtemp(prefix="old-", dir=path.parent) + "/old")
+
+
+def pulls(bench: Bench, image: str) -> tuple[list[Subject], list[str]]:
     """Everyone who can pull and unpack an image into an empty store."""
-    image = bench.registry.name(short)
-    fresh = podcli.Pod(bench.scratch / "pod-pull", bench.registry.name)
+    fresh = podcli.Pod(Path(tempfile.mkdtemp(prefix="pod-pull-", dir=bench.scratch)), bench.registry.name)
     subjects, missing = [], []
     argv = fresh.argv("pull", "-q", image)
-    subjects.append(Subject("pod", argv, fresh.environ(), before=lambda: tools.remove_tree(fresh.root)))
+    subjects.append(Subject("pod", argv, fresh.environ(), before=lambda: _put_aside(fresh.root)))
     try:
         podman = bench.podman("podman-pull")
         argv = [*podman, "pull", "--quiet", "--tls-verify=false", image]
         store = bench.scratch / "podman-pull"
-        subjects.append(Subject("podman", argv, bench.environ, before=lambda: tools.remove_tree(store)))
+        subjects.append(Subject("podman", argv, bench.environ, before=lambda: _put_aside(store)))
     except MissingPeer as error:
         missing.append(str(error))
     try:
@@ -334,8 +354,10 @@ def layer_blob(storage: Path, size_from: int, size_to: int) -> Path | None:
 
 
 def small_files_layer(bench: Bench) -> Path:
-    """A gzip layer of 60 000 files of few bytes."""
+    """A gzip layer of 60 000 files of few bytes, made once."""
     plain = bench.scratch / "many.tar"
+    if plain.with_name("many.tar.gz").exists():
+        return plain.with_name("many.tar.gz")
     layers.many_small(plain, files=60000)
     subprocess.run(["/bin/gzip", "-1", str(plain)], check=True, timeout=60)
     return plain.with_name("many.tar.gz")

@@ -152,6 +152,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self, rule: Rule) -> None:
         path = self.path.partition("?")[0]
+        if path == "/v2/":
+            self._send(200, b"{}", {}, rule)
+            return
         repository, _, name = path.removeprefix("/v2/").rpartition("/")
         if repository.endswith("/manifests"):
             entry = self._manifest(repository.removesuffix("/manifests"), name)
