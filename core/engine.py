@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pod.core.config import Config
     from pod.core.host import Facts
+    from pod.core.rundir import HostIdentity
     from pod.core.runtime.userns import IdMap
 
 
@@ -29,7 +30,7 @@ class Engine:
     ``progress(event, fields)`` is told of long work (events are listed in cli/progress.py); it must not raise.
     """
 
-    __slots__ = ("environ", "paths", "progress", "_config", "_facts", "_idmap", "_run_dir")
+    __slots__ = ("environ", "paths", "progress", "_config", "_facts", "_host", "_idmap", "_run_dir")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Engine:
         self.progress = progress
         self._config: Config | None = None
         self._facts: Facts | None = None
+        self._host: HostIdentity | None = None
         self._idmap: IdMap | None = None
         self._run_dir: str | None = None
 
@@ -63,6 +65,15 @@ class Engine:
 
             self._facts = host.load(self)
         return self._facts
+
+    @property
+    def host(self) -> HostIdentity:
+        """Which machine, boot and pid namespace this process lives in."""
+        if self._host is None:
+            from pod.core import rundir
+
+            self._host = rundir.host_identity()
+        return self._host
 
     @property
     def idmap(self) -> IdMap:

@@ -87,7 +87,7 @@ def _whole(path: str) -> bool:
 
 def open_run_dir(engine: Engine) -> str:
     """The run directory, made where there is none. HostUnsupported where no local folder can be written."""
-    pointer = engine.paths.cache + "/run/" + host_identity().key()
+    pointer = engine.paths.cache + "/run/" + engine.host.key()
     try:
         path = os.readlink(pointer)
         if _whole(path):

@@ -35,11 +35,11 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     for option in request.security_opt:
         _keep_profile(config, option)
     if to_run and request.auto_remove:
-        config["Pod"]["Maker"] = model.this_process()
+        config["Pod"]["Maker"] = model.this_process(engine)
     name = _take_name(engine, request.name, container_id)
     config["Name"] = "/" + name
     final = engine.paths.container(container_id)
-    temporary = f"{engine.paths.containers}/.{container_id}.{rundir.boot_id()[:8]}.{os.getpid()}"
+    temporary = f"{engine.paths.containers}/.{container_id}.{engine.host.boot[:8]}.{os.getpid()}"
     made: list[str] = []
     try:
         _make_folders(engine, temporary)
@@ -56,7 +56,9 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     except BaseException:
         _undo(engine, name, container_id, (temporary, final, *made))
         raise
-    return model.Container(final, config, {})
+    container = model.Container(final, config, {})
+    container.image = image
+    return container
 
 
 def _keep_profile(config: dict[str, Any], option: str) -> None:
@@ -138,7 +140,7 @@ def _layer_folders(engine: Engine, container: Container) -> list[str]:
     from pod.core.image import layers
     from pod.core.image.store import by_id
 
-    image = by_id(engine, container.config["Image"], container.config["Config"]["Image"])
+    image = container.image or by_id(engine, container.config["Image"], container.config["Config"]["Image"])
     idmap = planning.id_map(engine, container.config)
     tree = container.directory + "/rootfs"
     if not image.chain_ids:
@@ -341,7 +343,7 @@ def _collect_litter(engine: Engine) -> None:
     except FileNotFoundError:
         return
     store.release_stale_names(engine)
-    boot = rundir.boot_id()[:8]
+    boot = engine.host.boot[:8]
     for name in entries:
         made_on, _, pid = name[66:].partition(".")
         path = f"{engine.paths.containers}/{name}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.engine import Engine
+    from pod.core.image.store import Image
 
 UNKNOWN_EXIT = 255
 """Exit code of a container whose supervisor was killed before it could learn the real one (containerd's number)."""
@@ -45,10 +46,11 @@ class Container:
     machine, or where this process cannot see the pids: shown so, never cleaned.
     """
 
-    __slots__ = ("config", "directory", "id", "state", "status")
+    __slots__ = ("config", "directory", "id", "image", "state", "status")
 
     def __init__(self, directory: str, config: dict[str, Any], state: dict[str, Any]) -> None:
         self.directory = directory
+        self.image: Image | None = None  # of a container that was just created: need not be read again
         self.config = config
         self.id: str = config["Id"]
         self.state = state
@@ -78,9 +80,9 @@ class Container:
         return int(self.state.get("exitCode", 0))
 
 
-def this_process() -> dict[str, Any]:
+def this_process(engine: Engine) -> dict[str, Any]:
     """The calling process, so that others can tell later whether it lives."""
-    return {**rundir.host_identity().as_dict(), "pid": os.getpid(), "pidStart": process_start(os.getpid())}
+    return {**engine.host.as_dict(), "pid": os.getpid(), "pidStart": process_start(os.getpid())}
 
 
 def maker_died(container: Container) -> bool:

@@ -151,7 +151,7 @@ def container_plan(
     writer.text("DIR", directory)
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "start"))
-    writer.text("HOST", statefile.dumps(rundir.host_identity().as_dict())[1:-1])
+    writer.text("HOST", statefile.dumps(engine.host.as_dict())[1:-1])
     _ids(engine, writer, config)
     _root(engine, writer, config, directory, layers)
     writer.mounts(_mounts(engine, config, directory, single=single))
