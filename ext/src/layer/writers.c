@@ -8,7 +8,7 @@
 
 /* Waking a thread costs as much as writing a small file: it sleeps until there is a handful of
  * them, or as many bytes. */
-#define BATCH_JOBS 12
+#define BATCH_JOBS 24
 #define BATCH_BYTES 65536
 
 struct pod_written {

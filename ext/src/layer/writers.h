@@ -13,7 +13,7 @@
 #include "source.h"
 
 #define POD_WRITERS 2
-#define POD_WRITER_JOBS 32
+#define POD_WRITER_JOBS 64
 
 struct pod_writers;
 struct pod_written;
