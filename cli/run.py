@@ -54,7 +54,7 @@ def _prepare_next(engine: Engine, options: Options) -> Engine:
     if hint[0] == "r":
         from pod.core.container import prepared
 
-        return prepared.Recorder(path, words, options.args[1:]).begin(engine)
+        return prepared.Recorder(path, words, options.args[1:], named=bool(options["name"])).begin(engine)
     _mark(path)
     return engine
 

@@ -105,7 +105,7 @@ def security_options(given: list[str]) -> list[str]:
 
 def volumes(given: list[str]) -> list[syntax.VolumeSpec]:
     """-v; two for one target are an error, as in Docker."""
-    cwd = os.getcwd() if given else "/"
+    cwd = os.getcwd() if any(text.startswith(".") for text in given) else "/"
     specs = [syntax.parse_volume(text, cwd) for text in given]
     seen = set()
     for spec in specs:

@@ -30,8 +30,15 @@ if TYPE_CHECKING:
 FILE, PLACE, LISTING, ABSENT, LINK, CONTENT, HAS, ACCESS, CWD, TTY, ENV, IDS, UNAME = range(1, 14)
 NOFOLLOW = 0x100
 
-_YOUNG = 100_000_000
-"""Nanoseconds. A file changed so short ago could change again without its times telling."""
+_YOUNG, _YOUNG_COARSE = 100_000_000, 2_100_000_000
+"""Nanoseconds. A file changed so short ago could change again without its times telling; the second where the file
+system counts in seconds (ext3, some network file systems, FAT's two)."""
+
+_REGULAR, _FOLDER, _NULL = 0o100000, 0o040000, 0x103
+"""File types of stat(2); the number of /dev/null."""
+
+LONGEST_REASON = 50
+"""Bytes: what is shorter than a plan's header says why there is none."""
 
 _PURE = frozenset(
     (
@@ -47,7 +54,7 @@ _FOREIGN = ("socket", "subprocess", "threading", "resource", "mmap", "ctypes", "
 
 
 class Unprepared(Exception):
-    """This start cannot be recorded. ``for_good``: nor can another with the same words."""
+    """This start cannot be recorded. ``for_good``: nor, most likely, the next with the same words."""
 
     def __init__(self, reason: str, *, for_good: bool = True) -> None:
         super().__init__(reason)
@@ -73,29 +80,51 @@ class Environ(dict):  # type: ignore[type-arg]
         self.asked.add(str(key))
         return super().__contains__(key)
 
+    def pop(self, key: str, *default: Any) -> Any:
+        self.asked.add(key)
+        return super().pop(key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().setdefault(key, default)
+
     def __iter__(self) -> Iterator[str]:
         self.asked.add("")
         return super().__iter__()
+
+    def __len__(self) -> int:
+        self.asked.add("")
+        return super().__len__()
 
     def keys(self) -> Any:
         self.asked.add("")
         return super().keys()
 
+    def values(self) -> Any:
+        self.asked.add("")
+        return super().values()
+
     def items(self) -> Any:
         self.asked.add("")
         return super().items()
 
+    def copy(self) -> dict[str, str]:
+        self.asked.add("")
+        return super().copy()
+
 
 class Recorder:
-    """Watches one start and writes ``path``. ``words`` are the command line up to IMAGE, ``args`` what follows it.
+    """Watches one start and writes ``path``. ``words`` are the command line up to IMAGE, ``args`` what follows it;
+    ``named``: by --name.
 
     ``inputs``: (kind, text) to (numbers, second text), as struct pod_input has them. ``written``: (function, path) of
     every change. ``asked``: variables that were looked up. ``unstable``: what changed meanwhile, or so short ago that
     its times would not tell.
     """
 
-    def __init__(self, path: str, words: list[str], args: list[str]) -> None:
+    def __init__(self, path: str, words: list[str], args: list[str], *, named: bool) -> None:
         self.path = path
+        self.named = named
         self.words = words
         self.args = args
         self.inputs: dict[tuple[int, str], tuple[tuple[int, ...], str]] = {}
@@ -107,6 +136,7 @@ class Recorder:
         self._wrappers: dict[str, Any] = {}
         self._loaded = [name for name in _FOREIGN if name in sys.modules]
         self._opened: set[str] = set()
+        self._made_up = {posix.stat(path).st_dev for path in ("/proc", "/sys") if os.path.isdir(path)}
         self._deaf = False
         self.engine: Engine
         self.environ: Environ
@@ -161,26 +191,51 @@ class Recorder:
 
     # ---- what was looked at
 
+    def _absolute(self, path: Any) -> str:
+        """``path`` from the root, where the working directory then counts too; "" (and no record) for what is no
+        text.
+        """
+        if not isinstance(path, str):
+            self._refuse("a path that is no text")
+            return ""
+        if path.startswith("/"):
+            return path
+        here = posix.getcwd()
+        self._add(CWD, here)
+        return f"{here}/{path}"
+
     def _add(self, kind: int, text: str, values: tuple[int, ...] = (), second: str = "") -> None:
         found = self.inputs.setdefault((kind, text), (values, second))
         if found != (values, second):
             self.unstable.add(text)
 
-    def _add_stat(self, path: str, st: Any, bit: int) -> None:
-        if not path.startswith("/"):
-            self._refuse(f"{path}: relative")
-        if st.st_mode & 0o170000 == 0o100000 and not path.startswith(("/proc/", "/sys/")):
+    def _add_stat(self, path: Any, st: Any, bit: int) -> None:
+        path = self._absolute(path)
+        if st.st_mode & 0o170000 == _REGULAR and not path.startswith(("/proc/", "/sys/")):
             self._judge_age(path, st)
             self._add(FILE | bit, path, (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns))
         else:
             self._add(PLACE | bit, path, (st.st_dev, st.st_ino, st.st_mode, st.st_uid, st.st_rdev))
 
     def _judge_age(self, path: str, st: Any) -> None:
-        if time.time_ns() - max(st.st_mtime_ns, st.st_ctime_ns) < _YOUNG:
+        coarse = st.st_mtime_ns % 1_000_000_000 == 0 and st.st_ctime_ns % 1_000_000_000 == 0
+        if time.time_ns() - max(st.st_mtime_ns, st.st_ctime_ns) < (_YOUNG_COARSE if coarse else _YOUNG):
             self.unstable.add(path)
 
-    def _failed(self, path: str, error: OSError, bit: int) -> None:
-        self._add(ABSENT | bit, path, (error.errno or 0,))
+    def _failed(self, path: Any, error: OSError, bit: int) -> None:
+        self._add(ABSENT | bit, self._absolute(path), (error.errno or 0,))
+
+    def _add_read(self, path: Any, fd: int, bit: int) -> None:
+        """A file that is open and will be read: its times tell of a change, but for those that the kernel makes up."""
+        st = posix.fstat(fd)
+        path = self._absolute(path)
+        kind = st.st_mode & 0o170000
+        if kind == _REGULAR and (st.st_size == 0 or st.st_dev in self._made_up or path.startswith(("/proc/", "/sys/"))):
+            self._add_content(path)
+        elif kind in (_REGULAR, _FOLDER) or st.st_rdev == _NULL:
+            self._add_stat(path, st, bit)
+        else:
+            self._refuse(f"{path}: read, and no file")  # a pipe, a terminal: something else comes next time
 
     def _looking(self, real: Any, bit: int) -> Any:
         def look(path: Any, *args: Any, **options: Any) -> Any:
@@ -219,11 +274,9 @@ class Recorder:
                 self._failed(path, error, bit)
                 raise
             if changes:
-                self.written.append(("open", path))
-            elif path.startswith(("/proc/", "/sys/")):
-                self._add_content(path)
+                self.written.append(("open", self._absolute(path)))
             else:
-                self._add_stat(path, posix.fstat(fd), bit)
+                self._add_read(path, fd, bit)
             return fd
 
         return open_
@@ -233,8 +286,8 @@ class Recorder:
             if set(mode) - set("rbt") or not isinstance(path, (str, int)):
                 self._refuse(f"{path}: opened to be written")
             file = real(path, mode, *args, **options)
-            if isinstance(path, str):
-                self._add_stat(path, posix.fstat(file.fileno()), 0)
+            if not isinstance(path, int):
+                self._add_read(path, file.fileno(), 0)
             return file
 
         return open_
@@ -249,13 +302,12 @@ class Recorder:
         known = {path for _, path in self.inputs} | {path for _, path in self.written}
         code = (*sys.path, sys.prefix + "/lib", sys.base_prefix + "/lib", "/proc/self/s", f"/proc/{os.getpid()}/")
         for path in self._opened - known:
-            if not path.startswith(code):
+            if not path.startswith(code) and self._absolute(path) not in known:
                 return path
         return ""
 
     def _add_content(self, path: str) -> None:
-        own = f"/proc/{os.getpid()}/"
-        if path in ("/proc/self/stat", own + "stat"):
+        if path in ("/proc/self/stat", f"/proc/{os.getpid()}/stat"):
             return  # of this very process: the helper asks for itself
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
@@ -279,7 +331,7 @@ class Recorder:
                 if error.errno != 2:
                     self._refuse(f"{path}: no link")
                 raise
-            self._add(LINK, path, (), target)
+            self._add(LINK, self._absolute(path), (), target)
             return target
 
         return readlink
@@ -292,6 +344,7 @@ class Recorder:
             except OSError as error:
                 self._failed(path, error, 0)
                 raise
+            path = self._absolute(path)
             self._judge_age(path, st)
             self._add(LISTING, path, (st.st_dev, st.st_ino, st.st_mode, st.st_mtime_ns, st.st_ctime_ns))
             return found
@@ -303,7 +356,7 @@ class Recorder:
             if options or not isinstance(path, str):
                 self._refuse("access by descriptor")
             found = real(path, mode, **options)
-            self._add(ACCESS, path, (mode, int(found)))
+            self._add(ACCESS, self._absolute(path), (mode, int(found)))
             return found
 
         return access
@@ -379,11 +432,17 @@ class Recorder:
             self.end()
             try:
                 self._publish(argv, lost)
-            except OSError:
-                pass  # The start itself is what matters; the next one tries again.
+            except Exception as error:  # noqa: BLE001 - the start itself is what matters
+                self._write_reason(f"{type(error).__name__}: {error}")
             real(path, argv, environ)
 
         return execve
+
+    def _write_reason(self, reason: str) -> None:
+        import contextlib
+
+        with contextlib.suppress(OSError):
+            statefile.write_bytes(self.path, reason.encode("utf-8", "replace")[:LONGEST_REASON])
 
     def _publish(self, argv: list[str], lost: list[str]) -> None:
         from pod.core.container import prepared_file
@@ -402,8 +461,8 @@ class Recorder:
                     raise Unprepared(f"it needs {name}")
             data = prepared_file.compose(self, int(argv[2]))
         except Unprepared as failure:
-            if not failure.for_good:
-                return
-            data = str(failure).encode("utf-8", "replace")[:prepared_file.LONGEST_REASON]
+            if failure.for_good:
+                self._write_reason(str(failure))
+            return
         prepared_file.prune(self.path.rpartition("/")[0])
         statefile.write_bytes(self.path, data)

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from pod.core.container.prepared import Recorder
 
-LONGEST_REASON = 50
-"""Bytes: what is shorter than a plan's header says why there is none."""
-
 # enum pod_prepared_flags
 _ARGS, _SYNC = 1, 2
 # enum pod_patch_kind
@@ -33,6 +30,7 @@ _MOST = 256
 _FILES = ["config.json", "hostname", "hosts", "resolv.conf"]
 _FOLDERS = ["merged", "upper", "work"]
 _NAMES = 64
+_GROUPS_FACTOR = 0x100000001B3
 
 
 def compose(recorder: Recorder, plan_fd: int) -> bytes:
@@ -87,7 +85,7 @@ def _check_changes(recorder: Recorder, directory: str, own: tuple[str, ...]) -> 
 
 def _candidates(recorder: Recorder, name: str) -> list[str]:
     """Names of the same length, so that no offset moves; the one that --name gave stands alone."""
-    if any(word == "--name" or word.startswith("--name=") for word in recorder.words):
+    if recorder.named:
         return [name]
     found = names.of_length(len(name), _NAMES)
     if not found:
@@ -106,8 +104,10 @@ def _add_inputs(writer: plan.PlanWriter, recorder: Recorder, own: tuple[str, ...
         value = dict.get(recorder.environ, name)
         inputs[(ENV, name)] = ((int(value is not None),), value or "")
     groups = os.getgroups()
-    total = sum((group + 1) ** 2 for group in groups)
-    inputs[(IDS, "")] = ((os.geteuid(), os.getegid(), len(groups), total), "")
+    digest = 0
+    for group in groups:
+        digest = (digest * _GROUPS_FACTOR + group) & 0xFFFFFFFFFFFFFFFF
+    inputs[(IDS, "")] = ((os.geteuid(), os.getegid(), len(groups), digest), "")
     text = bytearray()
     table = []
     for (kind, first), (numbers, second) in inputs.items():

@@ -93,8 +93,9 @@ def become_client(engine: Engine, plan: bytes, *, control: int = -1) -> NoReturn
     if control >= 0:
         os.set_inheritable(control, True)
         argv = ["pod", "attach", str(plan_fd), str(control)]
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # the caller closed it
+            stream.flush()
     try:
         os.execve(helper, argv, dict(engine.environ))
     except OSError as error:

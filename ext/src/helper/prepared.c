@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -21,6 +23,7 @@ extern char **environ;
 #define ARGS_MARK 0x9e3779b97f4a7c15u
 #define PREFIX_MAX 96
 #define SMALLEST_PLAN 56
+#define REASON_HOLDS 3600 /* seconds */
 
 struct command {
     const char *python, *folder, *pyz;
@@ -81,19 +84,17 @@ static _Noreturn void hand_over(const struct command *command, char hint)
 }
 
 /* The file of these words, -1 where there is none; only what is ours and nobody else can write. */
-static int open_file(const struct command *command, uint64_t name, off_t *size)
+static int open_file(const struct command *command, uint64_t name, struct stat *st)
 {
     char path[PATH_MAX];
-    struct stat st;
 
     if (snprintf(path, sizeof path, "%s/starts/%016llx", command->folder,
                  (unsigned long long)name) >= (int)sizeof path)
         return -1;
     POD_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-        st.st_mode & 022)
+    if (fd < 0 || fstat(fd, st) || !S_ISREG(st->st_mode) || st->st_uid != geteuid() ||
+        st->st_mode & 022)
         return -1;
-    *size = st.st_size;
     return pod_steal_fd(&fd);
 }
 
@@ -205,24 +206,36 @@ static const char *absolute(const char *path)
     return joined;
 }
 
+/* What Python's start has too, so that everything after either is the same: a closed standard stream must not become the
+ * number of the lock or of the plan, and a file beyond `ulimit -f` fails with words instead of a signal. */
+static void begin_like_python(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            break;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    umask(umask(077) & 077); /* as cli/main does */
+}
+
 _Noreturn void pod_prepared_main(int argc, char **argv)
 {
     struct command command = {argv[0], argv[1], absolute(argv[2]), argv + 3, 0};
     int words = argc - 3;
-    off_t size;
+    struct stat st;
 
     unsetenv("POD_PREPARED");
+    begin_like_python();
     command.seed = seed(&command);
     uint64_t state = command.seed;
-    umask(umask(077) & 077); /* as cli/main does */
     for (int i = 0; i < words && i < PREFIX_MAX; i++) {
         state = hash(state, command.words[i]);
-        int fd = open_file(&command, i + 1 < words ? state ^ ARGS_MARK : state, &size);
+        int fd = open_file(&command, i + 1 < words ? state ^ ARGS_MARK : state, &st);
         if (fd < 0)
             continue;
-        if (size > 0 && size < SMALLEST_PLAN)
-            hand_over(&command, 0);
-        hand_over(&command, size ? try_file(&command, fd) : 'r');
+        if (st.st_size > 0 && st.st_size < SMALLEST_PLAN)
+            hand_over(&command, labs((long)(time(NULL) - st.st_mtime)) < REASON_HOLDS ? 0 : 'r');
+        hand_over(&command, st.st_size ? try_file(&command, fd) : 'r');
     }
     hand_over(&command, 'm');
 }

@@ -8,7 +8,7 @@
  *
  * The file is a plan (core/plan.h) with further keys P_*; core/container/prepared.py writes it and lists the inputs.
  * An empty file says that these words came once before: the next start is recorded. A file too short for a plan says
- * why starts with these words are never recorded.
+ * why starts with these words are not recorded; after an hour that is tried again.
  * The folder is the user's own and as trusted as the code beside it; every offset is checked all the same. */
 #ifndef POD_PREPARED_H
 #define POD_PREPARED_H
@@ -34,7 +34,7 @@ enum pod_input_kind {
     POD_INPUT_TTY = 10, /* isatty(3): descriptor, 0 or 1 */
     POD_INPUT_ENV =
         11, /* an environment variable: set (then the second string is its value) or not */
-    POD_INPUT_IDS = 12, /* effective uid, effective gid, number and sum of the groups */
+    POD_INPUT_IDS = 12, /* effective uid, effective gid, number of the groups, a hash of them */
     POD_INPUT_UNAME = 13, /* uname(2): "nodename release machine" */
     POD_INPUT_NOFOLLOW = 0x100, /* a bit: lstat(2) instead of stat(2) */
 };

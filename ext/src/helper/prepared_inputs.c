@@ -13,6 +13,7 @@
 #include "prepared.h"
 
 #define CONTENT_MAX 65536
+#define GROUPS_FACTOR 0x100000001b3u /* core/container/prepared_file.py has the same */
 
 static uint64_t nanoseconds(struct timespec time)
 {
@@ -97,14 +98,14 @@ static int same_ids(const struct pod_input *input)
 {
     gid_t groups[1024];
     int count = getgroups(1024, groups);
-    uint64_t sum = 0;
+    uint64_t hash = 0;
 
     if (count < 0)
         return 0;
     for (int i = 0; i < count; i++)
-        sum += (groups[i] + (uint64_t)1) * (groups[i] + (uint64_t)1);
+        hash = hash * GROUPS_FACTOR + groups[i];
     return input->v[0] == geteuid() && input->v[1] == getegid() && input->v[2] == (uint64_t)count &&
-           input->v[3] == sum;
+           input->v[3] == hash;
 }
 
 static int same_host(const char *wanted)

@@ -78,13 +78,8 @@ __attribute__((format(printf, 2, 3))) static int set_path(char (*path)[4352], co
     return -1;
 }
 
-static int write_new(const char *path, mode_t mode, const char *data, size_t length, int sync)
+static int fill(int fd, mode_t mode, const char *data, size_t length, int sync)
 {
-    POD_AUTO_FD int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0777);
-
-    if (fd < 0)
-        return -1;
     /* Bound into the container: readable for whoever it runs as, whatever the caller's umask. */
     if (mode != 0600 && fchmod(fd, mode))
         return -1;
@@ -96,6 +91,31 @@ static int write_new(const char *path, mode_t mode, const char *data, size_t len
         length -= (size_t)done;
     }
     return sync ? fsync(fd) : 0;
+}
+
+/* A new file; where it cannot be filled it is gone again, and errno is not EEXIST. */
+static int write_new(const char *path, mode_t mode, const char *data, size_t length, int sync)
+{
+    POD_AUTO_FD int fd =
+        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0777);
+
+    if (fd < 0)
+        return -1;
+    if (fill(fd, mode, data, length, sync) == 0)
+        return 0;
+    unlink(path);
+    errno = EIO;
+    return -1;
+}
+
+/* Whether the name means this start's container: it may be another's (one that has it, or one that took it over from a
+ * maker stopped for seconds). */
+static int owns_name(const struct pod_instance *instance)
+{
+    char line[65] = "";
+    POD_AUTO_FD int fd = open(instance->name_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    return fd >= 0 && read(fd, line, 64) == 64 && !strcmp(line, instance->id);
 }
 
 /* One of the names, by exclusive create; where all that are tried are taken Python decides what to say. */
@@ -119,7 +139,6 @@ static int take_name(struct pod_instance *instance)
             return 0;
         if (errno != EEXIST)
             return -1;
-        instance->name_path[0] = '\0'; /* another's */
     }
     return -1;
 }
@@ -219,16 +238,10 @@ static int make_folders(struct pod_instance *instance)
     return 0;
 }
 
-/* From here on rmi sees the container; had it been quicker, the image's record is gone now. And whoever was stopped
- * for seconds may have lost his name. */
+/* From here on rmi sees the container; had it been quicker, the image's record is gone now. */
 static int confirm(const struct pod_instance *instance)
 {
-    char line[65] = "";
-    POD_AUTO_FD int fd = open(instance->name_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (fd < 0 || read(fd, line, 64) != 64 || strcmp(line, instance->id))
-        return -1;
-    return access(instance->places[PLACE_IMAGE], F_OK);
+    return owns_name(instance) ? access(instance->places[PLACE_IMAGE], F_OK) : -1;
 }
 
 /* RUN_DIR/c/<32 digits>/lock, held by this process and by what it becomes. */
@@ -288,7 +301,7 @@ void pod_prepared_undo(struct pod_instance *instance)
 
     remove_folder(instance->temporary);
     remove_folder(instance->final);
-    if (instance->name_path[0])
+    if (instance->name_path[0] && owns_name(instance))
         unlink(instance->name_path);
     if (instance->run_folder[0]) {
         snprintf(path, sizeof path, "%s/lock", instance->run_folder);

@@ -1,0 +1,220 @@
+"""A prepared start makes what Python makes: the same record, files and plan, and a client and supervisor in the same
+state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pod.cli import run_flags, run_request
+from pod.core.runtime import plan
+from tests.support import podcli
+from tests.support.podcli import Pod
+from tests.support.prepared import Prepared
+from tests.support.terminal import Terminal
+
+FLAGS: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "host-network": ("--network", "host"),
+    "no-network": ("--network", "none", "--sysctl", "net.ipv4.ip_forward=1", "--expose", "80-82/udp"),
+    "environment": ("-e", "A=b c", "-e", "LANG", "-e", "UNSET", "--env-file", "{home}/vars"),
+    "entrypoint": ("--entrypoint", "/bin/sleep"),
+    "entrypoint-dropped": ("--entrypoint", ""),
+    "user-and-folder": ("-u", "1000:1000", "-w", "/tmp", "--group-add", "27"),
+    "hostname": ("-h", "somewhere", "--domainname", "example.org"),
+    "hostname-shared": ("--uts", "host"),
+    "confined": ("--cap-drop", "ALL", "--read-only", "--security-opt", "no-new-privileges", "--tmpfs", "/t:size=1m"),
+    "seccomp": ("--cap-add", "SYS_PTRACE", "--security-opt", "seccomp={home}/profile.json"),
+    "unconfined": ("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
+    "nesting": ("--security-opt", "nesting", "--security-opt", "apparmor=unconfined"),
+    "wide": ("--privileged", "--pid", "host", "--ipc", "host"),
+    "names": ("--dns", "10.0.0.1", "--dns-search", "a.org", "--dns-option", "ndots:2", "--add-host", "a:10.0.0.2"),
+    "labels": ("--label", "x=y", "-l", "--name", "--label-file", "{home}/vars", "--annotation", "a=b"),
+    "limits": ("--ulimit", "nofile=100:200", "--shm-size", "1m", "--stop-signal", "INT", "--stop-timeout", "3"),
+    "binds": ("-v", "/etc/hostname:/x:ro", "-v", "/usr:/host", "-v", "./vars:/vars"),
+    "volume": ("-v", "prepared-volume:/data", "-v", "prepared-other:/etc/other:nocopy"),
+    "device": ("--device", "/dev/null:/dev/nothing"),
+    "attached": ("-a", "stdout", "--sig-proxy=false"),
+    "stdin": ("-i", "--attach", "stdin", "--detach-keys", "ctrl-a,x"),
+    "terminal": ("-t",),
+    "terminal-of-ours": ("-i", "-t", "--detach-keys", ""),
+    "init": ("--init", "--log-driver", "none"),
+    "kept-ids": ("--userns", "keep-id"),
+    "no-emulation": ("--root-emulation", "off"),
+    "named": ("--name", "prepared-name"),
+    "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
+    "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),
+    "kept": ("--rm=false",),
+    "detached": ("-d",),
+}
+
+NOT_PREPARED = {
+    "cidfile": "a file elsewhere",
+    "gidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
+    "uidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
+    "log-opt": "refused in this version",
+    "no-healthcheck": "there are no health checks in this version",
+    "platform": "asks the registry's module",
+}
+
+
+def _given(flags: tuple[str, ...]) -> Iterator[str]:
+    letters = {row[1]: row[0] for row in run_flags.RUN if row[1]}
+    for word in flags:
+        if word.startswith("--"):
+            yield word[2:].partition("=")[0]
+        elif word.startswith("-"):
+            yield letters[word[1:]]
+
+
+def test_prepared_table_has_every_flag_that_is_honoured() -> None:
+    refused = {*run_request._LIMITS, *run_request._NETWORK, *run_request._LATER}
+    tested = {"rm"}.union(*map(_given, FLAGS.values()))
+    assert {row[0] for row in run_flags.RUN} - refused - set(NOT_PREPARED) - tested == set()
+
+
+@pytest.fixture
+def files(prepared: Prepared) -> dict[str, str]:
+    """Values for the braces in FLAGS."""
+    home = prepared.pod.home
+    (home / "vars").write_text("FROM_FILE=1\n# no\n")
+    (home / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+    return {"home": str(home)}
+
+
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_prepared_container_is_what_python_makes(
+    prepared: Prepared, busybox: str, files: dict[str, str], flags: tuple[str, ...]
+) -> None:
+    _compare(prepared, busybox, [flag.format(**files) for flag in flags])
+
+
+@pytest.mark.parametrize(
+    "flags", [("--uidmap", "0:1:1000", "--gidmap", "0:1:1000"), ("--uidmap", "0:0:10"), ("--userns", "keep-id:uid=7")]
+)
+def test_prepared_mapped_ids_are_what_python_gives(prepared: Prepared, busybox: str, flags: tuple[str, ...]) -> None:
+    if "--uidmap" in flags and prepared.run("--rm", *flags, busybox, "true").code == 125:
+        pytest.skip("capability sub-ids: this user has none")
+    _compare(prepared, busybox, list(flags))
+
+
+def _compare(prepared: Prepared, busybox: str, flags: list[str]) -> None:
+    program = ["1000"] if "/bin/sleep" in flags else ["sleep", "1000"]
+    words = ["--rm", *flags, busybox, *program]
+    prepare = ["--rm", *flags, busybox, "0" if "/bin/sleep" in flags else "true"]
+    file = _prime(prepared, prepare)
+    kept = file.read_bytes()
+    prepared.pod.tidy()
+    prepared.forget()
+    first = _observe(prepared, words, python=True)
+    for path in prepared.files():
+        path.unlink()
+    file.touch(0o600)
+    file.write_bytes(kept)
+    second = _observe(prepared, words, python=False)
+    assert second.keys() == first.keys()
+    for key, value in first.items():
+        assert second[key] == value, key
+
+
+def _prime(prepared: Prepared, words: list[str]) -> Path:
+    if "-t" in words and "-i" in words:
+        return prepared.prime_with(lambda: _on_terminal(prepared, words).wait())
+    return prepared.prime(*words)
+
+
+def _on_terminal(prepared: Prepared, words: list[str]) -> Terminal:
+    pod = prepared.pod
+    return Terminal(pod.argv("run", *words), pod.environ(prepared.env), rows=30, columns=99, cwd=pod.home)
+
+
+def _observe(prepared: Prepared, words: list[str], *, python: bool) -> dict[str, Any]:
+    """Starts, looks, ends: what there is to see of the container, with its id, name, times and pids taken out."""
+    pod = prepared.pod
+    before = set(pod.containers())
+    with prepared.without_python(not python):
+        if "-d" in words:
+            pod("run", *words, env=prepared.env).ok()
+            pid = 0
+        elif "-t" in words and "-i" in words:
+            terminal = _on_terminal(prepared, words)
+            pid = terminal.pid
+        else:
+            process = pod.start("run", *words, env=prepared.env)
+            pid = process.pid
+        podcli.until(lambda: len(set(pod.containers()) - before) == 1, 20, "the container")
+        (short,) = set(pod.containers()) - before
+        found = normalized(pod, pod.inspect(short)["Id"], pid)
+        pod("exec", short, "true").ok()
+        pod("rm", "-f", short).ok()
+    if pid and "-t" in words and "-i" in words:
+        terminal.close()
+    elif pid:
+        process.communicate(timeout=20)
+    assert pod.leftovers() == []
+    return found
+
+
+FILES = ("hostname", "hosts", "resolv.conf")
+
+
+def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
+    """What inspect, the folder and the client tell, with id, name, times and pids taken out."""
+    pod.wait_for(container, "running")
+    document = pod.inspect(container)
+    document["State"] = {key: document["State"][key] for key in ("Status", "Running", "ExitCode", "Error")}
+    document.pop("Created")
+    name = document.pop("Name")
+    assert re.fullmatch(r"/([a-z]+_[a-z]+\d*|prepared-name)", name)
+    folder = pod.root / "containers" / container
+    document["record"] = json.loads((folder / "config.json").read_bytes())
+    assert document["record"].pop("Name") == name
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", document["record"].pop("Created"))
+    if document["HostConfig"]["AutoRemove"]:
+        maker = document["record"]["Pod"]["Maker"]
+        assert client in (0, maker.pop("pid"))
+        assert maker.pop("pidStart") > 0
+    document["files"] = {
+        path.name: (path.stat().st_mode, path.read_text() if path.name in FILES else "")
+        for path in folder.iterdir()
+        if path.name not in ("config.json", "state.json")
+    }
+    if client:
+        document["plan"] = _plan_of(client, name[1:])
+        document["client"] = _process(client)
+        children = Path(f"/proc/{client}/task/{client}/children").read_text().split()
+        document["supervisors"] = [_process(int(child)) for child in children]
+    text = json.dumps(document, sort_keys=True).replace(container, "ID").replace(container[:32], "RUN")
+    whole: dict[str, Any] = json.loads(text.replace(container[:12], "SHORT"))
+    return whole
+
+
+def _plan_of(client: int, name: str) -> dict[str, str]:
+    """The plan that the client has in its memory."""
+    (line,) = [line for line in Path(f"/proc/{client}/maps").read_text().splitlines() if "pod-plan" in line]
+    with open(f"/proc/{client}/mem", "rb") as memory:
+        memory.seek(int(line.partition("-")[0], 16))
+        head = memory.read(16)
+        data = head + memory.read(int.from_bytes(head[12:], "little") - 16)
+    values = {key: value.decode("latin-1") for key, value in plan.parse(data).items()}
+    assert len(values.pop("LOCK")) == 8
+    for key in {"EXPLAIN", "REMOVE"} & set(values):
+        values[key] = values[key].replace(f"/{name}\0", "/NAME\0").replace(f"\0{name}\0", "\0NAME\0")
+    return values
+
+
+def _process(pid: int) -> dict[str, Any]:
+    """What an exec hands on: signals, umask, variables, open files."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found: dict[str, Any] = dict(re.findall(r"^(SigBlk|SigIgn|SigCgt|Umask|NoNewPrivs|Name):\s*(.*)$", status, re.M))
+    found["environ"] = sorted(Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    found["files"] = sorted(re.sub(r"\d+", "N", re.sub(r"[0-9a-f]{32,}", "ID", link)) for link in links)
+    return found
