@@ -89,12 +89,13 @@ def test_pull_unknown_digest_is_said(pod: Pod, registry: Registry) -> None:
 @pytest.fixture
 def damaged(registry: Registry, tmp_path: Path) -> Path:
     """The storage of a registry whose busybox has one byte of its layer changed."""
-    if not tools.find("skopeo"):
+    skopeo = tools.find("skopeo")
+    if skopeo is None:
         pytest.skip("capability skopeo: skopeo is not installed")
     storage = tmp_path / "storage"
     with Registry(storage, tmp_path / "filling") as filling:
         flags = ["--src-tls-verify=false", "--dest-tls-verify=false", "--insecure-policy"]
-        argv = ["skopeo", "copy", "-q", *flags, "docker://" + registry.name("busybox"), f"docker://{filling.host}/b"]
+        argv = [skopeo, "copy", "-q", *flags, "docker://" + registry.name("busybox"), f"docker://{filling.host}/b"]
         argv.remove("--insecure-policy")
         argv.insert(1, "--insecure-policy")
         subprocess.run(argv, check=True, capture_output=True, timeout=60)

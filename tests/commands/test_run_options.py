@@ -183,6 +183,7 @@ def test_run_unknown_image_is_pulled_with_dockers_lines(fresh_pod: Pod) -> None:
     assert fresh_pod("run", "--rm", name, "echo", "hi").err == ""
 
 
+@pytest.mark.image("multi:latest")
 def test_run_platform_chooses_the_manifest(fresh_pod: Pod) -> None:
     assert fresh_pod._registry_name is not None
     name = fresh_pod._registry_name("multi:latest")

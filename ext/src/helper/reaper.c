@@ -13,9 +13,9 @@
 
 #define KILL_ONLY (1ull << CAP_KILL)
 
-/* Afresh, with nothing of the caller's in memory: neither its environment nor the plan are for the container to read.
- * So the process may be dumpable, without which nobody could join its namespaces (exec). Returns where that fails: then it
- * goes on as it is, as hidden as before. */
+/* Afresh, with nothing of the caller's in memory: neither its environment nor the plan. What is executed here belongs to
+ * the container's user namespace: not dumpable it is still hidden from the container, yet whoever owns that namespace can
+ * join it (exec), which a copy of the caller's program refuses. Returns where that fails: then it goes on as it is. */
 static void start_afresh(pid_t child)
 {
     char number[16];
@@ -52,6 +52,7 @@ _Noreturn void pod_reaper_loop(pid_t child)
     siginfo_t info;
     int status;
 
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NAME, "docker-init", 0, 0, 0);
     sigfillset(&all);
     for (;;) {
