@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pod.core.oci import platform
-from tests.support.podcli import Pod
+from tests.support.podcli import Pod, until
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, archive, digest
 
@@ -131,3 +136,60 @@ def test_run_when_the_image_is_missing_and_its_layer_lies_then_125(offline_pod: 
     name, built = serve(server)
     server.rules({"path": built.manifest_document["layers"][1]["digest"], "flip": 3})
     offline_pod("run", "--rm", name, "true").failed(125, "verify blob")
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["the process", "its group"])
+def test_pull_when_interrupted_while_it_waits_then_130_at_once_and_the_next_goes_on(
+    offline_pod: Pod, server: Scripted, group: bool
+) -> None:
+    text = base64.b64encode(random.Random(1).randbytes(3_000_000)).decode()
+    name, built = serve(server, "v1", archive(a=text))
+    layer = built.manifest_document["layers"][0]["digest"]
+    server.rules({"path": layer, "stall": 2_000_000, "times": 1})
+    argv = offline_pod.argv("pull", name)
+    with subprocess.Popen(
+        argv, env=offline_pod.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        parts = offline_pod.root / "blobs/sha256"
+        until(lambda: any(path.stat().st_size == 2_000_000 for path in parts.glob(".part-*")), 30, "the part")
+        began = time.monotonic()
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, b"")
+    assert time.monotonic() - began < 10
+    assert not offline_pod.leftovers()
+    assert [path.stat().st_size for path in parts.glob(".*")] == [2_000_000]
+    assert _listed(offline_pod.root / "trash") == []
+    server.forget()
+    offline_pod("pull", name).ok()
+    assert [entry["headers"].get("Range") for entry in server.requests(layer)] == ["bytes=2000000-"]
+
+
+def test_pull_when_blobs_lie_elsewhere_then_no_credential_goes_there(
+    offline_pod: Pod, server: Scripted, tmp_path: Path
+) -> None:
+    """A password for the registry, a token by it, a redirect to a store of another host: who saw what."""
+    name, built = serve(server)
+    elsewhere = Scripted(tmp_path / "elsewhere")
+    try:
+        for data in built.blobs.values():
+            elsewhere.add(data)
+        auth = {"scheme": "bearer", "realm": f"http://{server.host}/token", "token": "t0k"}
+        foreign = elsewhere.host.replace("127.0.0.1", "localhost")
+        server.rules(
+            {"path": "/v2/", "auth": auth},
+            {"path": "/blobs/", "redirect": f"http://{foreign}{{path}}?signature=s"},
+            {"path": "/token", "body": '{"token":"t0k"}'},
+        )
+        folder = offline_pod.home / ".docker"
+        folder.mkdir()
+        secret = base64.b64encode(b"user:secret").decode()
+        (folder / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": secret}}}))
+        offline_pod("pull", name).ok()
+        assert [entry["headers"]["Authorization"] for entry in server.requests("/token")] == ["Basic " + secret]
+        assert {entry["headers"].get("Authorization") for entry in server.requests("/v2/")} == {None, "Bearer t0k"}
+        assert len(elsewhere.requests()) == len(built.blobs)
+        seen = json.dumps(elsewhere.requests())
+        assert not any(word in seen for word in ("uthorization", secret, "t0k", "user", "Cookie"))
+    finally:
+        elsewhere.stop()
