@@ -290,6 +290,12 @@ def _put_aside(path: Path) -> None:
         path.rename(tempfile.mkdtemp(prefix="old-", dir=path.parent) + "/old")
 
 
+def remove_put_aside(bench: Bench) -> None:
+    """The stores of earlier rounds, one by one: together they are a million files."""
+    for path in (*bench.scratch.glob("old-*"), *bench.scratch.glob("pod-pull-*/old-*")):
+        tools.remove_tree(path)
+
+
 def pulls(bench: Bench, image: str) -> tuple[list[Subject], list[str]]:
     """Everyone who can pull and unpack an image into an empty store."""
     fresh = podcli.Pod(Path(tempfile.mkdtemp(prefix="pod-pull-", dir=bench.scratch)), bench.registry.name)
