@@ -45,8 +45,8 @@ def _prepare_next(engine: Engine, options: Options) -> Engine:
     words, a record of the second.
     """
     hint = engine.environ.pop("POD_PREPARED", "")
-    if not hint:
-        return engine
+    if hint[17:18] != "/" or sys.argv[1:2] != ["run"]:
+        return engine  # nobody asks, or not the helper
     from pod.core.runtime import launch
 
     words = sys.argv[1 : len(sys.argv) - len(options.args) + 1]

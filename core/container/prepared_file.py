@@ -10,7 +10,7 @@ import os
 
 from pod.core import rundir, statefile
 from pod.core.container import names
-from pod.core.container.prepared import ENV, IDS, Unprepared
+from pod.core.container.prepared import ENV, IDS, LISTING, Unprepared
 from pod.core.runtime import launch, plan
 
 TYPE_CHECKING = False
@@ -97,7 +97,10 @@ def _add_inputs(writer: plan.PlanWriter, recorder: Recorder, own: tuple[str, ...
     if "" in recorder.asked:
         raise Unprepared("it reads the whole environment")
     inputs = {key: value for key, value in recorder.inputs.items() if not key[1].startswith(own)}
-    for _, path in inputs:
+    busy = {path.rpartition("/")[0] for path in own}
+    for kind, path in inputs:
+        if kind == LISTING and path in busy:
+            raise Unprepared("it looks at what every start changes")
         if path in recorder.unstable:
             raise Unprepared(f"{path}: changed a moment ago", for_good=False)
     for name in sorted(recorder.asked):

@@ -78,9 +78,7 @@ def test_rmi_when_last_name_then_untagged_and_deleted(fresh_pod: Pod, registry: 
     fresh_pod("rmi", "-f", name)
 
 
-def test_rmi_when_one_of_two_is_unknown_then_the_other_goes_and_status_is_1(
-    fresh_pod: Pod, registry: Registry
-) -> None:
+def test_rmi_when_one_of_two_is_unknown_then_the_other_goes_and_status_is_1(fresh_pod: Pod, registry: Registry) -> None:
     name = registry.name("busybox")
     fresh_pod("pull", "-q", name).ok()
     result = fresh_pod("rmi", "none", name)

@@ -77,6 +77,45 @@ def test_prepared_start_with_traces_elsewhere_is_never_recorded(
     assert all(path.stat().st_size < SMALLEST for path in prepared.files())
 
 
+def test_prepared_start_is_renewed_now_and_then(prepared: Prepared, busybox: str) -> None:
+    words = ("--rm", "-e", "NUMBER", busybox, "true")
+    file = prepared.prime(*words, env={"NUMBER": "0"})
+    recorded = file.stat().st_ino
+    for number in range(1, 4):
+        prepared.run(*words, env={"NUMBER": str(number)}).ok()
+    assert file.stat().st_ino == recorded  # recording at each start would cost more than it saves
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    prepared.run(*words, env={"NUMBER": "4"}).ok()
+    assert file.stat().st_ino != recorded
+    prepared.run(*words, env={"NUMBER": "4"}, python=False).ok()
+
+
+def test_prepared_reason_holds_for_an_hour(prepared: Prepared, busybox: str) -> None:
+    words = ("--rm", busybox, "true")
+    file = prepared.prime(*words)
+    file.write_text("it was Monday")
+    prepared.run(*words).ok()
+    assert file.read_text() == "it was Monday"
+    os.utime(file, (time.time() - 4000, time.time() - 4000))
+    prepared.run(*words).ok()
+    assert file.stat().st_size >= SMALLEST
+
+
+def test_prepared_variable_of_the_helper_from_elsewhere_means_nothing(prepared: Prepared, busybox: str) -> None:
+    for value in ("x", "rzz", "r0123456789abcdef/nowhere"):
+        prepared.pod("container", "run", "--rm", busybox, "true", env={"POD_PREPARED": value}).ok()
+
+
+def test_prepared_automatic_ids_are_never_recorded(prepared: Prepared, busybox: str) -> None:
+    words = ("--rm", "--userns", "auto", busybox, "true")
+    if prepared.run(*words).code == 125:
+        pytest.skip("capability sub-ids: this user has none")
+    time.sleep(0.11)
+    prepared.run(*words).ok()
+    (file,) = prepared.files()
+    assert "every start changes" in file.read_text()
+
+
 # ---- a file that is not what it should be
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -315,3 +316,36 @@ def test_prepared_file_size_limit_is_told_by_python(prepared: Prepared, busybox:
     )
     assert (done.returncode, b"File too large" in done.stderr) == (125, True)
     assert sorted(path.name for path in (prepared.pod.root / "names").iterdir()) == before
+
+
+# ---- whether the watch is whole
+
+
+def test_prepared_inputs_are_all_that_python_looks_at(prepared: Prepared, busybox: str, tmp_path: Path) -> None:
+    """The kernel is asked: no system call by a path of which the record does not know, but for Python's own files."""
+    if shutil.which("strace") is None:
+        pytest.skip("capability strace: not installed")
+    (tmp_path / "words").write_text("A=1\n")
+    (tmp_path / "profile").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+    flags = ["--rm", "--privileged", "--userns", "keep-id", "-e", "LANG", "--label-file", f"{tmp_path}/words"]
+    flags += ["--env-file", "words", "--security-opt", "seccomp=profile", "-v", "./:/x", "-v", "watched:/y"]
+    words = ("-d", *flags, "--device", "/dev/null:/dev/n", busybox, "true")
+    file = prepared.prime(*words, cwd=tmp_path)
+    file.write_bytes(b"")
+    time.sleep(0.11)
+    trace = tmp_path / "trace"
+    command = ["strace", "-e", "trace=%file,memfd_create", "-s", "4096", "-o", str(trace)]
+    command += prepared.pod.argv("run", *words)
+    subprocess.run(command, env=prepared.pod.environ(prepared.env), cwd=tmp_path, check=False, capture_output=True)
+    known = {os.fsdecode(text) for text in file.read_bytes().split(b"\0")}
+    lines = trace.read_text().splitlines()
+    (begin,) = [number for number, line in enumerate(lines) if "/prepared." in line][:1]
+    (end,) = [number for number, line in enumerate(lines) if "memfd_create" in line][:1]
+    looked = {match[1] for line in lines[begin:end] if (match := re.search(r'"([^"]*)"', line))}
+    assert len(looked & known) > 30
+    site = str(prepared.build)
+    for path in sorted(looked - known):
+        absolute = os.path.join(tmp_path, path)
+        own = "/containers/" in path or "/names/" in path or re.search(r"/c/[0-9a-f]{32}", path)
+        interpreter = re.match(r"(/usr)?(/local)?/lib|/etc/(localtime|ld.so)|.*/python3|/proc/(self/s|\d+/)", path)
+        assert own or interpreter or path.startswith(site) or os.path.normpath(absolute) in known, path

@@ -48,6 +48,21 @@ def test_pyz_in_an_old_or_new_debian_runs_a_container(pyz: Path, suite: str) -> 
     assert done.stdout == "hello\n"
 
 
+@pytest.mark.parametrize("suite", TREES)
+def test_pyz_in_an_old_or_new_debian_prepares_starts(pyz: Path, suite: str) -> None:
+    script = """
+        words='run --rm --network none -e A -v /mnt:/x -v vv:/v pod.local/busybox'
+        for round in 1 2 3 4; do /mnt/pod.pyz $words echo $round; sleep 0.2; done
+        echo 'import posix; posix._exit(99)' >$(echo /tmp/.cache/pod/*/_pod_run.py)
+        /mnt/pod.pyz $words echo prepared
+        A= /mnt/pod.pyz $words true || echo $?
+        mkdir -p /tmp/.config/docker; echo '{}' >/tmp/.config/docker/daemon.json
+        /mnt/pod.pyz $words true || echo $?
+    """
+    done = in_tree(suite, pyz, script)
+    assert done.stdout.split() == ["1", "2", "3", "4", "prepared", "99", "99"], done.stderr
+
+
 @pytest.fixture(scope="session")
 def arm(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command that runs an arm64 Python: qemu-user and a tree of Debian's packages."""

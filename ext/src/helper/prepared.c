@@ -23,7 +23,9 @@ extern char **environ;
 #define ARGS_MARK 0x9e3779b97f4a7c15u
 #define PREFIX_MAX 96
 #define SMALLEST_PLAN 56
-#define REASON_HOLDS 3600 /* seconds */
+/* Seconds. A start that is recorded costs a third more, and some inputs differ each time. */
+#define REASON_HOLDS 3600
+#define RENEW_AFTER 10
 
 struct command {
     const char *python, *folder, *pyz;
@@ -172,8 +174,14 @@ static void become_client(struct pod_instance *instance)
     fexecve(helper, argv, environ);
 }
 
+/* Whether ST was changed less than SECONDS ago; clocks may have been put back. */
+static int younger(const struct stat *st, long seconds)
+{
+    return labs((long)(time(NULL) - st->st_mtime)) < seconds;
+}
+
 /* Returns where Python must do it: the hint for hand_over. */
-static char try_file(const struct command *command, int fd)
+static char try_file(const struct command *command, int fd, const struct stat *st)
 {
     struct pod_plan plan;
     struct pod_err err;
@@ -186,7 +194,7 @@ static char try_file(const struct command *command, int fd)
     if (count && !is_ascii(command->words + count))
         return 0;
     if (!count || !pod_prepared_holds(&plan))
-        return 'r';
+        return younger(st, RENEW_AFTER) ? 0 : 'r';
     instance.args = command->words + count;
     instance.argv = join(&plan, instance.args);
     if (!instance.argv || pod_prepared_make(&instance))
@@ -234,8 +242,8 @@ _Noreturn void pod_prepared_main(int argc, char **argv)
         if (fd < 0)
             continue;
         if (st.st_size > 0 && st.st_size < SMALLEST_PLAN)
-            hand_over(&command, labs((long)(time(NULL) - st.st_mtime)) < REASON_HOLDS ? 0 : 'r');
-        hand_over(&command, st.st_size ? try_file(&command, fd) : 'r');
+            hand_over(&command, younger(&st, REASON_HOLDS) ? 0 : 'r');
+        hand_over(&command, st.st_size ? try_file(&command, fd, &st) : 'r');
     }
     hand_over(&command, 'm');
 }
