@@ -144,7 +144,8 @@ def build_helper(output: Path, identity: str) -> None:
     if output.exists() and stamp.exists() and identity in stamp.read_text("utf-8"):
         return
     temporary = output.with_name(".pod-helper.new")
-    flags = [*SOURCES.helper_flags(identity), "-I", str(HERE / "ext/src/core"), "-I", str(HERE / "ext/src/helper")]
+    folders = [str(HERE / "ext/src" / name) for name in ("core", "emulator", "helper")]
+    flags = [*SOURCES.helper_flags(identity), *(f"-I{folder}" for folder in folders)]
     execute([*helper_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
     temporary.replace(output)
 

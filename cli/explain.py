@@ -26,6 +26,7 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
+ENOTCONN = 107
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -35,6 +36,7 @@ _HINTS = {
     ("CLONE", ENOSPC): _NAMESPACES,
     ("CLONE", EUSERS): "namespaces are nested too deep",
     ("USERNS", EPERM): _NAMESPACES,
+    ("EMULATOR", ENOTCONN): "the process that emulates root for this container has ended: restart the container",
     ("USERNS", ENOSPC): _NAMESPACES,
     ("IDMAP", EPERM): _NAMESPACES,
     ("NEWUIDMAP", EPERM): _SUBIDS,

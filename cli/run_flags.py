@@ -91,7 +91,7 @@ _SHARED = (
     ("read-only", "", "bool", "Mount the container's root filesystem as read only"),
     ("restart", "", "string", "Restart policy to apply when a container exits", "no"),
     ("rm", "", "bool", "Automatically remove the container and its anonymous volumes when it exits"),
-    ("root-emulation", "", "string", "Root emulation for users without subordinate ids (auto|basic|off)", "auto"),
+    ("root-emulation", "", "string", "Root emulation for users without subordinate ids (auto|full|basic|off)", "auto"),
     ("runtime", "", "string", "Runtime to use for this container"),
     ("security-opt", "", "list", "Security Options"),
     ("shm-size", "", "bytes", "Size of /dev/shm"),

@@ -162,7 +162,7 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
     from pod.core.runtime import userns
 
     mode, _, arguments = str(options["userns"]).partition(":")
-    request.root_emulation = _one_of("root-emulation", options["root-emulation"], ("auto", "basic", "off"))
+    request.root_emulation = _one_of("root-emulation", options["root-emulation"], ("auto", "full", "basic", "off"))
     if options["uidmap"] or options["gidmap"]:
         if mode:
             raise UsageError("conflicting options: --userns and --uidmap or --gidmap")

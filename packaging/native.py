@@ -102,7 +102,7 @@ def build_helper(machine: str, output: Path, identity: str) -> Path:
     """The static helper: the whole program in one command."""
     result = output / "pod-helper"
     files = [str(path.relative_to(sources.ROOT)) for path in sources.helper_sources()]
-    flags = [*sources.helper_flags(identity), "-Iext/src/core", "-Iext/src/helper", "-s"]
+    flags = [*sources.helper_flags(identity), "-Iext/src/core", "-Iext/src/emulator", "-Iext/src/helper", "-s"]
     execute([*zig(), "-target", f"{machine}-linux-musl", *flags, *files, "-o", str(result)])
     return result
 

@@ -5,7 +5,8 @@ libraries, two architectures), so that both build the same things.
 
     pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + the libraries of ext/src/layer/LIBS
     pod.ext.process   ext/process.pyx + ext/src/core/*.c
-    pod-helper        ext/src/core/*.c without the probes + ext/src/helper/*.c, one static program
+    pod-helper        ext/src/core/*.c without the probes + ext/src/emulator/*.c + ext/src/helper/*.c
+                      + ext/src/layer/owners_read.c, one static program
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def extensions() -> tuple[Extension, ...]:
 def helper_sources() -> tuple[Path, ...]:
     """The C files of the static helper; it never probes."""
     core = tuple(path for path in c_files("core") if path.stem.partition("_")[0] != "probe")
-    return core + c_files("helper")
+    return core + c_files("emulator") + c_files("helper") + (ROOT / "ext/src/layer/owners_read.c",)
 
 
 def build_id() -> str:

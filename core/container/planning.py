@@ -105,7 +105,8 @@ def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, 
             hint="--security-opt seccomp=unconfined runs it without one; 'pod doctor' says what was tried",
         )
     single = config["Pod"]["IdMap"]["Kind"] == "single"
-    emulate = single and engine.facts.seccomp and config["Pod"]["RootEmulation"] != "off"
+    # In full, a filter of its own does it (_write_process).
+    emulate = single and engine.facts.seccomp and config["Pod"]["RootEmulation"] not in ("off", "full")
     return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
 
 
@@ -212,6 +213,12 @@ def _write_process(
     writer.number("CAPS", caps)
     if filter_bytes:
         writer.blob("SECCOMP", filter_bytes)
+    if config["Pod"]["RootEmulation"] == "full" and config["Pod"]["IdMap"]["Kind"] == "single":
+        from pod.core.runtime import seccomp_notify
+
+        calls, basic = seccomp_notify.cached(engine)
+        writer.blob("NOTIFY", calls)
+        writer.blob("BASIC", basic)
     flags = plan.STDIN if process.interactive else 0
     flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
     flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
@@ -316,6 +323,7 @@ def exec_plan(
     writer = plan.PlanWriter()
     writer.number("FLAGS", plan.EXEC | attachment.flags() | _write_process(engine, writer, config, attachment, process))
     writer.text("ID", config["Id"])
+    writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "exec", process.argv[0]))
     writer.number("PID", int(state["pid"]))
     writer.number("PID_START", int(state["pidStart"]))

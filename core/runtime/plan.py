@@ -55,6 +55,8 @@ KEYS: dict[str, tuple[int, int]] = {
     "PID_START": (37, U64),
     "WARNING": (38, STR),
     "LOCK": (39, U64),
+    "NOTIFY": (52, BLOB),
+    "BASIC": (53, BLOB),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),

@@ -99,17 +99,21 @@ def cached(
         return b""
     machine = os.uname().machine
     key = _key(machine, caps, emulate_root, nesting, profile)
-    path = f"{engine.paths.cache}/seccomp/{key}"
-    try:
-        found = _decode(statefile.read_bytes(path, 2 * _MAX_PROGRAM), key)
-    except (OSError, StoreCorrupt):
-        found = b""
+    found = read_cached(engine, key)
     if found:
         return found
     built = program(machine, caps, emulate_root=emulate_root, nesting=nesting, profile=profile)
     if built:
-        _publish(path, _encode(built, key))
+        publish(engine, key, built)
     return built
+
+
+def read_cached(engine: Engine, key: str) -> bytes:
+    """The program that the cache has under ``key``; empty where it has none that is sound."""
+    try:
+        return _decode(statefile.read_bytes(f"{engine.paths.cache}/seccomp/{key}", 2 * _MAX_PROGRAM), key)
+    except (OSError, StoreCorrupt):
+        return b""
 
 
 def load_profile(path: str) -> dict[str, Any]:
@@ -170,14 +174,15 @@ def _decode(data: bytes, key: str) -> bytes:
     return code
 
 
-def _publish(path: str, data: bytes) -> None:
+def publish(engine: Engine, key: str, code: bytes) -> None:
+    """Puts a program into the cache; a cache that cannot be written is no failure."""
     import contextlib
 
-    folder = path.rpartition("/")[0]
+    folder = f"{engine.paths.cache}/seccomp"
     with contextlib.suppress(OSError):
         os.makedirs(folder, 0o700, exist_ok=True)
         # Of other builds, kernels and options: some kilobytes each. Nobody needs them for more than a moment.
         names = os.listdir(folder)
         for name in names if len(names) >= _MAX_CACHED else ():
             os.unlink(f"{folder}/{name}")
-        statefile.write_bytes(path, data)
+        statefile.write_bytes(f"{folder}/{key}", _encode(code, key))

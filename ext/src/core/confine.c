@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -13,6 +14,10 @@
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
+#endif
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
 #ifndef SYS_close_range
@@ -82,24 +87,61 @@ int pod_confine_bounding(uint64_t caps, struct pod_err *err)
     return 0;
 }
 
-int pod_confine_seccomp(const struct pod_plan *plan, struct pod_err *err)
+/* The filter of KEY: 0, 1 where the plan has it not, -1. */
+static int read_filter(const struct pod_plan *plan, enum pod_plan_key key,
+                       struct sock_fprog *program, struct pod_err *err)
 {
     uint32_t length;
-    const void *filter = pod_plan_blob(plan, POD_KEY_SECCOMP, &length);
+    const void *filter = pod_plan_blob(plan, key, &length);
 
     if (!filter)
-        return 0;
+        return 1;
     if (length % sizeof(struct sock_filter) || length / sizeof(struct sock_filter) > BPF_MAXINSNS)
         return pod_fail_errno(err, POD_SECCOMP, EINVAL, NULL);
-    struct sock_fprog program = {
-        .len = (unsigned short)(length / sizeof(struct sock_filter)),
-        .filter = (struct sock_filter *)(uintptr_t)filter,
-    };
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
+    program->len = (unsigned short)(length / sizeof(struct sock_filter));
+    program->filter = (struct sock_filter *)(uintptr_t)filter;
+    return 0;
+}
+
+static int attach(const struct sock_fprog *program, struct pod_err *err)
+{
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0)
         return 0;
-    if (errno == ENOSYS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0)
+    if (errno == ENOSYS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0)
         return 0;
     return pod_fail(err, POD_SECCOMP, NULL);
+}
+
+int pod_confine_seccomp(const struct pod_plan *plan, struct pod_err *err)
+{
+    struct sock_fprog program;
+    int missing = read_filter(plan, POD_KEY_SECCOMP, &program, err);
+
+    return missing ? (missing < 0 ? -1 : 0) : attach(&program, err);
+}
+
+int pod_confine_notify(const struct pod_plan *plan, int *reason, struct pod_err *err)
+{
+    struct sock_fprog program;
+    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
+    if (read_filter(plan, POD_KEY_NOTIFY, &program, err))
+        return -1;
+    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    if (listener < 0 && errno == EINVAL) /* before Linux 5.19 signals interrupt a call that waits */
+        listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    if (listener >= 0)
+        return listener;
+    *reason = errno;
+    return read_filter(plan, POD_KEY_BASIC, &program, err) || attach(&program, err) ? -1 : -2;
+}
+
+int pod_confine_noroot(struct pod_err *err)
+{
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0))
+        return pod_fail(err, POD_CAPS, "securebits");
+    return 0;
 }
 
 int pod_confine_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t count, struct pod_err *err)

@@ -42,6 +42,7 @@
     POD_STEP(SETGID,        "set the group id") \
     POD_STEP(SETUID,        "set the user id") \
     POD_STEP(SECCOMP,       "load the seccomp filter") \
+    POD_STEP(EMULATOR,      "start root emulation") \
     POD_STEP(NO_NEW_PRIVS,  "set no_new_privs") \
     POD_STEP(CHDIR,         "change to the working directory") \
     POD_STEP(EXEC,          "exec") \

@@ -213,6 +213,14 @@ static void said_running(struct client *c)
         send_winsize(c); /* it may have changed since the plan was written */
 }
 
+static void said_basic(int reason)
+{
+    dprintf(2, "pod: root emulation: basic instead of full: %s\n",
+            reason == EBUSY
+                ? "this is a container of another pod or engine, which watches calls already"
+                : strerror(reason));
+}
+
 /* The exit status to end with, or -1 to go on. */
 static int take_frame(struct client *c)
 {
@@ -232,6 +240,9 @@ static int take_frame(struct client *c)
     case POD_FRAME_RUNNING:
         said_running(c);
         return c->flags & POD_PLAN_DETACH ? 0 : -1;
+    case POD_FRAME_BASIC:
+        said_basic((int)packet.head.value);
+        return -1;
     case POD_FRAME_OUTPUT:
         write_all(packet.head.stream == 2 ? 2 : 1, packet.payload, (size_t)got);
         return -1;

@@ -5,6 +5,7 @@
  *   type      from        value                    payload
  *   HELLO     supervisor  protocol version (1)     -            first on every connection
  *   RUNNING   supervisor  pid (host's view)        -            exec worked
+ *   BASIC     supervisor  errno                    -            before RUNNING: no listener to be had, emulation is basic
  *   OUTPUT    supervisor  -                        bytes        stream 1 stdout, 2 stderr
  *   EXIT      supervisor  exit code (128+n: signal)-            last
  *   FAILED    supervisor  -                        struct pod_err   the start failed; last (same build only)
@@ -35,6 +36,7 @@ enum pod_frame_type {
     POD_FRAME_EOF = 'E',
     POD_FRAME_WINSIZE = 'W',
     POD_FRAME_SIGNAL = 'S',
+    POD_FRAME_BASIC = 'B',
 };
 
 struct pod_frame {

@@ -101,24 +101,7 @@ static int set_names(const struct pod_plan *plan, struct pod_err *err)
 
 static int send_terminal(int sync, int master, struct pod_err *err)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec part = {.iov_base = (char[]){'T'}, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-
-    memset(&control, 0, sizeof control);
-    head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &master, sizeof master);
-    return sendmsg(sync, &message, MSG_NOSIGNAL) == 1 ? 0 : pod_fail(err, POD_PTY, "send");
+    return pod_send_fd(sync, "T", 1, master) ? pod_fail(err, POD_PTY, "send") : 0;
 }
 
 /* A terminal of the container's own devpts; its other side becomes stdin, stdout, stderr. ROOTFD: where dev/pts is found. */
@@ -239,15 +222,21 @@ static void own_stdio(struct pod_launch *launch, const struct pod_user *user)
             continue;
 }
 
+/* COOKIE in the sixth argument, which execve(2) does not have: for root nobody need look at the program (emulator.h). */
+static void execute_one(const char *path, char **argv, char **env, uint64_t cookie)
+{
+    syscall(SYS_execve, path, argv, env, 0ul, 0ul, cookie);
+}
+
 /* PATH of the container's environment, as execvp(3) but without its allocations; errno tells why not. */
-static void execute(char **argv, char **env)
+static void execute(char **argv, char **env, uint64_t cookie)
 {
     char path[4096];
     const char *dirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     int denied = 0;
 
     if (strchr(argv[0], '/')) {
-        execve(argv[0], argv, env);
+        execute_one(argv[0], argv, env, cookie);
         return;
     }
     for (char **e = env; *e; e++)
@@ -258,7 +247,7 @@ static void execute(char **argv, char **env)
         int written =
             snprintf(path, sizeof path, "%.*s/%s", (int)length, length ? dirs : ".", argv[0]);
         if (written > 0 && (size_t)written < sizeof path && argv[0][0]) {
-            execve(path, argv, env);
+            execute_one(path, argv, env, cookie);
             if (errno == EACCES)
                 denied = 1;
             else if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
@@ -269,6 +258,36 @@ static void execute(char **argv, char **env)
         dirs += length + 1;
     }
     errno = denied ? EACCES : ENOENT;
+}
+
+/* The filter whose calls the emulator answers, and word of it to the parent. From here on such calls wait, so that none is
+ * made before the exec but by USER's own ids. 1: done; 0: there can be no listener, BASIC is in its place; -1. */
+static int emulate(struct pod_launch *launch, const struct pod_user *user, struct pod_err *err)
+{
+    struct pod_handover handover = {.kind = user->uid || user->gid ? 'U' : 'L',
+                                    .uid = user->uid,
+                                    .gid = user->gid,
+                                    .group_count = (uint32_t)user->group_count};
+    struct {
+        char kind;
+        int32_t reason;
+    } basic = {.kind = 'B'};
+    char go;
+    POD_AUTO_FD int listener = pod_confine_notify(launch->plan, &basic.reason, err);
+
+    if (listener == -2)
+        return send(launch->sync[1], &basic, sizeof basic, MSG_NOSIGNAL) < 0
+                   ? pod_fail(err, POD_SOCKET, NULL)
+                   : 0;
+    if (listener < 0)
+        return -1;
+    for (size_t i = 0; i < user->group_count; i++)
+        handover.groups[i] = user->groups[i];
+    if (pod_send_fd(launch->sync[1], &handover, sizeof handover, listener))
+        return pod_fail(err, POD_EMULATOR, "send");
+    if (handover.kind == 'U' && read(launch->sync[1], &go, 1) != 1)
+        return pod_fail_errno(err, POD_EMULATOR, ECANCELED, NULL);
+    return 1;
 }
 
 /* Everything that takes power away; then the program. ROOTFD is the container's root. */
@@ -289,9 +308,12 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
     int made = pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
     if (made >= 0)
         close(made); /* where it cannot be made, chdir says why */
+    int emulated = single && pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, &err) : 0;
+    if (emulated < 0)
+        fail(launch, &err);
     if (!single)
         own_stdio(launch, &user);
-    else if ((user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
+    else if ((user.uid || user.gid) && !emulated && enter_inner_userns(launch, &user, &err))
         fail(launch, &err);
     if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) ||
         pod_confine_rlimits(plan, &err) || pod_confine_bounding(caps, &err))
@@ -304,6 +326,8 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         fail(launch, &err);
     if (!single && pod_confine_ids(user.uid, user.gid, user.groups, user.group_count, &err))
         fail(launch, &err);
+    if (emulated && user.uid && pod_confine_noroot(&err))
+        fail(launch, &err);
     if (pod_confine_caps(user.uid ? 0 : caps, &err))
         fail(launch, &err);
     /* A change of ids cleared it (prctl(2)). Process 1 dies with its supervisor, an exec's program with its monitor. */
@@ -311,7 +335,7 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     umask(022);
-    execute(launch->argv, launch->env);
+    execute(launch->argv, launch->env, user.uid || user.gid ? 0 : POD_COOKIE);
     pod_fail(&err, POD_EXEC, launch->argv[0]);
     fail(launch, &err);
 }
@@ -404,46 +428,56 @@ _Noreturn void pod_launch_joined(struct pod_launch *launch)
 
 /* --- the supervisor ------------------------------------------------------------------------------------------- */
 
-static int take_terminal(struct msghdr *message)
-{
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    int fd = -1;
+/* What the child may say before it execs (launch.h). */
+union word {
+    char kind;
+    struct pod_err err;
+    struct pod_handover handover;
+    struct {
+        char kind;
+        int32_t reason;
+    } basic;
+};
 
-    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-        head->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    return fd;
+/* 0 to go on listening; -1 is the child's failure or our own. */
+static int take_word(struct pod_launch *launch, pid_t child, union word *word, ssize_t got, int fd,
+                     int *terminal, struct pod_err *err)
+{
+    if (got == 1 && fd >= 0) {
+        *terminal = fd;
+    } else if (got == (ssize_t)sizeof word->err) {
+        word->err.path[sizeof word->err.path - 1] = '\0';
+        *err = word->err;
+        return -1;
+    } else if (got == (ssize_t)sizeof word->basic) {
+        launch->basic = word->basic.reason;
+    } else if (got == (ssize_t)sizeof word->handover && fd >= 0) {
+        char kind = word->handover.kind;
+        word->handover.pid = (int32_t)child;
+        if (pod_emulator_take(launch->emulator, &word->handover, fd, err))
+            return -1;
+        if (kind == 'U' && send(launch->sync[0], "K", 1, MSG_NOSIGNAL) != 1)
+            return pod_fail(err, POD_EMULATOR, "go");
+    }
+    return 0;
 }
 
-int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *err)
+int pod_launch_await(struct pod_launch *launch, pid_t child, int *terminal, struct pod_err *err)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct pod_err received;
+    union word word;
 
     close(launch->sync[1]);
     for (;;) {
-        struct iovec part = {.iov_base = &received, .iov_len = sizeof received};
-        struct msghdr message = {.msg_iov = &part,
-                                 .msg_iovlen = 1,
-                                 .msg_control = control.bytes,
-                                 .msg_controllen = sizeof control.bytes};
-        ssize_t got = recvmsg(launch->sync[0], &message, MSG_CMSG_CLOEXEC);
+        int fd;
+        ssize_t got = pod_receive_fd(launch->sync[0], &word, sizeof word, &fd);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return pod_fail(err, POD_SOCKET, NULL);
         if (got == 0)
             break;
-        if (got == 1) {
-            *terminal = take_terminal(&message);
-        } else if (got == (ssize_t)sizeof received) {
-            received.path[sizeof received.path - 1] = '\0';
-            *err = received;
+        if (take_word(launch, child, &word, got, fd, terminal, err))
             return -1;
-        }
     }
     close(launch->sync[0]);
     return 0;

@@ -3,6 +3,9 @@
  *   supervisor                                   child (new namespaces, or joined ones)
  *     id maps, then one byte GO  ------------->   waits
  *     <-------------------- 'T' + descriptor      the terminal's master (SCM_RIGHTS), if there is one
+ *     <-------------------- struct pod_handover   with the listener of its calls, where root is emulated; of kind 'U' it
+ *     one byte  --------------------------------> waits until its ids are known
+ *     <-------------------- 'B', errno            instead: there can be no listener, and emulation is basic
  *     <-------------------- struct pod_err        a step failed; the child is gone
  *     <-------------------- end of file           exec worked (the socket is close-on-exec)
  *
@@ -12,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include "emulator.h"
 #include "plan.h"
 
 #define POD_HOME_SIZE 300
@@ -23,6 +27,8 @@ struct pod_launch {
     int stdio[3];                 /* the child's ends; -1 where a terminal takes their place */
     int host_proc; /* the host's /proc, O_PATH: the container's own may be read-only */
     char home[POD_HOME_SIZE];
+    struct pod_emulator *emulator; /* the parent's side */
+    int basic;                     /* errno: why there is no listener */
 };
 
 int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, struct pod_err *err);
@@ -34,7 +40,7 @@ _Noreturn void pod_launch_container(struct pod_launch *launch);
 _Noreturn void pod_launch_joined(struct pod_launch *launch);
 
 /* In the supervisor: takes the terminal's master if there is one (else -1) and waits for exec or the failure. */
-int pod_launch_await(struct pod_launch *launch, int *terminal, struct pod_err *err);
+int pod_launch_await(struct pod_launch *launch, pid_t child, int *terminal, struct pod_err *err);
 
 /* Process 1 with --init: forwards signals to CHILD, reaps, ends with its status. Of the container's powers it keeps CAP_KILL
  * alone, and it runs under the same filter as the program. */

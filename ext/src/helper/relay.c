@@ -228,13 +228,34 @@ static void accept_client(struct pod_relay *relay)
     pod_relay_add(relay, fd, 0, 0);
 }
 
-enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_CLIENTS };
+/* A call waits for its answer, or an exec wants to hand its listener over. */
+static void start_emulator(struct pod_relay *relay)
+{
+    struct pod_err ignored;
+
+    /* Where it cannot be forked, its descriptors are closed: the calls fail and do not hang. */
+    pod_emulator_start(relay->emulator, &ignored);
+}
+
+enum {
+    SLOT_CALLS,
+    SLOT_EXECS,
+    SLOT_SIGNALS,
+    SLOT_LISTENER,
+    SLOT_OUT,
+    SLOT_ERR,
+    SLOT_IN,
+    SLOT_CLIENTS
+};
 
 static int fill(struct pod_relay *relay, struct pollfd *slots)
 {
     int holding = relay->chunk_length != 0, pending = relay->input_used > relay->input_done;
-    int timeout = -1;
+    int timeout = -1, joined = relay->emulator->userns < 0;
 
+    slots[SLOT_CALLS] = (struct pollfd){.fd = relay->emulator->listener, .events = POLLIN};
+    slots[SLOT_EXECS] =
+        (struct pollfd){.fd = joined ? -1 : relay->emulator->socket, .events = POLLIN};
     slots[SLOT_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
     slots[SLOT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
     slots[SLOT_OUT] = (struct pollfd){.fd = holding ? -1 : relay->out[0], .events = POLLIN};
@@ -307,6 +328,8 @@ void pod_relay_run(struct pod_relay *relay)
             }
         if (slots[SLOT_LISTENER].revents)
             accept_client(relay);
+        if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)
+            start_emulator(relay);
     }
     drain(relay);
     pod_log_finish(&relay->log);

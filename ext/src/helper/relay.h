@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "emulator.h"
 #include "frame.h"
 #include "log.h"
 
@@ -35,6 +36,7 @@ struct pod_relay {
     size_t input_used, input_done;
     int input_eof;
     struct pod_log log;
+    struct pod_emulator *emulator; /* started when the first call waits for it */
     int ended;  /* the process has ended: */
     int status; /* wait(2) status */
 };

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emulator.h"
 #include "join.h"
 #include "launch.h"
 #include "relay.h"
@@ -31,6 +32,7 @@ struct supervisor {
     struct pod_launch launch;
     struct pod_state state;
     struct pod_relay relay;
+    struct pod_emulator emulator;
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -124,6 +126,8 @@ static int start_container(struct supervisor *s, struct pod_err *err)
     if (child == 0)
         pod_launch_container(&s->launch);
     s->relay.child = child;
+    if (pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_namespaces(&s->emulator, child, err))
+        return -1;
     if ((namespaces & CLONE_NEWUSER) && s->has_map && pod_userns_write_maps(child, &s->map, err))
         return -1;
     if (send(s->launch.sync[0], "G", 1, MSG_NOSIGNAL) != 1)
@@ -133,6 +137,8 @@ static int start_container(struct supervisor *s, struct pod_err *err)
 
 static int start_joined(struct supervisor *s, struct pod_err *err)
 {
+    if (pod_plan_has(s->plan, POD_KEY_NOTIFY))
+        pod_emulator_connect(&s->emulator);
     /* The join makes this process part of the container's namespaces but for the pid namespace, which only its children enter. */
     if (pod_join(s->plan, err))
         return -1;
@@ -152,6 +158,9 @@ static int start(struct supervisor *s, struct pod_err *err)
 
     if (!joined && (live_in_mapped_namespace(s, err) || listen_for_clients(s, err)))
         return -1;
+    if (!joined && pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_listen(&s->emulator, err))
+        return -1;
+    s->launch.emulator = &s->emulator;
     if (pod_launch_prepare(&s->launch, s->plan, err) || make_stdio(s, err))
         return -1;
     if (!joined && !(s->flags & POD_PLAN_NO_LOG) && pod_log_open(&s->relay.log, s->dirfd, err))
@@ -160,7 +169,7 @@ static int start(struct supervisor *s, struct pod_err *err)
         return -1;
     for (int i = 0; i < 3; i++)
         pod_cleanup_fd(&s->launch.stdio[i]);
-    if (pod_launch_await(&s->launch, &terminal, err))
+    if (pod_launch_await(&s->launch, s->relay.child, &terminal, err))
         return -1;
     close(s->launch.host_proc);
     s->relay.tty = terminal >= 0;
@@ -219,8 +228,10 @@ static void remove_socket(struct supervisor *s)
         return;
     }
     POD_AUTO_FD int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (dir >= 0)
+    if (dir >= 0) {
         unlinkat(dir, "ctl", 0);
+        unlinkat(dir, "emu", 0);
+    }
 }
 
 static int exit_code(int status)
@@ -237,6 +248,7 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
         while (waitpid(s->relay.child, NULL, 0) < 0 && errno == EINTR)
             ;
     }
+    pod_emulator_stop(&s->emulator);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "created";
         s->state.failed = 1;
@@ -265,6 +277,7 @@ static _Noreturn void finish(struct supervisor *s)
 {
     struct pod_err ignored;
 
+    pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (!(s->flags & POD_PLAN_EXEC)) {
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
@@ -326,6 +339,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     pod_relay_add(&s->relay, control, wanted_streams(s->flags), 1);
     read_map(s);
     s->dirfd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    pod_emulator_init(&s->emulator, plan, s->dirfd);
+    s->relay.emulator = &s->emulator;
     if (folder && s->dirfd < 0) {
         pod_fail(&err, POD_STATE, folder);
         finish_failed(s, &err);
@@ -341,6 +356,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         pod_log_now(s->state.started);
         pod_state_write(s->dirfd, plan, &s->state, &ignored);
     }
+    if (s->launch.basic)
+        pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);
     pod_relay_tell(&s->relay, POD_FRAME_RUNNING, (uint32_t)s->relay.child);
     pod_relay_run(&s->relay);
     finish(s);

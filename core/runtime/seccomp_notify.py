@@ -1,0 +1,83 @@
+"""The second filter of a container whose root is emulated in full: which calls wait for the emulator's answer.
+
+It stands beside the profile's filter and never inside it: the kernel takes the strictest answer of all filters, so a
+call that the profile refuses is refused, whatever the emulator would let pass. Imported only for such containers.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core.runtime import seccomp, seccomp_bpf
+from pod.core.runtime.seccomp_profile import ALLOW, ERRNO, ROOT_EMULATION, Profile, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.engine import Engine
+    from pod.core.runtime.seccomp_profile import Condition
+
+USER_NOTIF = 0x7FC00000
+COOKIE = 0x706F642D6C6F6F6B
+"""POD_COOKIE of ext/src/emulator/emulator.h: calls that have it as sixth argument pass."""
+
+_REVISION = 1
+_EPERM = 1
+_O_CREAT = 0o100
+_SOL_SOCKET, _SO_PEERCRED = 1, 17
+_PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 8, 29, 30
+
+_ALWAYS = (
+    "chown chown32 fchown fchown32 lchown lchown32 fchownat setgroups setgroups32 setuid setuid32 setgid setgid32 "
+    "setreuid setreuid32 setregid setregid32 setresuid setresuid32 setresgid setresgid32 setfsuid setfsuid32 "
+    "setfsgid setfsgid32 mknod mknodat setxattr lsetxattr fsetxattr"
+)
+_UNLESS_COOKIE = (
+    "execve execveat stat lstat statx getuid getuid32 geteuid geteuid32 getgid getgid32 getegid getegid32 "
+    "getresuid getresuid32 getresgid getresgid32 getgroups getgroups32 creat mkdir mkdirat symlink symlinkat"
+)
+_NO_COOKIE: Condition = (5, "NE", COOKIE, 0)
+
+
+def _notify(names: str, *conditions: Condition) -> Rule:
+    return Rule(tuple(names.split()), USER_NOTIF, conditions)
+
+
+RULES = (
+    # A ring's operations pass by every filter (statx, openat and mkdirat among them).
+    Rule(("io_uring_setup", "io_uring_enter", "io_uring_register"), ERRNO | _EPERM),
+    _notify(_ALWAYS),
+    _notify(_UNLESS_COOKIE, _NO_COOKIE),
+    # Every program asks whether its standard streams are terminals or files (stdio): whose they are, none.
+    Rule(("newfstatat", "fstat"), ALLOW, ((0, "LE", 2, 0),)),
+    _notify("fstat newfstatat", _NO_COOKIE),
+    _notify("open", (1, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
+    _notify("openat", (2, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
+    *(_notify("prctl", (0, "EQ", option, 0)) for option in (_PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK)),
+    _notify("getsockopt", (1, "EQ", _SOL_SOCKET, 0), (2, "EQ", _SO_PEERCRED, 0)),
+)
+"""In order; what none of them meets passes this filter."""
+
+
+def programs(machine: str) -> tuple[bytes, bytes]:
+    """(the filter with its listener, what takes its place where the kernel gives none): struct sock_filter[] each.
+
+    HostUnsupported for a machine without tables.
+    """
+    nothing = Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())
+    return seccomp_bpf.compile_filter(machine, nothing, RULES), seccomp_bpf.compile_filter(
+        machine, nothing, ROOT_EMULATION
+    )
+
+
+def cached(engine: Engine) -> tuple[bytes, bytes]:
+    """:func:`programs` for this machine, from the cache where it is there."""
+    machine = os.uname().machine
+    key = f"notify-{_REVISION}-{seccomp.REVISION}-{machine}"
+    keys = (key, key + "-basic")
+    found = tuple(seccomp.read_cached(engine, name) for name in keys)
+    if all(found):
+        return found[0], found[1]
+    built = programs(machine)
+    for name, code in zip(keys, built):
+        seccomp.publish(engine, name, code)
+    return built

@@ -1,0 +1,218 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "err.h"
+
+static uint32_t low(const struct pod_call *call, int index)
+{
+    return (uint32_t)call->args[index];
+}
+
+int64_t pod_answer_get(struct pod_call *call, int uids, int which)
+{
+    int64_t gone = pod_call_creds(call);
+
+    if (gone)
+        return gone;
+    /* Root is what the kernel says, also to those in a user namespace of their own. */
+    if (call->creds == call->e->creds.sets[0])
+        return POD_CALL_PASS;
+    return uids ? call->creds->uid[which] : call->creds->gid[which];
+}
+
+int64_t pod_answer_getres(struct pod_call *call, int uids)
+{
+    int64_t result = pod_call_creds(call);
+
+    if (result)
+        return result;
+    if (call->creds == call->e->creds.sets[0])
+        return POD_CALL_PASS;
+    const uint32_t *ids = uids ? call->creds->uid : call->creds->gid;
+    for (int i = 0; i < 3 && !result; i++)
+        result = pod_call_write(call, call->args[i], &ids[i], sizeof ids[i]);
+    return result;
+}
+
+int64_t pod_answer_getgroups(struct pod_call *call)
+{
+    int64_t result = pod_call_creds(call);
+    int room = (int)low(call, 0);
+
+    if (result)
+        return result;
+    uint32_t count = call->creds->group_count;
+    if (room < 0 || (room && (uint32_t)room < count))
+        return -EINVAL;
+    if (room && count)
+        result = pod_call_write(call, call->args[1], call->creds->groups, count * sizeof(uint32_t));
+    return result ? result : count;
+}
+
+/* The caller's ids as they are, to be changed; NULL with *RESULT where nothing is to be done. */
+static struct pod_creds *change(struct pod_call *call, int64_t *result)
+{
+    *result = pod_call_creds(call);
+    if (!*result && pod_call_is_nested(call))
+        *result = POD_CALL_PASS;
+    if (*result)
+        return NULL;
+    struct pod_creds *creds = &call->e->scratch;
+    memcpy(creds, call->creds,
+           offsetof(struct pod_creds, groups) + call->creds->group_count * sizeof(uint32_t));
+    return creds;
+}
+
+int64_t pod_answer_set(struct pod_call *call, int uids, enum pod_set kind)
+{
+    int64_t result;
+    struct pod_creds *creds = change(call, &result);
+    uint32_t ids[3] = {low(call, 0), low(call, 1), low(call, 2)};
+
+    if (!creds)
+        return result;
+    uint32_t before = uids ? creds->uid[POD_ID_FS] : creds->gid[POD_ID_FS];
+    if (kind == POD_SET)
+        result = pod_creds_set(creds, uids, ids[0]);
+    else if (kind == POD_SETRE)
+        result = pod_creds_setre(creds, uids, ids[0], ids[1]);
+    else if (kind == POD_SETRES)
+        result = pod_creds_setres(creds, uids, ids);
+    else
+        pod_creds_setfs(creds, uids, ids[0]);
+    if (!result)
+        result = pod_call_become(call, creds);
+    return kind == POD_SETFS && result != POD_CALL_GONE ? before : result;
+}
+
+int64_t pod_answer_setgroups(struct pod_call *call)
+{
+    int64_t result;
+    struct pod_creds *creds = change(call, &result);
+    uint32_t count = low(call, 0);
+
+    if (!creds)
+        return result;
+    if (!pod_creds_capable(creds))
+        return -EPERM;
+    if (count > POD_CREDS_GROUPS)
+        return count > 65536 ? -EINVAL : -ENOMEM;
+    if (count && pod_call_read(call, call->args[1], creds->groups, count * sizeof(uint32_t)))
+        return -EFAULT;
+    creds->group_count = count;
+    return pod_call_become(call, creds); /* by a descriptor that was checked already */
+}
+
+int64_t pod_answer_prctl(struct pod_call *call)
+{
+    int64_t result;
+
+    switch (low(call, 0)) {
+    case PR_SET_TIMERSLACK:
+        return 0;
+    case PR_GET_TIMERSLACK:
+        return POD_SLACK_BASE;
+    case PR_SET_KEEPCAPS:
+        break;
+    default:
+        return POD_CALL_PASS;
+    }
+    if (call->args[1] > 1)
+        return -EINVAL;
+    struct pod_creds *creds = change(call, &result);
+    if (!creds)
+        return result;
+    creds->flags =
+        (creds->flags & ~(uint32_t)POD_CREDS_KEEP) | (call->args[1] ? POD_CREDS_KEEP : 0);
+    result = pod_call_become(call, creds);
+    return result ? result : POD_CALL_PASS; /* and the kernel keeps them in truth */
+}
+
+/* Whether the set-id bits of FD count: its file system honours them, no_new_privs is off, it is no script. */
+static int bits_count(const struct pod_call *call, int fd)
+{
+    char path[32], head[2];
+    struct statvfs fs;
+
+    snprintf(path, sizeof path, "self/fd/%d", fd);
+    POD_AUTO_FD int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0 || fstatvfs(file, &fs) || fs.f_flag & ST_NOSUID)
+        return 0;
+    if (read(file, head, 2) != 2 || !memcmp(head, "#!", 2))
+        return 0;
+    return !pod_call_status(call, "NoNewPrivs:", 10, 1);
+}
+
+int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int flags)
+{
+    struct stat st;
+    struct pod_owned owned;
+    int64_t result = pod_call_creds(call);
+
+    if (result)
+        return result;
+    POD_AUTO_FD int fd = -1;
+    int64_t opened = pod_call_open(call, dirfd, path, flags);
+    if (opened == POD_CALL_GONE)
+        return opened;
+    fd = (int)(opened < 0 ? -1 : opened);
+    struct pod_creds *creds = change(call, &result);
+    if (!creds)
+        return result;
+    creds->flags = 0;
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID) &&
+        bits_count(call, fd)) {
+        pod_records_get(&call->e->records, fd, &owned);
+        if (st.st_mode & S_ISUID)
+            creds->uid[POD_ID_EFFECTIVE] = owned.uid;
+        if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+            creds->gid[POD_ID_EFFECTIVE] = owned.gid;
+    }
+    for (int i = POD_ID_SAVED; i <= POD_ID_FS; i++) {
+        creds->uid[i] = creds->uid[POD_ID_EFFECTIVE];
+        creds->gid[i] = creds->gid[POD_ID_EFFECTIVE];
+    }
+    result = pod_call_become(call, creds);
+    return result == POD_CALL_GONE ? result : POD_CALL_PASS;
+}
+
+/* SO_PEERCRED: who the other side is now; the kernel remembers only that it was root. */
+int64_t pod_answer_peer(struct pod_call *call)
+{
+    struct ucred peer;
+    uint32_t room;
+    socklen_t size = sizeof peer;
+    unsigned long leader = pod_call_status(call, "Tgid:", 10, 0);
+
+    if (pod_call_read(call, call->args[4], &room, sizeof room) || !leader)
+        return POD_CALL_PASS;
+    POD_AUTO_FD int process = (int)syscall(SYS_pidfd_open, (pid_t)leader, 0);
+    if (process < 0 || !pod_call_alive(call))
+        return POD_CALL_GONE;
+    POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, process, (int)low(call, 0), 0);
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
+        return POD_CALL_PASS;
+    /* The same questions about another process: only its number and its slack are looked at. */
+    struct seccomp_notif of = {.id = call->notif->id, .pid = (uint32_t)peer.pid};
+    struct pod_call other = {.e = call->e, .listener = call->listener, .notif = &of, .slack = -1};
+    if (pod_call_creds(&other))
+        return POD_CALL_PASS;
+    close(other.slack);
+    if (other.creds == call->e->creds.sets[0])
+        return POD_CALL_PASS;
+    unsigned long inside = pod_call_inner_pid(&other);
+    struct ucred answer = {.pid = (pid_t)inside,
+                           .uid = other.creds->uid[POD_ID_EFFECTIVE],
+                           .gid = other.creds->gid[POD_ID_EFFECTIVE]};
+    size = room < sizeof answer ? room : sizeof answer;
+    int64_t result = pod_call_write(call, call->args[3], &answer, size);
+    return result ? result : pod_call_write(call, call->args[4], &size, sizeof size);
+}

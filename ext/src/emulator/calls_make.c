@@ -1,0 +1,162 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "err.h"
+
+/* Where something new goes, and whose it will be. */
+struct birth {
+    int parent;
+    char name[NAME_MAX + 1];
+    struct pod_owned owned;
+    int plain; /* root's, in a folder that does not hand its group on: as the kernel makes it */
+};
+
+/* 0, a negative errno or POD_CALL_GONE. The parent is the caller's to close in any case. */
+static int64_t prepare(struct pod_call *call, int dirfd, uint64_t path, struct birth *birth)
+{
+    struct stat st;
+    struct pod_owned folder;
+
+    birth->parent = -1;
+    int64_t failed = pod_call_creds(call);
+    if (failed)
+        return failed;
+    int64_t parent = pod_call_parent(call, dirfd, path, birth->name);
+    if (parent < 0)
+        return parent;
+    birth->parent = (int)parent;
+    memset(&birth->owned, 0, sizeof birth->owned);
+    birth->owned.uid = call->creds->uid[POD_ID_FS];
+    birth->owned.gid = call->creds->gid[POD_ID_FS];
+    if (fstat(birth->parent, &st))
+        return -errno;
+    if (st.st_mode & S_ISGID) {
+        pod_records_get(&call->e->records, birth->parent, &folder);
+        birth->owned.gid = folder.gid;
+    }
+    birth->plain = !birth->owned.uid && !birth->owned.gid;
+    return 0;
+}
+
+static uint32_t without_umask(const struct pod_call *call, uint32_t mode)
+{
+    return mode & 07777 & ~(uint32_t)pod_call_status(call, "Umask:", 8, 022);
+}
+
+/* Records what was just made; where that fails it is taken away again. */
+static int64_t record(struct pod_call *call, const struct birth *birth, int remove_flags)
+{
+    POD_AUTO_FD int fd = openat(birth->parent, birth->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int failed = fd < 0 ? -errno : pod_records_set(&call->e->records, fd, &birth->owned);
+
+    if (failed)
+        unlinkat(birth->parent, birth->name, remove_flags);
+    return failed;
+}
+
+/* A device: an empty file with the record of it. */
+static int64_t make_device(struct pod_call *call, struct birth *birth, uint32_t mode,
+                           uint64_t device)
+{
+    birth->owned.device = mode & S_IFMT;
+    birth->owned.major = major(device);
+    birth->owned.minor = minor(device);
+    POD_AUTO_FD int fd =
+        openat(birth->parent, birth->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+               without_umask(call, mode));
+    return fd < 0 ? -errno : record(call, birth, 0);
+}
+
+int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode,
+                         uint64_t device)
+{
+    struct birth birth;
+    int64_t failed = prepare(call, dirfd, path, &birth);
+    POD_AUTO_FD int parent = birth.parent;
+    int is_device = S_ISBLK(mode) || (S_ISCHR(mode) && device); /* 0/0 is overlayfs' whiteout */
+
+    if (failed == POD_CALL_GONE)
+        return failed;
+    if (failed || (birth.plain && !is_device))
+        return POD_CALL_PASS; /* which words the error as well */
+    (void)parent;
+    if (is_device)
+        return pod_creds_capable(call->creds) ? make_device(call, &birth, mode, device) : -EPERM;
+    if (mknodat(birth.parent, birth.name, (mode & S_IFMT) | without_umask(call, mode),
+                (dev_t)device))
+        return -errno;
+    return record(call, &birth, 0);
+}
+
+int64_t pod_answer_mkdir(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode)
+{
+    struct birth birth;
+    int64_t failed = prepare(call, dirfd, path, &birth);
+    POD_AUTO_FD int parent = birth.parent;
+
+    if (failed == POD_CALL_GONE)
+        return failed;
+    if (failed || birth.plain)
+        return POD_CALL_PASS;
+    (void)parent;
+    if (mkdirat(birth.parent, birth.name, without_umask(call, mode) & 01777))
+        return -errno;
+    return record(call, &birth, AT_REMOVEDIR);
+}
+
+int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, uint64_t path)
+{
+    struct birth birth;
+    char text[PATH_MAX];
+    int length = pod_call_path(call, target, text, sizeof text);
+    int64_t failed = prepare(call, dirfd, path, &birth);
+    POD_AUTO_FD int parent = birth.parent;
+
+    if (failed == POD_CALL_GONE)
+        return failed;
+    if (failed || length < 0 || birth.plain)
+        return POD_CALL_PASS;
+    (void)parent;
+    if (symlinkat(text, birth.parent, birth.name))
+        return -errno;
+    return record(call, &birth, 0);
+}
+
+int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags, uint32_t mode)
+{
+    struct birth birth;
+
+    if (!(flags & O_CREAT))
+        return POD_CALL_PASS; /* O_TMPFILE: no name yet */
+    int64_t failed = prepare(call, dirfd, path, &birth);
+    POD_AUTO_FD int parent = birth.parent;
+    if (failed == POD_CALL_GONE)
+        return failed;
+    if (failed || birth.plain)
+        return POD_CALL_PASS;
+    (void)parent;
+    /* What is there already is not made: the kernel opens it, or says that it is there. */
+    int with = (flags & ~(O_TRUNC | O_NOCTTY | O_PATH)) | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    POD_AUTO_FD int fd = openat(birth.parent, birth.name, with, without_umask(call, mode));
+    if (fd < 0)
+        return POD_CALL_PASS;
+    failed = record(call, &birth, 0);
+    if (failed)
+        return failed;
+    struct seccomp_notif_addfd add = {
+        .id = call->notif->id,
+        .flags = SECCOMP_ADDFD_FLAG_SEND,
+        .srcfd = (uint32_t)fd,
+        .newfd_flags = (uint32_t)(flags & O_CLOEXEC),
+    };
+    if (ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
+        return POD_CALL_GONE;
+    return errno == EMFILE ? -EMFILE : POD_CALL_GONE;
+}

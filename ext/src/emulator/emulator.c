@@ -1,0 +1,197 @@
+/* The supervisor's side of the emulator, and that of exec's monitor. */
+#include "emulator.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "confine.h"
+
+#define HANDOVER_MS 20000
+
+void pod_emulator_init(struct pod_emulator *emulator, const struct pod_plan *plan, int folder)
+{
+    memset(emulator, 0, sizeof *emulator);
+    emulator->plan = plan;
+    emulator->folder = folder;
+    emulator->listener = emulator->socket = emulator->userns = emulator->mntns = -1;
+}
+
+/* By the folder's descriptor: sun_path is short. */
+static int open_socket(const struct pod_plan *plan, struct sockaddr_un *address, int *dir)
+{
+    const char *folder = pod_plan_str(plan, POD_KEY_SOCKET_DIR);
+
+    *dir = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (*dir < 0)
+        return -1;
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/emu", *dir);
+    return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+}
+
+int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err)
+{
+    struct sockaddr_un address;
+    POD_AUTO_FD int dir = -1;
+    POD_AUTO_FD int fd = open_socket(emulator->plan, &address, &dir);
+
+    if (dir >= 0)
+        unlinkat(dir, "emu", 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16))
+        return pod_fail(err, POD_SOCKET, "emu");
+    emulator->socket = pod_steal_fd(&fd);
+    return 0;
+}
+
+void pod_emulator_connect(struct pod_emulator *emulator)
+{
+    struct sockaddr_un address;
+    POD_AUTO_FD int dir = -1;
+    POD_AUTO_FD int fd = open_socket(emulator->plan, &address, &dir);
+
+    if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address))
+        emulator->socket = pod_steal_fd(&fd);
+}
+
+int pod_emulator_namespaces(struct pod_emulator *emulator, pid_t child, struct pod_err *err)
+{
+    char path[40];
+
+    snprintf(path, sizeof path, "/proc/%ld/ns/user", (long)child);
+    emulator->userns = open(path, O_RDONLY | O_CLOEXEC);
+    if (emulator->userns < 0)
+        return pod_fail(err, POD_SETNS, path);
+    snprintf(path, sizeof path, "/proc/%ld/ns/mnt", (long)child);
+    emulator->mntns = open(path, O_RDONLY | O_CLOEXEC);
+    return emulator->mntns < 0 ? pod_fail(err, POD_SETNS, path) : 0;
+}
+
+static void close_all(struct pod_emulator *emulator)
+{
+    int *fds[] = {&emulator->listener, &emulator->socket, &emulator->userns, &emulator->mntns};
+
+    for (int i = 0; i < 4; i++) {
+        pod_cleanup_fd(fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+/* One byte of FD, not for ever. */
+static int await_byte(int fd, struct pod_err *err)
+{
+    struct pollfd slot = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    if (poll(&slot, 1, HANDOVER_MS) == 1 && read(fd, &byte, 1) == 1)
+        return 0;
+    return pod_fail_errno(err, POD_EMULATOR, ETIMEDOUT, NULL);
+}
+
+static int fork_it(struct pod_emulator *emulator, int wait, struct pod_err *err)
+{
+    int ready[2];
+
+    if (pipe2(ready, O_CLOEXEC))
+        return pod_fail(err, POD_EMULATOR, "pipe");
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (getppid() != parent)
+            _exit(1);
+        int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (proc < 0)
+            _exit(1);
+        pod_emulator_serve(emulator, proc, ready[1]);
+    }
+    close(ready[1]);
+    POD_AUTO_FD int reader = ready[0];
+    /* From now on it alone has the listeners: should it end, calls fail (ENOSYS) and hang for nobody. */
+    close_all(emulator);
+    if (pid < 0)
+        return pod_fail(err, POD_FORK, NULL);
+    emulator->pid = pid;
+    return wait ? await_byte(reader, err) : 0;
+}
+
+int pod_emulator_start(struct pod_emulator *emulator, struct pod_err *err)
+{
+    return emulator->pid ? 0 : fork_it(emulator, 0, err);
+}
+
+int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *handover,
+                      int listener, struct pod_err *err)
+{
+    int joined = (pod_plan_u64(emulator->plan, POD_KEY_FLAGS) & POD_PLAN_EXEC) != 0;
+
+    if (!joined) {
+        emulator->listener = listener;
+        emulator->first = *handover;
+        return handover->kind == 'U' ? fork_it(emulator, 1, err) : 0;
+    }
+    POD_AUTO_FD int given = listener;
+    if (emulator->socket < 0 ||
+        pod_send_fd(emulator->socket, handover, sizeof *handover, given) < 0)
+        return pod_fail_errno(err, POD_EMULATOR, ENOTCONN, NULL);
+    return await_byte(emulator->socket, err);
+}
+
+void pod_emulator_stop(struct pod_emulator *emulator)
+{
+    close_all(emulator);
+    if (emulator->pid <= 0)
+        return;
+    kill(emulator->pid, SIGKILL);
+    while (waitpid(emulator->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+int pod_send_fd(int sock, const void *data, size_t size, int fd)
+{
+    union control control;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    return sendmsg(sock, &message, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -1;
+}
+
+ssize_t pod_receive_fd(int sock, void *data, size_t size, int *fd)
+{
+    union control control;
+    struct iovec part = {.iov_base = data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t got = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *head = got >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    *fd = -1;
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+        head->cmsg_len == CMSG_LEN(sizeof *fd))
+        memcpy(fd, CMSG_DATA(head), sizeof *fd);
+    return got;
+}

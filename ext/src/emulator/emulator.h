@@ -1,0 +1,63 @@
+/* The emulator: answers the calls of a container with one id that need other ids (docs/root-emulation.md).
+ *
+ *   supervisor ──fork, when the first call waits──▶ emulator: the container's user and mount namespaces, the host's pid
+ *      │  holds until then: the listener of the        namespace; not dumpable; dies with the supervisor
+ *      │  first process, the socket "emu"
+ *   exec's monitor ──"emu": struct pod_handover + listener──▶ the same emulator ──one byte──▶ monitor ──▶ exec's process
+ *
+ * It never waits for anything but the next call: what a caller names is opened by O_PATH or made anew. */
+#ifndef POD_EMULATOR_H
+#define POD_EMULATOR_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "passwd.h"
+#include "plan.h"
+
+/* In the sixth argument of some calls, where the filter lets them pass; core/runtime/seccomp_profile.py has the same. Who
+ * forges it is shown the disk's owners, and that set-id programs have no effect. */
+#define POD_COOKIE 0x706f642d6c6f6f6bull
+
+/* What a new process says beside its listener. */
+struct pod_handover {
+    char kind; /* 'L': root, nothing needs to be known before it runs; 'U': it waits for one byte */
+    char unused[3];
+    int32_t pid; /* of the process, in the host's pid namespace; filled in by its parent */
+    uint32_t uid, gid, group_count;
+    uint32_t groups[POD_GROUPS_MAX];
+};
+
+struct pod_emulator {
+    const struct pod_plan *plan;
+    int folder; /* the container's, for the sidecar */
+    int listener; /* -1: none, or the emulator has it */
+    int socket; /* where execs hand theirs over; a connection in exec's monitor */
+    int userns, mntns;
+    struct pod_handover first;
+    pid_t pid; /* 0: not started yet */
+};
+
+void pod_emulator_init(struct pod_emulator *emulator, const struct pod_plan *plan, int folder);
+/* Makes the socket in SOCKET_DIR; in exec's monitor, before it joins: connects to it (missing is no failure). */
+int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err);
+void pod_emulator_connect(struct pod_emulator *emulator);
+/* Keeps the namespaces of the first process, before it stops being dumpable. */
+int pod_emulator_namespaces(struct pod_emulator *emulator, pid_t child, struct pod_err *err);
+/* Forks it, now. */
+int pod_emulator_start(struct pod_emulator *emulator, struct pod_err *err);
+/* Takes over LISTENER (and closes it): starts the emulator if HANDOVER asks, or hands it to the one of the container, and
+ * returns once the process may go on. */
+int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *handover,
+                      int listener, struct pod_err *err);
+/* Kills it and waits: it holds the container's mounts. */
+void pod_emulator_stop(struct pod_emulator *emulator);
+
+/* Descriptors on SEQPACKET sockets: one with the message, or -1. */
+int pod_send_fd(int sock, const void *data, size_t size, int fd);
+ssize_t pod_receive_fd(int sock, void *data, size_t size, int *fd);
+
+/* serve.c: the loop; does not return. READY gets one byte once the first process is known. */
+_Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int ready);
+
+#endif

@@ -1,0 +1,88 @@
+"""The emulator's filter, judged by an interpreter of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pod.core.runtime import seccomp_notify, seccomp_profile
+from tests.support import bpf
+
+ALLOW, DONE, EPERM, NOTIFY = 0x7FFF0000, 0x50000, 0x50001, 0x7FC00000
+ABIS = [("x86_64", "x86_64"), ("x86_64", "i386"), ("aarch64", "aarch64"), ("aarch64", "arm")]
+COOKIE = seccomp_notify.COOKIE
+HEADER = Path(__file__).parents[4] / "ext/src/emulator/emulator.h"
+
+
+def ask(machine: str, abi: str, name: str, *args: int) -> int:
+    """The filter's answer to the call; None where that ABI has no such call is the caller's to look at."""
+    code = seccomp_notify.programs(machine)[0]
+    return bpf.run(code, bpf.AUDIT[abi], seccomp_profile.numbers(abi)[name], args)
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+def test_programs_when_checked_then_the_kernel_takes_them(machine, abi):
+    for code in seccomp_notify.programs(machine):
+        bpf.check(code)
+        for number in (*range(600), 0x7FFFFFFF):
+            assert bpf.steps(code, bpf.AUDIT[abi], number)[1] < 60
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+def test_filter_when_ids_or_owners_change_then_it_waits_whatever_the_cookie(machine, abi):
+    table = seccomp_profile.numbers(abi)
+    names = [name for name in seccomp_notify._ALWAYS.split() if name in table]
+    assert len(names) > 12
+    for name in names:
+        assert ask(machine, abi, name, 1, 2, 3, 4, 5, COOKIE) == NOTIFY
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+def test_filter_when_the_cookie_is_there_then_reading_passes(machine, abi):
+    table = seccomp_profile.numbers(abi)
+    for name in [*seccomp_notify._UNLESS_COOKIE.split(), "newfstatat"]:
+        if name in table:
+            assert ask(machine, abi, name, 5, 2, 3, 0, 5, COOKIE) == ALLOW
+            for wrong in (0, COOKIE & 0xFFFFFFFF, COOKIE ^ 1, COOKIE ^ 1 << 40):
+                assert ask(machine, abi, name, 5, 2, 3, 0, 5, wrong) == NOTIFY
+
+
+def test_filter_when_a_file_may_be_made_then_it_waits():
+    for flags, want in ((0o1, ALLOW), (0o101, NOTIFY), (0o3000 | 0o100, NOTIFY), (0o20200000, ALLOW), (1 << 40, ALLOW)):
+        assert ask("x86_64", "x86_64", "open", 0, flags) == want
+        assert ask("aarch64", "aarch64", "openat", 0, 0, flags) == want
+
+
+def test_filter_when_prctl_or_getsockopt_then_only_what_is_ours():
+    for option, want in ((8, NOTIFY), (29, NOTIFY), (30, NOTIFY), (7, ALLOW), (15, ALLOW)):
+        assert ask("x86_64", "x86_64", "prctl", option) == want
+    assert ask("x86_64", "x86_64", "getsockopt", 3, 1, 17) == NOTIFY
+    assert ask("x86_64", "x86_64", "getsockopt", 3, 1, 18) == ALLOW
+    assert ask("x86_64", "x86_64", "getsockopt", 3, 6, 17) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+def test_filter_when_io_uring_then_refused(machine, abi):
+    for name in ("io_uring_setup", "io_uring_enter", "io_uring_register"):
+        assert ask(machine, abi, name) == EPERM
+
+
+def test_filter_when_x32_then_there_is_no_such_call():
+    code = seccomp_notify.programs("x86_64")[0]
+    for number in (106, 4, 92, 102):
+        assert bpf.run(code, bpf.AUDIT["x86_64"], 0x40000000 | number) == 0x50000 | 38
+
+
+def test_fallback_when_there_is_no_listener_then_says_done():
+    code = seccomp_notify.programs("x86_64")[1]
+    table = seccomp_profile.numbers("x86_64")
+    assert bpf.run(code, bpf.AUDIT["x86_64"], table["setuid"]) == DONE
+    assert bpf.run(code, bpf.AUDIT["x86_64"], table["stat"]) == ALLOW
+
+
+def test_cookie_is_that_of_the_helper():
+    found = re.search(r"POD_COOKIE 0x([0-9a-f]+)ull", HEADER.read_text())
+    assert found
+    assert int(found[1], 16) == COOKIE
