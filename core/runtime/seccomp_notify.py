@@ -20,7 +20,7 @@ USER_NOTIF = 0x7FC00000
 COOKIE = 0x706F642D6C6F6F6B
 """POD_COOKIE of ext/src/emulator/emulator.h: calls that have it as sixth argument pass."""
 
-_REVISION = 1
+_REVISION = 2
 _EPERM = 1
 _O_CREAT = 0o100
 _SOL_SOCKET, _SO_PEERCRED = 1, 17
@@ -33,7 +33,7 @@ _ALWAYS = (
 )
 _UNLESS_COOKIE = (
     "execve execveat stat lstat statx getuid getuid32 geteuid geteuid32 getgid getgid32 getegid getegid32 "
-    "getresuid getresuid32 getresgid getresgid32 getgroups getgroups32 creat mkdir mkdirat symlink symlinkat"
+    "getresuid getresuid32 getresgid getresgid32 getgroups getgroups32 creat mkdir mkdirat symlink symlinkat bind"
 )
 _NO_COOKIE: Condition = (5, "NE", COOKIE, 0)
 

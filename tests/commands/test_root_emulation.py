@@ -88,6 +88,23 @@ def test_full_when_image_has_owners_then_they_are_shown(pod: Pod) -> None:
     ]
 
 
+SERVER = r"""
+use Socket; umask 0; chdir "/tmp"; socket S, AF_UNIX, SOCK_STREAM, 0;
+$) = "33 33"; $> = 33;
+bind S, sockaddr_un("sock") or die $!; listen S, 1; print unpack_sockaddr_un(getsockname S), "\n";
+$> = 0; $) = "0 0";
+if (!fork) {
+    $( = 34; $) = "34 34"; $< = 34; $> = 34;
+    socket C, AF_UNIX, SOCK_STREAM, 0; connect C, sockaddr_un("/tmp/sock") or die $!; read C, $x, 1; exit }
+accept P, S; @c = unpack "iii", getsockopt P, SOL_SOCKET, SO_PEERCRED; print "$c[1]:$c[2]\n";
+"""
+
+
+def test_full_when_a_socket_is_bound_then_its_file_and_its_peers_have_ids(pod: Pod) -> None:
+    script = f"cat > /s.pl <<'X'\n{SERVER}X\nchmod 777 /tmp; perl /s.pl; stat -c '%u:%g %a %F' /tmp/sock"
+    assert shell(pod, script) == ["sock", "34:34", "33:33 777 socket"]
+
+
 @pytest.mark.no_sub_ids
 def test_full_when_device_is_made_then_stat_shows_it(pod: Pod) -> None:
     script = "mknod -m 600 /d c 1 3; chown 11:12 /d; mknod /b b 8 1; stat -c '%u:%g %F %t:%T %a' /d /b; ls -ln /d"

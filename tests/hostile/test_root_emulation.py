@@ -86,10 +86,12 @@ def test_emulator_when_names_of_proc_are_given_then_nothing_of_its_own_is_reache
     outside = tmp_path / "outside"
     outside.write_text("")
     script = """
-        cd /proc/self; for p in self/fd/3/self self/root/x /proc/self/fd/3 /proc/thread-self/fd/4 fd/3 /proc/self/cwd; do
+        cd /proc/self
+        for p in self/fd/3/self self/root/x /proc/self/fd/3 /proc/thread-self/fd/4 fd/3 /proc/self/cwd; do
             chown 5:5 $p 2>/dev/null; stat $p >/dev/null 2>&1; mkdir $p/made 2>/dev/null
         done
-        touch /f; exec 7</f; chown 5:6 /proc/self/fd/7; stat -c %u:%g /f; chown 8:9 /dev/fd/7 /dev/stdout; stat -c %u:%g /f
+        touch /f; exec 7</f; chown 5:6 /proc/self/fd/7; stat -c %u:%g /f
+        chown 8:9 /dev/fd/7 /dev/stdout; stat -c %u:%g /f
     """
     for options in ((), ("--pid", "host")):
         argv = ("run", "--rm", "--root-emulation=full", *options, pod.image("debian:12"), "bash", "-c", script)

@@ -46,6 +46,7 @@ enum kind {
     MKDIRAT,
     SYMLINK,
     SYMLINKAT,
+    BIND,
     OPEN,
     OPENAT,
     CREAT,
@@ -71,7 +72,7 @@ static const struct row native[] = {
     {SYS_setresuid, SETRESUID}, {SYS_setresgid, SETRESGID}, {SYS_setfsuid, SETFSUID}, {SYS_setfsgid, SETFSGID},
     {SYS_setgroups, SETGROUPS}, {SYS_getuid, GETUID}, {SYS_geteuid, GETEUID}, {SYS_getgid, GETGID},
     {SYS_getegid, GETEGID}, {SYS_getresuid, GETRESUID}, {SYS_getresgid, GETRESGID}, {SYS_getgroups, GETGROUPS},
-    {SYS_prctl, PRCTL}, {SYS_execve, EXEC}, {SYS_execveat, EXECAT}, {SYS_getsockopt, PEER},
+    {SYS_prctl, PRCTL}, {SYS_execve, EXEC}, {SYS_execveat, EXECAT}, {SYS_getsockopt, PEER}, {SYS_bind, BIND},
     {SYS_mknodat, MKNODAT}, {SYS_mkdirat, MKDIRAT}, {SYS_symlinkat, SYMLINKAT}, {SYS_openat, OPENAT},
     {SYS_setxattr, SETXATTR}, {SYS_lsetxattr, LSETXATTR}, {SYS_fsetxattr, FSETXATTR},
     {SYS_fstat, FSTAT}, {SYS_newfstatat, FSTATAT}, {SYS_statx, STATX},
@@ -88,7 +89,7 @@ static const struct row compat[] = {
     {213, SETUID}, {214, SETGID}, {203, SETREUID}, {204, SETREGID}, {208, SETRESUID}, {210, SETRESGID},
     {215, SETFSUID}, {216, SETFSGID}, {206, SETGROUPS},
     {199, GETUID}, {201, GETEUID}, {200, GETGID}, {202, GETEGID}, {209, GETRESUID}, {211, GETRESGID},
-    {205, GETGROUPS}, {172, PRCTL}, {11, EXEC}, {358, EXECAT},
+    {205, GETGROUPS}, {361, BIND}, {172, PRCTL}, {11, EXEC}, {358, EXECAT},
     {14, MKNOD}, {297, MKNODAT}, {39, MKDIR}, {296, MKDIRAT}, {83, SYMLINK}, {304, SYMLINKAT},
     {5, OPEN}, {295, OPENAT}, {8, CREAT}, {226, SETXATTR}, {227, LSETXATTR}, {228, FSETXATTR}, {383, STATX},
 };
@@ -194,6 +195,8 @@ static int64_t answer_making(struct pod_call *call, enum kind kind)
         return pod_answer_create(call, AT_FDCWD, a[0], (int)a[1], (uint32_t)a[2]);
     case OPENAT:
         return pod_answer_create(call, (int)a[0], a[1], (int)a[2], (uint32_t)a[3]);
+    case BIND:
+        return pod_answer_bind(call);
     case CREAT:
         return pod_answer_create(call, AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC,
                                  (uint32_t)a[1]);

@@ -31,6 +31,7 @@ int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32
                          uint64_t device);
 int64_t pod_answer_mkdir(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode);
 int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, uint64_t path);
+int64_t pod_answer_bind(struct pod_call *call);
 int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags,
                           uint32_t mode);
 

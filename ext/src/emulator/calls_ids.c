@@ -190,11 +190,10 @@ int64_t pod_answer_peer(struct pod_call *call)
     struct ucred peer;
     uint32_t room;
     socklen_t size = sizeof peer;
-    unsigned long leader = pod_call_status(call, "Tgid:", 10, 0);
+    POD_AUTO_FD int process = pod_call_process(call);
 
-    if (pod_call_read(call, call->args[4], &room, sizeof room) || !leader)
+    if (pod_call_read(call, call->args[4], &room, sizeof room))
         return POD_CALL_PASS;
-    POD_AUTO_FD int process = (int)syscall(SYS_pidfd_open, (pid_t)leader, 0);
     if (process < 0 || !pod_call_alive(call))
         return POD_CALL_GONE;
     POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, process, (int)low(call, 0), 0);

@@ -3,8 +3,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "calls.h"
@@ -19,7 +21,7 @@ struct birth {
 };
 
 /* 0, a negative errno or POD_CALL_GONE. The parent is the caller's to close in any case. */
-static int64_t prepare(struct pod_call *call, int dirfd, uint64_t path, struct birth *birth)
+static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct birth *birth)
 {
     struct stat st;
     struct pod_owned folder;
@@ -43,6 +45,17 @@ static int64_t prepare(struct pod_call *call, int dirfd, uint64_t path, struct b
     }
     birth->plain = !birth->owned.uid && !birth->owned.gid;
     return 0;
+}
+
+static int64_t prepare(struct pod_call *call, int dirfd, uint64_t from, struct birth *birth)
+{
+    char path[PATH_MAX];
+    int length = pod_call_path(call, from, path, sizeof path);
+
+    birth->parent = -1;
+    if (length < 0)
+        return pod_call_alive(call) ? length : POD_CALL_GONE;
+    return prepare_text(call, dirfd, path, birth);
 }
 
 static uint32_t without_umask(const struct pod_call *call, uint32_t mode)
@@ -127,6 +140,54 @@ int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, ui
     if (symlinkat(text, birth.parent, birth.name))
         return -errno;
     return record(call, &birth, 0);
+}
+
+/* bind(2) of a socket with a name, by a copy of its descriptor: under the caller's root, from its directory, by the very name
+ * that others will read as its address. */
+static int64_t bind_as(struct pod_call *call, const struct sockaddr_un *address, socklen_t size)
+{
+    mode_t mask = (mode_t)pod_call_status(call, "Umask:", 8, 022);
+    POD_AUTO_FD int process = pod_call_process(call);
+    POD_AUTO_FD int cwd = pod_call_proc(call, "cwd", O_PATH | O_DIRECTORY);
+    int failed = 0;
+
+    if (process < 0 || cwd < 0 || !pod_call_alive(call))
+        return POD_CALL_GONE;
+    POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, process, (int)call->args[0], 0);
+    if (fd < 0 || fchdir(cwd))
+        return POD_CALL_PASS;
+    umask(mask);
+    if (bind(fd, (const struct sockaddr *)address, size))
+        failed = -errno;
+    umask(0);
+    return fchdir(call->e->proc) ? -EIO : failed;
+}
+
+int64_t pod_answer_bind(struct pod_call *call)
+{
+    struct sockaddr_un address;
+    struct birth birth;
+    uint64_t size = (uint32_t)call->args[2];
+
+    memset(&address, 0, sizeof address);
+    int64_t failed = pod_call_creds(call);
+    if (failed)
+        return failed;
+    if (size <= offsetof(struct sockaddr_un, sun_path) || size > sizeof address ||
+        pod_call_read(call, call->args[1], &address, size) || address.sun_family != AF_UNIX ||
+        !address.sun_path[0] || !memchr(address.sun_path, 0, sizeof address.sun_path))
+        return POD_CALL_PASS;
+    char path[sizeof address.sun_path];
+    memcpy(path, address.sun_path, sizeof path);
+    failed = prepare_text(call, AT_FDCWD, path, &birth);
+    POD_AUTO_FD int parent = birth.parent;
+    (void)parent;
+    if (failed == POD_CALL_GONE)
+        return failed;
+    if (failed || birth.plain)
+        return POD_CALL_PASS;
+    failed = bind_as(call, &address, (socklen_t)size);
+    return failed ? failed : record(call, &birth, 0);
 }
 
 int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags, uint32_t mode)

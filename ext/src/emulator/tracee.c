@@ -236,13 +236,10 @@ int64_t pod_call_open(struct pod_call *call, int dirfd, uint64_t from, int flags
                      flags & AT_SYMLINK_NOFOLLOW && length ? O_NOFOLLOW : 0);
 }
 
-int64_t pod_call_parent(struct pod_call *call, int dirfd, uint64_t from, char *name)
+int64_t pod_call_parent(struct pod_call *call, int dirfd, char *path, char *name)
 {
-    char path[PATH_MAX];
-    int end = pod_call_path(call, from, path, sizeof path), start;
+    int end = (int)strlen(path), start;
 
-    if (end < 0)
-        return alive_or_close(call, end);
     while (end && path[end - 1] == '/')
         end--;
     for (start = end; start && path[start - 1] != '/';)
@@ -255,6 +252,13 @@ int64_t pod_call_parent(struct pod_call *call, int dirfd, uint64_t from, char *n
         return -EINVAL;
     path[start] = '\0';
     return open_path(call, dirfd, start ? path : ".", O_DIRECTORY);
+}
+
+int pod_call_process(const struct pod_call *call)
+{
+    unsigned long leader = pod_call_status(call, "Tgid:", 10, 0);
+
+    return leader ? (int)syscall(SYS_pidfd_open, (pid_t)leader, 0) : -1;
 }
 
 unsigned long pod_call_inner_pid(const struct pod_call *call)

@@ -55,6 +55,8 @@ int pod_call_proc(const struct pod_call *call, const char *name, int flags);
 /* A line "KEY:\tnumber" of /proc/TID/status, in BASE; FALLBACK where it is not there. */
 unsigned long pod_call_status(const struct pod_call *call, const char *key, int base,
                               unsigned long fallback);
+/* A descriptor of the caller's process; -1 where it is gone. pod_call_alive comes after it. */
+int pod_call_process(const struct pod_call *call);
 /* The caller's number in its innermost pid namespace; 0 where it is gone. */
 unsigned long pod_call_inner_pid(const struct pod_call *call);
 /* Whether the caller lives in a user namespace of its own, where none of this is ours to answer. */
@@ -64,7 +66,8 @@ int pod_call_is_nested(const struct pod_call *call);
  * FLAGS of AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH. Links of /proc that lead to objects are not followed (ELOOP), but for the
  * caller's own descriptors under their usual names. A descriptor, a negative errno, or POD_CALL_GONE. */
 int64_t pod_call_open(struct pod_call *call, int dirfd, uint64_t path, int flags);
-/* The folder of what PATH names, O_PATH, and its last name (256 bytes); "/" and names that end in . or .. are -EINVAL. */
-int64_t pod_call_parent(struct pod_call *call, int dirfd, uint64_t path, char *name);
+/* The folder of what PATH names, O_PATH, and its last name (256 bytes); "/" and names that end in . or .. are -EINVAL.
+ * PATH was read already, and is cut. */
+int64_t pod_call_parent(struct pod_call *call, int dirfd, char *path, char *name);
 
 #endif
