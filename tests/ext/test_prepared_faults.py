@@ -58,14 +58,17 @@ class Helper:
         compiler = shutil.which("cc")
         if compiler is None:
             pytest.skip("capability compiler: cc is not installed")
-        flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{launch.build_id()}"', "-O1", "-g", "-Iext/src/core"]
+        flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{launch.build_id()}"', "-O1", "-g"]
+        flags += ["-Iext/src/core", "-Iext/src/helper", "-Iext/src/emulator"]
         flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         folder = self.folder
         subprocess.run(
             [compiler, *flags, "-Dmain=helper_main", "-c", "ext/src/helper/main.c", "-o", "main.o"],
             cwd=folder, check=True, timeout=300,
         )  # fmt: skip
-        files = [str(path) for path in (*folder.glob("ext/src/core/*.c"), *folder.glob("ext/src/helper/*.c"))]
+        parts = ("core", "helper", "emulator")
+        files = [str(path) for part in parts for path in folder.glob(f"ext/src/{part}/*.c")]
+        files.append(str(folder / "ext/src/layer/owners_read.c"))
         files.remove(str(folder / "ext/src/helper/main.c"))
         harness = Path(__file__).with_name("prepared_harness.c")
         wraps = [f"-Wl,--wrap={name}" for name in WRAPPED]
