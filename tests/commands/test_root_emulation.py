@@ -173,6 +173,23 @@ def test_full_when_exec_then_the_same_owners_and_its_own_user(pod: Pod, lasting:
     assert pod("exec", "-u", "1000:1000", lasting, "sh", "-c", script).ok() == "1000:1000\n"
 
 
+@pytest.mark.no_sub_ids
+def test_full_when_many_execs_run_at_once_then_each_is_served(pod: Pod, lasting: str) -> None:
+    script = "touch /x$0; chown $0 /x$0; read x; stat -c %u /x$0; id -u"
+    running = [pod.start("exec", "-i", "-u", "0:3", lasting, "sh", "-c", script, str(n)) for n in range(1, 31)]
+    outputs = [process.communicate(b"\n", timeout=60)[0] for process in running]
+    assert outputs == [f"{n}\n0\n".encode() for n in range(1, 31)]
+
+
+@pytest.mark.no_sub_ids
+def test_full_when_a_name_looks_like_a_status_line_then_it_is_a_name(pod: Pod) -> None:
+    script = """
+        cp /bin/touch '/tmp/Umask: 777'; umask 077; chmod 777 /tmp
+        cd /tmp; setpriv --reuid=5 --regid=5 --clear-groups './Umask: 777' f; stat -c %a /tmp/f
+    """
+    assert shell(pod, script) == ["600"]
+
+
 def test_full_when_container_is_started_again_then_owners_are_kept(pod: Pod) -> None:
     script = """
         if [ -e /f ]; then stat -c %n:%u:%g /f /l /p /etc/issue /lib; exit; fi

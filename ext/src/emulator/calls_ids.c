@@ -148,7 +148,7 @@ static int bits_count(const struct pod_call *call, int fd)
         return 0;
     if (read(file, head, 2) != 2 || !memcmp(head, "#!", 2))
         return 0;
-    return !pod_call_status(call, "NoNewPrivs:", 10, 1);
+    return !pod_call_status(call, "\nNoNewPrivs:", 10, 1);
 }
 
 int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int flags)

@@ -60,7 +60,7 @@ static int64_t prepare(struct pod_call *call, int dirfd, uint64_t from, struct b
 
 static uint32_t without_umask(const struct pod_call *call, uint32_t mode)
 {
-    return mode & 07777 & ~(uint32_t)pod_call_status(call, "Umask:", 8, 022);
+    return mode & 07777 & ~(uint32_t)pod_call_status(call, "\nUmask:", 8, 022);
 }
 
 /* Records what was just made; where that fails it is taken away again. */
@@ -146,7 +146,7 @@ int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, ui
  * that others will read as its address. */
 static int64_t bind_as(struct pod_call *call, const struct sockaddr_un *address, socklen_t size)
 {
-    mode_t mask = (mode_t)pod_call_status(call, "Umask:", 8, 022);
+    mode_t mask = (mode_t)pod_call_status(call, "\nUmask:", 8, 022);
     POD_AUTO_FD int process = pod_call_process(call);
     POD_AUTO_FD int cwd = pod_call_proc(call, "cwd", O_PATH | O_DIRECTORY);
     int failed = 0;

@@ -129,13 +129,11 @@ static void serve_connection(struct server *s, int *connection)
 
     if (got < 0 && errno == EAGAIN)
         return;
-    if (got == (ssize_t)sizeof handover && listener >= 0 && !adopt(s, &handover) &&
-        !take_slot(s->listeners, LISTENERS, listener)) {
-        if (send(*connection, "K", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
-            return; /* its end comes with the monitor's */
-    } else if (listener >= 0 && got != (ssize_t)sizeof handover) {
-        close(listener);
-    }
+    /* A listener that is not taken is closed: its calls fail then, and hang for nobody. */
+    if (got != (ssize_t)sizeof handover || listener < 0 || adopt(s, &handover))
+        pod_cleanup_fd(&listener);
+    else if (!take_slot(s->listeners, LISTENERS, listener))
+        send(*connection, "K", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(*connection);
     *connection = -1;
 }

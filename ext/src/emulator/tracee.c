@@ -116,7 +116,7 @@ unsigned long pod_call_status(const struct pod_call *call, const char *key, int 
     if (got <= 0 || !pod_call_alive(call))
         return fallback;
     text[got] = '\0';
-    /* The process' own name comes first and has its newlines escaped. */
+    /* By its newline: the process' own name, of its choice, has newlines escaped. */
     const char *at = strstr(text, key);
     return at ? strtoul(at + strlen(key), NULL, base) : fallback;
 }
@@ -256,7 +256,7 @@ int64_t pod_call_parent(struct pod_call *call, int dirfd, char *path, char *name
 
 int pod_call_process(const struct pod_call *call)
 {
-    unsigned long leader = pod_call_status(call, "Tgid:", 10, 0);
+    unsigned long leader = pod_call_status(call, "\nTgid:", 10, 0);
 
     return leader ? (int)syscall(SYS_pidfd_open, (pid_t)leader, 0) : -1;
 }
@@ -271,8 +271,8 @@ unsigned long pod_call_inner_pid(const struct pod_call *call)
     if (got <= 0)
         return 0;
     text[got] = '\0';
-    char *at = strstr(text, "NSpid:");
-    for (at = at ? at + 6 : NULL; at && (*at == '\t' || *at == ' ');)
+    char *at = strstr(text, "\nNSpid:");
+    for (at = at ? at + 7 : NULL; at && (*at == '\t' || *at == ' ');)
         pid = strtoul(at, &at, 10);
     return pid;
 }

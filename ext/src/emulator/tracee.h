@@ -52,7 +52,7 @@ int64_t pod_call_write(const struct pod_call *call, uint64_t to, const void *fro
 int pod_call_path(const struct pod_call *call, uint64_t from, char *path, size_t size);
 /* /proc/TID/NAME; -1 with errno. */
 int pod_call_proc(const struct pod_call *call, const char *name, int flags);
-/* A line "KEY:\tnumber" of /proc/TID/status, in BASE; FALLBACK where it is not there. */
+/* A line of /proc/TID/status, in BASE; KEY is "\nName:"; FALLBACK where it is not there. */
 unsigned long pod_call_status(const struct pod_call *call, const char *key, int base,
                               unsigned long fallback);
 /* A descriptor of the caller's process; -1 where it is gone. pod_call_alive comes after it. */

@@ -209,6 +209,8 @@ static void reap(struct pod_relay *relay)
         if (pid == relay->child) {
             relay->ended = 1;
             relay->status = status;
+        } else if (pid == relay->emulator->pid) {
+            relay->emulator->pid = -1; /* its number may be somebody else's now */
         }
 }
 
