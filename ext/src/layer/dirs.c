@@ -16,8 +16,6 @@
 struct pod_dirs {
     int rootfd;
     int overlay;
-    pod_settle settle;
-    void *context;
     size_t depth; /* of dirs in use; dirs[0] is the root */
     char path[PATH_MAX];
     char todo[PATH_MAX];
@@ -67,7 +65,6 @@ int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_er
     *dirs = made;
     made->rootfd = rootfd;
     made->overlay = overlay;
-    made->settle = NULL;
     made->depth = 1;
     made->path[0] = '\0';
     memset(&made->dirs[0], 0, sizeof made->dirs[0]);
@@ -78,46 +75,12 @@ int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_er
     return open_modes(&made->dirs[0], "", err);
 }
 
-void pod_dirs_on_step(struct pod_dirs *dirs, pod_settle settle, void *context)
-{
-    dirs->settle = settle;
-    dirs->context = context;
-}
-
-static int settle(struct pod_dirs *dirs, struct pod_err *err)
-{
-    return dirs->settle ? dirs->settle(dirs->context, err) : 0;
-}
-
-struct pod_place *pod_dirs_place(struct pod_dirs *dirs)
-{
-    struct pod_dir *dir = pod_dirs_top(dirs);
-
-    if (!dir->place)
-        dir->place = pod_place_open(dir->fd, dirs->path);
-    return dir->place;
-}
-
-/* Closes DIR's descriptor, which may be its place's. */
-static int let_go(struct pod_dir *dir, struct pod_err *err)
-{
-    struct pod_place *place = dir->place;
-
-    if (!place)
-        pod_cleanup_fd(&dir->fd);
-    dir->place = NULL;
-    dir->fd = -1;
-    return place ? pod_place_release(place, err) : 0;
-}
-
 void pod_dirs_close(struct pod_dirs **dirs)
 {
-    struct pod_err ignored;
-
     if (!*dirs)
         return;
     for (size_t i = 0; i < (*dirs)->depth; i++)
-        let_go(&(*dirs)->dirs[i], &ignored);
+        pod_cleanup_fd(&(*dirs)->dirs[i].fd);
     free(*dirs);
     *dirs = NULL;
 }
@@ -126,19 +89,12 @@ static int leave(struct pod_dirs *dirs, struct pod_err *err)
 {
     struct pod_dir *dir = pod_dirs_top(dirs);
 
-    if (dir->place) { /* whoever makes the last file in it does the rest */
-        dir->place->set_mode = dir->on_disk != dir->mode;
-        dir->place->mode = dir->mode;
-        dir->place->set_times = dir->keep_times;
-        memcpy(dir->place->times, dir->times, sizeof dir->times);
-    } else {
-        if (dir->on_disk != dir->mode && fchmod(dir->fd, dir->mode) < 0)
-            return pod_fail(err, POD_CHMOD, dirs->path);
-        if (dir->keep_times && futimens(dir->fd, dir->times) < 0)
-            return pod_fail(err, POD_UTIMES, dirs->path);
-    }
-    if (let_go(dir, err) < 0)
-        return -1;
+    if (dir->on_disk != dir->mode && fchmod(dir->fd, dir->mode) < 0)
+        return pod_fail(err, POD_CHMOD, dirs->path);
+    if (dir->keep_times && futimens(dir->fd, dir->times) < 0)
+        return pod_fail(err, POD_UTIMES, dirs->path);
+    close(dir->fd);
+    dir->fd = -1;
     if (--dirs->depth == 0)
         return 0;
     dir = pod_dirs_top(dirs);
@@ -172,10 +128,8 @@ static int push_fd(struct pod_dirs *dirs, const char *name, int fd, const struct
     }
     if (dirs->depth > POD_DIRS_OPEN_MAX) {
         struct pod_dir *far = &dirs->dirs[dirs->depth - POD_DIRS_OPEN_MAX];
-        if ((far->place && settle(dirs, err) < 0) || let_go(far, err) < 0) {
-            close(fd);
-            return -1;
-        }
+        pod_cleanup_fd(&far->fd);
+        far->fd = -1;
     }
     if (end)
         dirs->path[end++] = '/';
@@ -263,8 +217,6 @@ static int step(struct pod_dirs *dirs, const char *name, const char *rest, int m
         return 0;
     if (!strcmp(name, ".."))
         return dirs->depth > 1 ? leave(dirs, err) : 0;
-    if (settle(dirs, err) < 0)
-        return -1;
     other = pod_dirs_push(dirs, name, &st, err);
     if (other < 0 && err->step == POD_TAR_PATH && err->errnum == ENOENT && make)
         return make_one(dirs, name, err);

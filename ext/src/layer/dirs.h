@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 
 #include "../core/err.h"
-#include "place.h"
 
 /* Of the deepest ones; others are opened again when they are come back to. */
 #define POD_DIRS_OPEN_MAX 24
@@ -31,12 +30,9 @@ struct pod_dir {
     mode_t on_disk; /* as it is now */
     int keep_times; /* set `times` when it leaves */
     struct timespec times[2];
-    struct pod_place *place; /* writers make files in it; FD is its descriptor */
 };
 
 struct pod_dirs;
-/* Waits for the writers: before a directory is looked at that they may still be filling. */
-typedef int (*pod_settle)(void *context, struct pod_err *err);
 
 /* ROOTFD stays the caller's. OVERLAY: a whiteout node on the way gives place to an opaque
  * directory. */
@@ -51,10 +47,6 @@ int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, stru
 /* The directory at the top: its descriptor, its path without links, what is put aside. */
 struct pod_dir *pod_dirs_top(struct pod_dirs *dirs);
 const char *pod_dirs_path(const struct pod_dirs *dirs);
-/* Called before each step to a directory that is not on the stack. */
-void pod_dirs_on_step(struct pod_dirs *dirs, pod_settle settle, void *context);
-/* The place of the directory at the top, made at the first call. NULL without memory. */
-struct pod_place *pod_dirs_place(struct pod_dirs *dirs);
 /* Leaves them all, down to and with the root. */
 int pod_dirs_leave_all(struct pod_dirs *dirs, struct pod_err *err);
 void pod_dirs_close(struct pod_dirs **dirs);

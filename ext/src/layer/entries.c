@@ -4,72 +4,15 @@
 #include "unpack.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "../core/rmtree.h"
 #include "../core/whiteout.h"
 
-/* ---- files that writers make ----------------------------------------------------- */
-
-int pod_unpack_settle(void *argument, struct pod_err *err)
-{
-    struct pod_unpack *unpack = argument;
-
-    if (!unpack->promised_count)
-        return 0;
-    if (pod_writers_drain(unpack->writers, err) < 0)
-        return -1;
-    memset(unpack->promised, 0, sizeof unpack->promised);
-    unpack->promised_count = 0;
-    return 0;
-}
-
-/* FNV-1a over the directory's own descriptor and the name. A clash only means to wait in vain. */
-static uint64_t promise_of(const struct pod_unpack *unpack)
-{
-    uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)(uintptr_t)pod_dirs_top(unpack->dirs)->place;
-
-    for (const char *at = unpack->name; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-    hash ^= hash >> 29;
-    return hash ? hash : 1;
-}
-
-static uint64_t *find_promise(struct pod_unpack *unpack, uint64_t hash)
-{
-    size_t at = hash % (POD_PROMISED_MAX * 2);
-
-    while (unpack->promised[at] && unpack->promised[at] != hash)
-        at = (at + 1) % (POD_PROMISED_MAX * 2);
-    return &unpack->promised[at];
-}
-
-int pod_unpack_settle_name(struct pod_unpack *unpack, struct pod_err *err)
-{
-    if (!unpack->promised_count || !*find_promise(unpack, promise_of(unpack)))
-        return 0;
-    return pod_unpack_settle(unpack, err);
-}
-
-/* The promise comes first: from then on whoever needs the name waits. */
-static int promise(struct pod_unpack *unpack, struct pod_err *err)
-{
-    uint64_t hash = promise_of(unpack);
-
-    if (unpack->promised_count == POD_PROMISED_MAX && pod_unpack_settle(unpack, err) < 0)
-        return -1;
-    *find_promise(unpack, hash) = hash;
-    unpack->promised_count++;
-    return 0;
-}
-
 int pod_unpack_displace(struct pod_unpack *unpack, const char *name, struct pod_err *err)
 {
     struct stat st;
 
-    if (pod_unpack_settle(unpack, err) < 0)
-        return -1;
     if (fstatat(here(unpack), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : fail_here(unpack, POD_STAT, err);
     if (S_ISDIR(st.st_mode)) {
@@ -182,19 +125,16 @@ static int can_be_left_to_writers(const struct pod_unpack *unpack)
            !unpack->entry->xattr_count;
 }
 
-/* So can the making of the file, where nothing has its name and nothing is to be asked of it. */
-static int can_be_made_by_writers(struct pod_unpack *unpack)
+static int leave_to_writers(struct pod_unpack *unpack, int *fd, struct pod_err *err)
 {
-    const struct pod_tar_entry *entry = unpack->entry;
-    struct stat st;
+    struct timespec times[2];
+    struct pod_written *file;
+    mode_t mode;
 
-    if (!can_be_left_to_writers(unpack) || (unpack->options->mapped && (entry->uid || entry->gid)))
-        return 0;
-    return fstatat(here(unpack), unpack->name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
-}
-
-static int feed_writers(struct pod_unpack *unpack, struct pod_written *file, struct pod_err *err)
-{
+    if (pod_unpack_set_ahead(unpack, *fd, &mode, times, err) < 0 ||
+        pod_writers_begin(unpack->writers, pod_steal_fd(fd), unpack->entry->size, mode, times,
+                          unpack->entry->path, &file, err) < 0)
+        return -1;
     for (;;) {
         const unsigned char *data;
         size_t length;
@@ -209,41 +149,8 @@ static int feed_writers(struct pod_unpack *unpack, struct pod_written *file, str
     }
 }
 
-static int leave_to_writers(struct pod_unpack *unpack, int *fd, struct pod_err *err)
-{
-    struct timespec times[2];
-    struct pod_written *file;
-    mode_t mode;
-
-    if (pod_unpack_set_ahead(unpack, *fd, &mode, times, err) < 0 ||
-        pod_writers_begin(unpack->writers, pod_steal_fd(fd), unpack->entry->size, mode, times,
-                          unpack->entry->path, &file, err) < 0)
-        return -1;
-    return feed_writers(unpack, file, err);
-}
-
-static int promise_file(struct pod_unpack *unpack, struct pod_err *err)
-{
-    const struct pod_tar_entry *entry = unpack->entry;
-    struct pod_place *place = pod_dirs_place(unpack->dirs);
-    struct timespec times[2];
-    struct pod_written *file;
-    mode_t mode;
-
-    if (!place)
-        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
-    if (promise(unpack, err) < 0 || pod_unpack_set_ahead(unpack, -1, &mode, times, err) < 0 ||
-        pod_writers_begin_in(unpack->writers, place, unpack->name, entry->mode & 0777, entry->size,
-                             mode, times, entry->path, &file, err) < 0)
-        return -1;
-    return feed_writers(unpack, file, err);
-}
-
 static int make_file(struct pod_unpack *unpack, struct pod_err *err)
 {
-    if (can_be_made_by_writers(unpack))
-        return promise_file(unpack, err);
-
     POD_AUTO_FD int fd = create(unpack, unpack->name, unpack->entry->mode & 0777, err);
 
     if (fd >= 0 && can_be_left_to_writers(unpack))
@@ -301,8 +208,6 @@ static int make_directory(struct pod_unpack *unpack, struct pod_err *err)
 
     if (!made && errno != EEXIST)
         return fail_here(unpack, POD_MKDIR, err);
-    if (!made && pod_unpack_settle(unpack, err) < 0)
-        return -1;
     pushed = pod_dirs_push(unpack->dirs, unpack->name, &st, err);
     if (pushed == 1) {
         /* Not a directory, so it goes: a link too, as with Docker. */

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../core/whiteout.h"
 #include "entrypath.h"
 #include "unpack.h"
 
@@ -59,13 +58,8 @@ static int unpack_one(struct pod_unpack *unpack, struct pod_err *err)
             return affair < 0 ? -1 : 0;
     }
     pod_split_path(unpack->path, unpack->name);
-    if ((unpack->entry->type == POD_TAR_LINK || pod_is_whiteout_name(unpack->name)) &&
-        pod_unpack_settle(unpack, err) < 0)
-        return -1;
     if (pod_dirs_enter(unpack->dirs, unpack->path, 1, err) < 0)
         return fail(unpack, (enum pod_step)err->step, err->errnum, err);
-    if (pod_unpack_settle_name(unpack, err) < 0)
-        return -1;
     if (unpack->options->dialect != POD_DIALECT_PLAIN) {
         content = pod_unpack_whiteout(unpack, err);
         if (content <= 0)
@@ -129,8 +123,6 @@ static int open_stages(struct pod_unpack *unpack, int fd, struct pod_err *err)
         pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
                       err) < 0)
         return -1;
-    if (unpack->writers)
-        pod_dirs_on_step(unpack->dirs, pod_unpack_settle, unpack);
     return pod_owners_begin(options->owners_fd, &unpack->owners, err);
 }
 

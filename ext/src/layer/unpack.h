@@ -11,9 +11,6 @@
 #include "owners.h"
 #include "writers.h"
 
-/* Files left to writers to make, at most; a power of two. */
-#define POD_PROMISED_MAX 4096
-
 struct pod_unpack {
     const struct pod_extract_options *options;
     struct pod_source *source;
@@ -33,9 +30,6 @@ struct pod_unpack {
     uint64_t devices; /* placeholders made so far */
     uint64_t visits; /* of records, to find the one of a link's target */
     int overwrites; /* a directory that was there: an older record may be wrong now */
-    /* Names that writers may not have made yet: hashes of directory and name, 0 is none. */
-    uint64_t promised[POD_PROMISED_MAX * 2];
-    size_t promised_count;
     char path[PATH_MAX]; /* cleaned, relative */
     char name[NAME_MAX + 1];
     char full[PATH_MAX]; /* without links */
@@ -66,16 +60,6 @@ int pod_unpack_root(struct pod_unpack *unpack, struct pod_err *err);
 /* Removes NAME of the directory at hand, a whole tree if need be. 1: it was a whiteout node of this
  * layer. */
 int pod_unpack_displace(struct pod_unpack *unpack, const char *name, struct pod_err *err);
-
-/* A file that a writer is to make is promised from when it is handed over until the next settling.
- * Settled is before all that could meet it: an entry of its name, a step into a directory that is
- * not on the stack (its mode and times may still be to come, or it is promised as a file), a hard
- * link, a whiteout, a removal, a directory that was there. */
-
-/* Waits until all promised files are there. The argument is a struct pod_unpack. */
-int pod_unpack_settle(void *unpack, struct pod_err *err);
-/* The same if NAME of the directory at hand is promised. */
-int pod_unpack_settle_name(struct pod_unpack *unpack, struct pod_err *err);
 
 /* ---- hardlink.c ----------------------------------------------------- */
 

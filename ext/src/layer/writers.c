@@ -2,7 +2,6 @@
 
 #include "writers.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,10 +13,7 @@
 
 struct pod_written {
     struct lane *lane;
-    int fd;                  /* -1: still to be made in */
-    struct pod_place *place; /* NULL: it was made by the reading thread */
-    const char *name;        /* the end of path */
-    mode_t make_mode;
+    int fd;
     mode_t mode;
     uint64_t left;   /* to be written: the writer's */
     uint64_t to_add; /* the reading thread's */
@@ -50,7 +46,6 @@ struct lane {
 struct pod_writers {
     struct pod_patience *patience;
     int count;
-    int next_place;
     struct pod_written *open; /* begun, its last byte not yet added */
     pthread_mutex_t mutex; /* of the failure */
     int failed;
@@ -68,14 +63,6 @@ static int has_failed(struct pod_writers *writers)
 static int fail(const struct pod_written *file, enum pod_step step, struct pod_err *err)
 {
     return pod_fail(err, step, file->path);
-}
-
-static int make(struct pod_written *file, struct pod_err *err)
-{
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-
-    file->fd = openat(file->place->fd, file->name, flags, file->make_mode);
-    return file->fd < 0 ? fail(file, POD_OPEN, err) : 0;
 }
 
 static int write_piece(const struct job *job, struct pod_err *err)
@@ -117,15 +104,10 @@ static void note_failure(struct pod_writers *writers, const struct pod_err *err)
     pthread_mutex_unlock(&writers->mutex);
 }
 
-static int discard(struct pod_written *file, struct pod_err *err)
+static void discard(struct pod_written *file)
 {
-    int failed = 0;
-
     pod_cleanup_fd(&file->fd);
-    if (file->place)
-        failed = pod_place_release(file->place, err);
     free(file);
-    return failed;
 }
 
 /* After a failure jobs are only cleared away. */
@@ -136,15 +118,15 @@ static void do_job(struct lane *lane, const struct job *job)
     int failed = 0;
 
     if (!has_failed(lane->writers))
-        failed = (file->fd < 0 && make(file, &err)) || write_piece(job, &err);
+        failed = write_piece(job, &err);
     pod_block_release(job->block);
     file->left -= job->length;
     if (!failed && !file->left && !has_failed(lane->writers))
         failed = finish(file, &err);
     if (failed)
         note_failure(lane->writers, &err);
-    if (!file->left && discard(file, &err))
-        note_failure(lane->writers, &err);
+    if (!file->left)
+        discard(file);
 }
 
 static void *write_all(void *argument)
@@ -277,7 +259,7 @@ int pod_writers_begin(struct pod_writers *writers, int fd, uint64_t size, mode_t
                       struct pod_err *err)
 {
     size_t length = strlen(path);
-    struct pod_written *made = calloc(1, sizeof *made + length + 1);
+    struct pod_written *made = malloc(sizeof *made + length + 1);
 
     if (!made) {
         pod_cleanup_fd(&fd);
@@ -289,32 +271,6 @@ int pod_writers_begin(struct pod_writers *writers, int fd, uint64_t size, mode_t
     memcpy(made->times, times, sizeof made->times);
     memcpy(made->path, path, length + 1);
     made->lane = choose_lane(writers);
-    writers->open = *file = made;
-    return 0;
-}
-
-int pod_writers_begin_in(struct pod_writers *writers, struct pod_place *place, const char *name,
-                         mode_t make_mode, uint64_t size, mode_t mode, const struct timespec *times,
-                         const char *path, struct pod_written **file, struct pod_err *err)
-{
-    size_t length = strlen(path), room = strlen(name) + 1;
-    struct pod_written *made = malloc(sizeof *made + length + 1 + room);
-
-    if (!made)
-        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
-    /* One writer a directory: two would wait for each other at every name. */
-    if (place->lane < 0)
-        place->lane = writers->next_place++ % writers->count;
-    made->lane = &writers->lanes[place->lane];
-    made->fd = -1;
-    made->place = place;
-    pod_place_hold(place);
-    made->make_mode = make_mode;
-    made->mode = mode;
-    made->left = made->to_add = size;
-    memcpy(made->times, times, sizeof made->times);
-    memcpy(made->path, path, length + 1);
-    made->name = memcpy(made->path + length + 1, name, room);
     writers->open = *file = made;
     return 0;
 }
@@ -373,7 +329,6 @@ static void close_lane(struct lane *lane)
 void pod_writers_close(struct pod_writers **writers)
 {
     static const struct pod_err dropped; /* what is still to do is only cleared away */
-    struct pod_err ignored;
 
     if (!*writers)
         return;
@@ -381,7 +336,7 @@ void pod_writers_close(struct pod_writers **writers)
     for (int i = 0; i < (*writers)->count; i++)
         close_lane(&(*writers)->lanes[i]);
     if ((*writers)->open)
-        discard((*writers)->open, &ignored);
+        discard((*writers)->open);
     for (int i = 0; i < (*writers)->count; i++) {
         pthread_cond_destroy(&(*writers)->lanes[i].made_room);
         pthread_cond_destroy(&(*writers)->lanes[i].to_do);

@@ -1,18 +1,15 @@
 /* Files written by other threads, while the one that reads the archive makes and opens the next.
  *
  * What gives a tree its shape (names, links, directories, whiteouts, and what they replace) happens
- * in the reading thread alone, in the archive's order, but for plain files whose name is not taken:
- * those are promised, and the reading thread waits for them before it does anything that could
- * concern them (pod_unpack_settle). A writer gets an open
- * descriptor of a file, or of its directory and one name without a slash, and never a path:
- * whatever becomes of names meanwhile, it cannot be led elsewhere. Memory: POD_WRITER_JOBS jobs a writer; the data stays in the source's
+ * in the reading thread alone, in the archive's order. A writer gets an open descriptor of a file
+ * that was made just before, and never a path: whatever becomes of the file's name meanwhile, it
+ * cannot be led elsewhere. Memory: POD_WRITER_JOBS jobs a writer; the data stays in the source's
  * blocks. Descriptors: one a file under way, POD_WRITERS × POD_WRITER_JOBS at most. */
 #ifndef POD_WRITERS_H
 #define POD_WRITERS_H
 
 #include <sys/stat.h>
 
-#include "place.h"
 #include "source.h"
 
 #define POD_WRITERS 2
@@ -29,11 +26,6 @@ int pod_writers_open(struct pod_patience *patience, struct pod_writers **writers
 int pod_writers_begin(struct pod_writers *writers, int fd, uint64_t size, mode_t mode,
                       const struct timespec *times, const char *path, struct pod_written **file,
                       struct pod_err *err);
-/* The same for a file that the writer is to make: NAME in PLACE, by MAKE_MODE, where nothing of that
- * name is. Files of one place are made in order. */
-int pod_writers_begin_in(struct pod_writers *writers, struct pod_place *place, const char *name,
-                         mode_t make_mode, uint64_t size, mode_t mode, const struct timespec *times,
-                         const char *path, struct pod_written **file, struct pod_err *err);
 /* The next bytes of FILE, which lie in BLOCK; the reference to it is taken over. After the last of
  * SIZE bytes FILE is gone. */
 int pod_writers_add(struct pod_writers *writers, struct pod_written *file, struct pod_block *block,
