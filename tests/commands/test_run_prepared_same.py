@@ -48,6 +48,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "init": ("--init", "--log-driver", "none"),
     "kept-ids": ("--userns", "keep-id"),
     "no-emulation": ("--root-emulation", "off"),
+    "full-emulation": ("--root-emulation", "full"),
     "named": ("--name", "prepared-name"),
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
     "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),

@@ -91,6 +91,11 @@ static void add_value(struct pod_text *text, const struct pod_instance *instance
         pod_text_add(text, plan->data + plan->offset[key], plan->length[key]);
 }
 
+static int is_for_client(uint32_t key)
+{
+    return key < POD_KEY_P_PREFIX || key > POD_KEY_P_PATCHES;
+}
+
 static int compose(const struct pod_instance *instance, struct pod_text *text)
 {
     static const char zeros[POD_KEY_MAX * ENTRY_SIZE];
@@ -99,14 +104,14 @@ static int compose(const struct pod_instance *instance, struct pod_text *text)
     uint32_t total = get32(source + 48);
 
     for (uint32_t i = 0; i < total; i++)
-        count += get32(source + HEADER_SIZE + i * ENTRY_SIZE) < POD_KEY_P_PREFIX;
+        count += is_for_client(get32(source + HEADER_SIZE + i * ENTRY_SIZE));
     pod_text_add(text, source, HEADER_SIZE);
     pod_text_add(text, zeros, count * ENTRY_SIZE);
     count = 0;
     for (uint32_t i = 0; i < total; i++) {
         const char *entry = source + HEADER_SIZE + i * ENTRY_SIZE;
         uint32_t key = get32(entry);
-        if (key >= POD_KEY_P_PREFIX)
+        if (!is_for_client(key))
             continue;
         pod_text_add(text, zeros, -text->used % 8);
         uint32_t offset = (uint32_t)text->used;
