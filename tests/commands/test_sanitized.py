@@ -28,9 +28,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         sys.path.pop(0)
     build = sources.build_id()
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{build}"', "-O1", "-g", "-Iext/src/core"]
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{build}"', "-O1", "-g"]
+    flags += [f"-Iext/src/{part}" for part in ("core", "emulator", "helper")]
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    files = [str(path) for path in (*folder.glob("ext/src/core/*.c"), *folder.glob("ext/src/helper/*.c"))]
+    files = [str(path.relative_to(places.REPOSITORY)) for path in sources.helper_sources()]
     command = ["cc", *flags, *sanitize, *files, "-o", "ext/pod-helper"]
     subprocess.run(command, cwd=folder, check=True, timeout=300)
     return folder
