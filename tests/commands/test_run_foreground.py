@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +70,40 @@ def test_run_i_passes_stdin_and_its_end(pod: Pod, busybox: str) -> None:
     data = os.urandom(3 << 20)
     done = pod("run", "--rm", "-i", busybox, "sha256sum", stdin=data)
     assert done.ok().split()[0] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("chunks", [3, *range(9, 25)])
+def test_run_i_end_of_stdin_arrives_whatever_is_full(pod: Pod, busybox: str, tmp_path: Path, chunks: int) -> None:
+    # Nobody reads for a while: the pipe, the supervisor's chunk and the socket fill, one after the other.
+    (tmp_path / "in").write_bytes(b"x" * (chunks << 14))
+    with open(tmp_path / "in", "rb") as given:
+        argv = pod.argv("run", "--rm", "-i", busybox, "sh", "-c", "sleep 0.3; wc -c")
+        done = subprocess.run(argv, stdin=given, capture_output=True, env=pod.environ(), timeout=20, check=True)
+    assert int(done.stdout) == chunks << 14
+
+
+def test_run_i_signal_passes_input_that_nobody_reads(pod: Pod, busybox: str) -> None:
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+    process = pod.start("run", "--rm", "-i", busybox, "sh", "-c", script)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    os.set_blocking(process.stdin.fileno(), False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(process.stdin.fileno(), b"x" * 65536)
+            time.sleep(0.01)
+    process.terminate()
+    assert process.wait(20) == 7
+
+
+@pytest.mark.parametrize("kilobytes", range(180, 420, 16))
+def test_run_exit_code_arrives_at_a_slow_reader(pod: Pod, busybox: str, kilobytes: int) -> None:
+    script = f"head -c {kilobytes << 10} /dev/zero; exit 7"
+    process = pod.start("run", "--rm", busybox, "sh", "-c", script)
+    assert process.stdout is not None and process.stderr is not None
+    time.sleep(0.5)
+    assert len(process.stdout.read()) == kilobytes << 10
+    assert (process.wait(20), process.stderr.read()) == (7, b"")
 
 
 def test_run_i_with_empty_stdin_ends(pod: Pod, busybox: str) -> None:

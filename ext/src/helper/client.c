@@ -28,7 +28,11 @@ struct client {
     int input_open;
     int hangup; /* the terminal went away */
     struct pod_packet in;
-    size_t in_length; /* a chunk of input that the supervisor has not taken yet */
+    size_t in_length; /* a chunk of input that is not sent yet */
+    int in_flight;    /* one that the process has not taken yet */
+    /* Of the other frames, what the socket had no room for: */
+    int eof_due, winsize_due;
+    uint64_t signals_due; /* bits 1 << (number - 1) */
     size_t matched;   /* bytes of the detach keys seen so far */
 };
 
@@ -69,14 +73,45 @@ void pod_client_explain(const struct pod_plan *plan, const struct pod_err *err)
             strerror(err->errnum));
 }
 
-static void send_winsize(struct client *c)
+/* 1 when the socket has no room now. That the supervisor is gone is seen on reading. */
+static int refused(struct client *c, int type, uint32_t value, const char *payload, size_t length)
+{
+    return pod_frame_send(c->control, type, 0, value, payload, length) < 0 &&
+           (errno == EAGAIN || errno == ENOBUFS);
+}
+
+static int unsent(const struct client *c)
+{
+    return (c->in_length && !c->in_flight) || c->eof_due || c->winsize_due || c->signals_due;
+}
+
+static int winsize_refused(struct client *c)
 {
     struct winsize size;
 
     if (ioctl(0, TIOCGWINSZ, &size) && ioctl(1, TIOCGWINSZ, &size))
-        return;
-    pod_frame_send(c->control, POD_FRAME_WINSIZE, 0, (uint32_t)size.ws_row << 16 | size.ws_col,
-                   NULL, 0);
+        return 0;
+    return refused(c, POD_FRAME_WINSIZE, (uint32_t)size.ws_row << 16 | size.ws_col, NULL, 0);
+}
+
+/* Whatever is due and may go. */
+static void push(struct client *c)
+{
+    for (uint32_t bit = 0; c->signals_due && bit < 64; bit++)
+        if (c->signals_due >> bit & 1) {
+            if (refused(c, POD_FRAME_SIGNAL, bit + 1, NULL, 0))
+                return;
+            c->signals_due &= ~(UINT64_C(1) << bit);
+        }
+    if (c->winsize_due)
+        c->winsize_due = winsize_refused(c);
+    if (c->in_length && !c->in_flight &&
+        !refused(c, POD_FRAME_INPUT, 0, c->in.payload, c->in_length)) {
+        c->in_length = 0;
+        c->in_flight = 1;
+    }
+    if (c->eof_due && !c->in_length)
+        c->eof_due = refused(c, POD_FRAME_EOF, 0, NULL, 0);
 }
 
 static void catch_signals(struct client *c)
@@ -109,11 +144,11 @@ static void take_signal(struct client *c)
 
     while (read(c->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGWINCH && c->flags & POD_PLAN_TTY)
-            send_winsize(c);
+            c->winsize_due = 1;
         else if (info.ssi_signo == SIGHUP && c->flags & POD_PLAN_TTY)
             c->hangup = 1; /* the terminal closed: detach, the container goes on */
         else if (c->flags & POD_PLAN_SIG_PROXY)
-            pod_frame_send(c->control, POD_FRAME_SIGNAL, 0, info.ssi_signo, NULL, 0);
+            c->signals_due |= UINT64_C(1) << ((info.ssi_signo - 1) & 63);
         else
             c->hangup = 1;
     }
@@ -149,16 +184,6 @@ static int filter_detach(struct client *c, const char *bytes, size_t length)
     return 0;
 }
 
-static void push_input(struct client *c)
-{
-    if (!c->in_length)
-        return;
-    if (pod_frame_send(c->control, POD_FRAME_INPUT, 0, 0, c->in.payload, c->in_length) < 0 &&
-        (errno == EAGAIN || errno == ENOBUFS))
-        return;
-    c->in_length = 0;
-}
-
 /* 1 = the user typed the detach keys. */
 static int take_input(struct client *c)
 {
@@ -169,13 +194,10 @@ static int take_input(struct client *c)
         return 0;
     if (got <= 0) {
         c->input_open = 0;
-        pod_frame_send(c->control, POD_FRAME_EOF, 0, 0, NULL, 0);
+        c->eof_due = 1;
         return 0;
     }
-    if (filter_detach(c, bytes, (size_t)got))
-        return 1;
-    push_input(c);
-    return 0;
+    return filter_detach(c, bytes, (size_t)got);
 }
 
 static void write_all(int fd, const char *bytes, size_t length)
@@ -210,7 +232,7 @@ static void said_running(struct client *c)
     if (c->flags & POD_PLAN_DETACH && text)
         write_all(1, text, strlen(text));
     if (c->flags & POD_PLAN_TTY)
-        send_winsize(c); /* it may have changed since the plan was written */
+        c->winsize_due = 1; /* it may have changed since the plan was written */
 }
 
 static void said_basic(int reason)
@@ -243,6 +265,9 @@ static int take_frame(struct client *c)
     case POD_FRAME_BASIC:
         said_basic((int)packet.head.value);
         return -1;
+    case POD_FRAME_TAKEN:
+        c->in_flight = 0;
+        return -1;
     case POD_FRAME_OUTPUT:
         write_all(packet.head.stream == 2 ? 2 : 1, packet.payload, (size_t)got);
         return -1;
@@ -268,7 +293,7 @@ static int relay(struct client *c)
     for (;;) {
         int want_input = c->input_open && !c->in_length;
         slots[SLOT_CONTROL] = (struct pollfd){
-            .fd = c->control, .events = (short)(POLLIN | (c->in_length ? POLLOUT : 0))};
+            .fd = c->control, .events = (short)(POLLIN | (unsent(c) ? POLLOUT : 0))};
         slots[SLOT_SIGNALS] = (struct pollfd){.fd = c->signals, .events = POLLIN};
         slots[SLOT_INPUT] = (struct pollfd){.fd = want_input ? 0 : -1, .events = POLLIN};
         if (poll(slots, SLOTS, -1) < 0)
@@ -284,12 +309,11 @@ static int relay(struct client *c)
             if (status >= 0)
                 return status;
         }
-        if (slots[SLOT_CONTROL].revents & POLLOUT)
-            push_input(c);
         if (slots[SLOT_INPUT].revents && take_input(c)) {
             restore_terminal(c);
             return 0;
         }
+        push(c);
     }
 }
 

@@ -6,11 +6,13 @@
  *   HELLO     supervisor  protocol version (1)     -            first on every connection
  *   RUNNING   supervisor  pid (host's view)        -            exec worked
  *   BASIC     supervisor  errno                    -            before RUNNING: no listener to be had, emulation is basic
+ *   TAKEN     supervisor  -                        -            the process has the client's INPUT: the next may follow
  *   OUTPUT    supervisor  -                        bytes        stream 1 stdout, 2 stderr
  *   EXIT      supervisor  exit code (128+n: signal)-            last
  *   FAILED    supervisor  -                        struct pod_err   the start failed; last (same build only)
  *   ATTACH    client      bits 1<<stream           -            which of 0, 1, 2 it wants; asked once
- *   INPUT     client      -                        bytes        for stdin or the terminal
+ *   INPUT     client      -                        bytes        for stdin or the terminal; one at a time, see TAKEN, so that
+ *                                                               no signal is ever stuck behind input that nobody reads
  *   EOF       client      -                        -            no more input
  *   WINSIZE   client      rows << 16 | columns     -
  *   SIGNAL    client      number                   -            for the container's first process
@@ -37,6 +39,7 @@ enum pod_frame_type {
     POD_FRAME_WINSIZE = 'W',
     POD_FRAME_SIGNAL = 'S',
     POD_FRAME_BASIC = 'B',
+    POD_FRAME_TAKEN = 'T',
 };
 
 struct pod_frame {

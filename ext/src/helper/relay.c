@@ -33,9 +33,7 @@ void pod_relay_init(struct pod_relay *relay)
 static void drop(struct pod_client *client)
 {
     close(client->fd);
-    client->fd = -1;
-    client->pending = 0;
-    client->streams = 0;
+    *client = (struct pod_client){.fd = -1};
 }
 
 void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primary)
@@ -52,12 +50,26 @@ void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primar
     close(fd); /* too many: it sees the end and says so */
 }
 
+static void tell(struct pod_client *client, int type, uint32_t value)
+{
+    int64_t since = now_ms();
+
+    while (pod_frame_send(client->fd, type, 0, value, NULL, 0) < 0) {
+        struct pollfd slot = {.fd = client->fd, .events = POLLOUT};
+        int full = errno == EAGAIN || errno == ENOBUFS;
+        if (!full || (!client->primary && now_ms() - since > STALLED_MS)) {
+            drop(client);
+            return;
+        }
+        poll(&slot, 1, 1000);
+    }
+}
+
 void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value)
 {
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
-        if (relay->clients[i].fd >= 0 &&
-            pod_frame_send(relay->clients[i].fd, type, 0, value, NULL, 0) < 0)
-            drop(&relay->clients[i]);
+        if (relay->clients[i].fd >= 0)
+            tell(&relay->clients[i], type, value);
 }
 
 /* Offers the current chunk to those who want it and lack it; forgets it once all have it. */
@@ -124,6 +136,25 @@ static void close_input(struct pod_relay *relay)
         relay->in = -1;
 }
 
+static void send_taken(struct pod_client *client)
+{
+    if (client->owed && (pod_frame_send(client->fd, POD_FRAME_TAKEN, 0, 0, NULL, 0) >= 0 ||
+                         (errno != EAGAIN && errno != ENOBUFS)))
+        client->owed = 0;
+}
+
+/* The process has it, or nobody wants it: more may come. */
+static void input_taken(struct pod_relay *relay)
+{
+    relay->input_used = relay->input_done = 0;
+    for (int i = 0; i < POD_CLIENTS_MAX; i++) {
+        struct pod_client *client = &relay->clients[i];
+        client->owed |= client->gave;
+        client->gave = client->held = 0;
+        send_taken(client);
+    }
+}
+
 static void push_input(struct pod_relay *relay)
 {
     while (relay->in >= 0 && relay->input_done < relay->input_used) {
@@ -139,7 +170,8 @@ static void push_input(struct pod_relay *relay)
         }
         relay->input_done += (size_t)wrote;
     }
-    relay->input_used = relay->input_done = 0;
+    if (relay->input_used)
+        input_taken(relay);
     if (relay->input_eof) {
         relay->input_eof = 0;
         close_input(relay);
@@ -156,11 +188,12 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
         client->streams = packet->head.value & 7;
         break;
     case POD_FRAME_INPUT:
-        if (!(client->streams & 1))
+        if (!(client->streams & 1) || !length)
             break;
         memcpy(relay->input, packet->payload, length);
         relay->input_used = length;
         relay->input_done = 0;
+        client->gave = 1;
         push_input(relay);
         break;
     case POD_FRAME_EOF:
@@ -188,12 +221,30 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
 static void serve_client(struct pod_relay *relay, struct pod_client *client)
 {
     struct pod_packet packet;
-    ssize_t got = pod_frame_receive(client->fd, &packet);
+    struct pod_frame next;
+    ssize_t got;
 
+    if (relay->input_used && recv(client->fd, &next, sizeof next, MSG_PEEK | MSG_DONTWAIT) > 0 &&
+        next.type == POD_FRAME_INPUT) {
+        client->held = 1;
+        return;
+    }
+    got = pod_frame_receive(client->fd, &packet);
     if (got == -2)
         drop(client);
     else if (got >= 0)
         handle_frame(relay, client, &packet, (size_t)got);
+}
+
+/* EVENTS is what poll(2) says of the client's socket; of one that is held, only its end is of interest. */
+static void look_after(struct pod_relay *relay, struct pod_client *client, int events)
+{
+    if (events & POLLOUT)
+        send_taken(client);
+    if (client->held && events & (POLLHUP | POLLERR))
+        drop(client);
+    else if (!client->held && events & (POLLIN | POLLHUP | POLLERR))
+        serve_client(relay, client);
 }
 
 static void reap(struct pod_relay *relay)
@@ -252,7 +303,7 @@ enum {
 
 static int fill(struct pod_relay *relay, struct pollfd *slots)
 {
-    int holding = relay->chunk_length != 0, pending = relay->input_used > relay->input_done;
+    int holding = relay->chunk_length != 0;
     int timeout = -1, joined = relay->emulator->userns < 0;
 
     slots[SLOT_CALLS] = (struct pollfd){.fd = relay->emulator->listener, .events = POLLIN};
@@ -262,10 +313,11 @@ static int fill(struct pod_relay *relay, struct pollfd *slots)
     slots[SLOT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
     slots[SLOT_OUT] = (struct pollfd){.fd = holding ? -1 : relay->out[0], .events = POLLIN};
     slots[SLOT_ERR] = (struct pollfd){.fd = holding ? -1 : relay->out[1], .events = POLLIN};
-    slots[SLOT_IN] = (struct pollfd){.fd = pending ? relay->in : -1, .events = POLLOUT};
+    slots[SLOT_IN] = (struct pollfd){.fd = relay->input_used ? relay->in : -1, .events = POLLOUT};
     for (int i = 0; i < POD_CLIENTS_MAX; i++) {
         struct pod_client *client = &relay->clients[i];
-        short events = (short)((pending ? 0 : POLLIN) | (client->pending ? POLLOUT : 0));
+        short events =
+            (short)((client->held ? 0 : POLLIN) | (client->pending || client->owed ? POLLOUT : 0));
         slots[SLOT_CLIENTS + i] = (struct pollfd){.fd = client->fd, .events = events};
         if (client->pending && !client->primary)
             timeout = 1000;
@@ -320,14 +372,8 @@ void pod_relay_run(struct pod_relay *relay)
         if (slots[SLOT_IN].revents)
             push_input(relay);
         for (int i = 0; i < POD_CLIENTS_MAX; i++)
-            if (slots[SLOT_CLIENTS + i].revents & (POLLIN | POLLHUP | POLLERR) &&
-                relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd) {
-                /* While input waits for the process, only the end of a client can show here. */
-                if (slots[SLOT_IN].fd >= 0)
-                    drop(&relay->clients[i]);
-                else if (relay->input_used == relay->input_done)
-                    serve_client(relay, &relay->clients[i]);
-            }
+            if (relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd)
+                look_after(relay, &relay->clients[i], slots[SLOT_CLIENTS + i].revents);
         if (slots[SLOT_LISTENER].revents)
             accept_client(relay);
         if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)

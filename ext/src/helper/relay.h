@@ -19,6 +19,9 @@ struct pod_client {
     int primary;      /* the client that started the container */
     int pending;      /* has not taken the current chunk yet */
     int64_t since;    /* ms of CLOCK_MONOTONIC when the chunk was first refused */
+    int gave;         /* the input on its way is its own */
+    int owed;         /* its input was taken, and its socket had no room to tell it */
+    int held;         /* its next frame is input, and that of before is still on its way */
 };
 
 struct pod_relay {
@@ -46,7 +49,7 @@ void pod_relay_init(struct pod_relay *relay);
 void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primary);
 /* Runs until the process has ended and its output is drained. */
 void pod_relay_run(struct pod_relay *relay);
-/* A frame without payload to everyone who is connected. */
+/* A frame without payload to everyone who is connected. Waits for a slow client as long as output would. */
 void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value);
 
 #endif
