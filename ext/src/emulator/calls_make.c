@@ -20,14 +20,21 @@ struct birth {
     int plain; /* root's, in a folder that does not hand its group on: as the kernel makes it */
 };
 
-/* 0, a negative errno or POD_CALL_GONE. The parent is the caller's to close in any case. */
+static void leave_parent(struct birth *birth)
+{
+    pod_cleanup_fd(&birth->parent);
+}
+
+#define AUTO_BIRTH __attribute__((cleanup(leave_parent))) struct birth
+#define NO_BIRTH {.parent = -1}
+
+/* 0, a negative errno or POD_CALL_GONE. */
 static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct birth *birth)
 {
     struct stat st;
     struct pod_owned folder;
-
-    birth->parent = -1;
     int64_t failed = pod_call_creds(call);
+
     if (failed)
         return failed;
     int64_t parent = pod_call_parent(call, dirfd, path, birth->name);
@@ -52,10 +59,22 @@ static int64_t prepare(struct pod_call *call, int dirfd, uint64_t from, struct b
     char path[PATH_MAX];
     int length = pod_call_path(call, from, path, sizeof path);
 
-    birth->parent = -1;
     if (length < 0)
         return pod_call_alive(call) ? length : POD_CALL_GONE;
     return prepare_text(call, dirfd, path, birth);
+}
+
+/* For what the kernel makes right by itself where it is root's, and whose errors it words as well: 0, or what to return. */
+static int64_t own(int64_t failed, const struct birth *birth)
+{
+    if (failed == POD_CALL_GONE)
+        return failed;
+    return failed || birth->plain ? POD_CALL_PASS : 0;
+}
+
+static int64_t prepare_own(struct pod_call *call, int dirfd, uint64_t from, struct birth *birth)
+{
+    return own(prepare(call, dirfd, from, birth), birth);
 }
 
 static uint32_t without_umask(const struct pod_call *call, uint32_t mode)
@@ -90,18 +109,14 @@ static int64_t make_device(struct pod_call *call, struct birth *birth, uint32_t 
 int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode,
                          uint64_t device)
 {
-    struct birth birth;
-    int64_t failed = prepare(call, dirfd, path, &birth);
-    POD_AUTO_FD int parent = birth.parent;
+    AUTO_BIRTH birth = NO_BIRTH;
     int is_device = S_ISBLK(mode) || (S_ISCHR(mode) && device); /* 0/0 is overlayfs' whiteout */
+    int64_t failed = prepare(call, dirfd, path, &birth);
 
-    if (failed == POD_CALL_GONE)
-        return failed;
-    if (failed || (birth.plain && !is_device))
-        return POD_CALL_PASS; /* which words the error as well */
-    (void)parent;
-    if (is_device)
+    if (!failed && is_device)
         return pod_creds_capable(call->creds) ? make_device(call, &birth, mode, device) : -EPERM;
+    if ((failed = own(failed, &birth)))
+        return failed;
     if (mknodat(birth.parent, birth.name, (mode & S_IFMT) | without_umask(call, mode),
                 (dev_t)device))
         return -errno;
@@ -110,15 +125,11 @@ int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32
 
 int64_t pod_answer_mkdir(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode)
 {
-    struct birth birth;
-    int64_t failed = prepare(call, dirfd, path, &birth);
-    POD_AUTO_FD int parent = birth.parent;
+    AUTO_BIRTH birth = NO_BIRTH;
+    int64_t failed = prepare_own(call, dirfd, path, &birth);
 
-    if (failed == POD_CALL_GONE)
+    if (failed)
         return failed;
-    if (failed || birth.plain)
-        return POD_CALL_PASS;
-    (void)parent;
     if (mkdirat(birth.parent, birth.name, without_umask(call, mode) & 01777))
         return -errno;
     return record(call, &birth, AT_REMOVEDIR);
@@ -126,17 +137,13 @@ int64_t pod_answer_mkdir(struct pod_call *call, int dirfd, uint64_t path, uint32
 
 int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, uint64_t path)
 {
-    struct birth birth;
+    AUTO_BIRTH birth = NO_BIRTH;
     char text[PATH_MAX];
     int length = pod_call_path(call, target, text, sizeof text);
-    int64_t failed = prepare(call, dirfd, path, &birth);
-    POD_AUTO_FD int parent = birth.parent;
+    int64_t failed = prepare_own(call, dirfd, path, &birth);
 
-    if (failed == POD_CALL_GONE)
-        return failed;
-    if (failed || length < 0 || birth.plain)
-        return POD_CALL_PASS;
-    (void)parent;
+    if (failed || length < 0)
+        return failed ? failed : POD_CALL_PASS;
     if (symlinkat(text, birth.parent, birth.name))
         return -errno;
     return record(call, &birth, 0);
@@ -165,8 +172,8 @@ static int64_t bind_as(struct pod_call *call, const struct sockaddr_un *address,
 
 int64_t pod_answer_bind(struct pod_call *call)
 {
+    AUTO_BIRTH birth = NO_BIRTH;
     struct sockaddr_un address;
-    struct birth birth;
     uint64_t size = (uint32_t)call->args[2];
 
     memset(&address, 0, sizeof address);
@@ -179,30 +186,22 @@ int64_t pod_answer_bind(struct pod_call *call)
         return POD_CALL_PASS;
     char path[sizeof address.sun_path];
     memcpy(path, address.sun_path, sizeof path);
-    failed = prepare_text(call, AT_FDCWD, path, &birth);
-    POD_AUTO_FD int parent = birth.parent;
-    (void)parent;
-    if (failed == POD_CALL_GONE)
+    failed = own(prepare_text(call, AT_FDCWD, path, &birth), &birth);
+    if (failed)
         return failed;
-    if (failed || birth.plain)
-        return POD_CALL_PASS;
     failed = bind_as(call, &address, (socklen_t)size);
     return failed ? failed : record(call, &birth, 0);
 }
 
 int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags, uint32_t mode)
 {
-    struct birth birth;
+    AUTO_BIRTH birth = NO_BIRTH;
 
     if (!(flags & O_CREAT))
         return POD_CALL_PASS; /* O_TMPFILE: no name yet */
-    int64_t failed = prepare(call, dirfd, path, &birth);
-    POD_AUTO_FD int parent = birth.parent;
-    if (failed == POD_CALL_GONE)
+    int64_t failed = prepare_own(call, dirfd, path, &birth);
+    if (failed)
         return failed;
-    if (failed || birth.plain)
-        return POD_CALL_PASS;
-    (void)parent;
     /* What is there already is not made: the kernel opens it, or says that it is there. */
     int with = (flags & ~(O_TRUNC | O_NOCTTY | O_PATH)) | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     POD_AUTO_FD int fd = openat(birth.parent, birth.name, with, without_umask(call, mode));
