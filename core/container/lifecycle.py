@@ -151,7 +151,7 @@ def _layer_folders(engine: Engine, container: Container) -> list[str]:
     if not os.path.isdir(tree):
         from pod.core.runtime import plaintree
 
-        plaintree.make(engine, layers.ensure_flat(engine, image, idmap), tree, idmap)
+        plaintree.make(engine, layers.ensure_flat(engine, image, idmap) + "/diff", tree, idmap)
     return []
 
 

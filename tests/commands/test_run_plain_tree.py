@@ -1,0 +1,50 @@
+"""`pod run` where overlayfs refuses the store's file system: containers get a copy of the image's tree."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.podcli import Pod, Result
+
+MOUNT = 'mount -t overlay -o "lowerdir=$1/l,upperdir=$1/u,workdir=$1/w,userxattr" overlay "$1/m"'
+
+
+def on_overlay(pod: Pod, folder: Path, *commands: list[str]) -> Result:
+    """Runs COMMANDS one after the other with their store on an overlay, which cannot be the upper of another."""
+    for name in "luwm":
+        (folder / name).mkdir(exist_ok=True)
+    lines = [shlex.join(pod.argv("--root", str(folder / "m/store"), *words)) for words in commands]
+    script = " &&\n".join([MOUNT, *lines])
+    argv = ["unshare", "-r", "-m", "sh", "-c", script, "sh", str(folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, env=pod.environ(), timeout=60, check=False)
+    return Result(argv, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def image(busybox: str) -> str:
+    return busybox
+
+
+def test_plain_tree_runs_programs_of_the_image(pod: Pod, image: str, tmp_path: Path) -> None:
+    done = on_overlay(pod, tmp_path, ["run", "--rm", image, "sh", "-c", "echo hello; ls /; touch /new /etc/new"])
+    assert done.ok().split()[0] == "hello"
+    assert {"bin", "etc", "usr"} <= set(done.out.split())
+    assert not {"diff", "done", "owners"} & set(done.out.split())
+    assert "no overlay here" in done.err
+
+
+def test_plain_tree_is_each_containers_own_and_stays(pod: Pod, image: str, tmp_path: Path) -> None:
+    done = on_overlay(
+        pod,
+        tmp_path,
+        ["run", "--name", "first", image, "sh", "-c", "echo $(cat /mark) >> /seen; echo mine > /mark; cat /seen"],
+        ["run", "--rm", image, "sh", "-c", "test -e /mark || echo none"],
+        ["start", "-a", "first"],
+        ["rm", "first"],
+        ["ps", "-aq"],
+    )
+    assert done.ok().split() == ["none", "mine", "first"], done
