@@ -85,7 +85,8 @@ def test_run_i_end_of_stdin_arrives_whatever_is_full(pod: Pod, busybox: str, tmp
 def test_run_i_signal_passes_input_that_nobody_reads(pod: Pod, busybox: str) -> None:
     script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
     process = pod.start("run", "--rm", "-i", busybox, "sh", "-c", script)
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     os.set_blocking(process.stdin.fileno(), False)
     with contextlib.suppress(BlockingIOError):
@@ -100,7 +101,8 @@ def test_run_i_signal_passes_input_that_nobody_reads(pod: Pod, busybox: str) -> 
 def test_run_exit_code_arrives_at_a_slow_reader(pod: Pod, busybox: str, kilobytes: int) -> None:
     script = f"head -c {kilobytes << 10} /dev/zero; exit 7"
     process = pod.start("run", "--rm", busybox, "sh", "-c", script)
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     time.sleep(0.5)
     assert len(process.stdout.read()) == kilobytes << 10
     assert (process.wait(20), process.stderr.read()) == (7, b"")
