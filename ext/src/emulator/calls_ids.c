@@ -97,18 +97,16 @@ int64_t pod_answer_setgroups(struct pod_call *call)
 {
     int64_t result;
     struct pod_creds *creds = change(call, &result);
-    uint32_t count = low(call, 0);
+    uint32_t count = low(call, 0), groups[POD_CREDS_GROUPS];
 
     if (!creds)
         return result;
-    if (!pod_creds_capable(creds))
-        return -EPERM;
-    if (count > POD_CREDS_GROUPS)
-        return count > 65536 ? -EINVAL : -ENOMEM;
-    if (count && pod_call_read(call, call->args[1], creds->groups, count * sizeof(uint32_t)))
+    if (pod_creds_capable(creds) && count && count <= POD_CREDS_GROUPS &&
+        pod_call_read(call, call->args[1], groups, count * sizeof *groups))
         return -EFAULT;
-    creds->group_count = count;
-    return pod_call_become(call, creds); /* by a descriptor that was checked already */
+    result = pod_creds_setgroups(creds, groups, count);
+    return result ? result
+                  : pod_call_become(call, creds); /* by a descriptor that was checked already */
 }
 
 int64_t pod_answer_prctl(struct pod_call *call)

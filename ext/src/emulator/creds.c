@@ -73,20 +73,26 @@ int pod_creds_in_group(const struct pod_creds *creds, uint32_t gid)
     return creds->gid[POD_ID_FS] == gid;
 }
 
-static int has_root(const struct pod_creds *creds)
+enum { SOME_ROOT = 1, EFFECTIVE_ROOT = 2 };
+
+static int roots(const struct pod_creds *creds)
 {
-    return !creds->uid[POD_ID_REAL] || !creds->uid[POD_ID_EFFECTIVE] || !creds->uid[POD_ID_SAVED];
+    const uint32_t *ids = creds->uid;
+    int some = !ids[POD_ID_REAL] || !ids[POD_ID_EFFECTIVE] || !ids[POD_ID_SAVED];
+
+    return (some ? SOME_ROOT : 0) | (ids[POD_ID_EFFECTIVE] ? 0 : EFFECTIVE_ROOT);
 }
 
-/* capabilities(7), "Effect of user ID changes on capabilities". */
-static void after_change(struct pod_creds *creds, int had_root)
+/* capabilities(7), "Effect of user ID changes on capabilities"; BEFORE: roots() of then. Who asked to keep them raises them
+ * again by capset(2), which nobody looks at. */
+static void after_change(struct pod_creds *creds, int before)
 {
-    if (!had_root || has_root(creds))
-        return;
-    if (creds->flags & POD_CREDS_KEEP)
+    int lost = before & ~roots(creds);
+
+    if (!(creds->flags & POD_CREDS_KEEP))
+        creds->flags &= lost ? ~(uint32_t)POD_CREDS_CAPABLE : ~0u;
+    else if (lost & SOME_ROOT)
         creds->flags |= POD_CREDS_CAPABLE;
-    else
-        creds->flags &= ~(uint32_t)POD_CREDS_CAPABLE;
 }
 
 static int may(const struct pod_creds *creds, const uint32_t *ids, uint32_t id, int saved)
@@ -98,7 +104,7 @@ static int may(const struct pod_creds *creds, const uint32_t *ids, uint32_t id, 
 int pod_creds_set(struct pod_creds *creds, int uids, uint32_t id)
 {
     uint32_t *ids = uids ? creds->uid : creds->gid;
-    int had_root = has_root(creds);
+    int before = roots(creds);
 
     if (id == NONE)
         return -EINVAL;
@@ -107,14 +113,14 @@ int pod_creds_set(struct pod_creds *creds, int uids, uint32_t id)
     else if (id != ids[POD_ID_REAL] && id != ids[POD_ID_SAVED])
         return -EPERM;
     ids[POD_ID_EFFECTIVE] = ids[POD_ID_FS] = id;
-    after_change(creds, had_root);
+    after_change(creds, before);
     return 0;
 }
 
 int pod_creds_setre(struct pod_creds *creds, int uids, uint32_t real, uint32_t effective)
 {
     uint32_t *ids = uids ? creds->uid : creds->gid, old_real = ids[POD_ID_REAL];
-    int had_root = has_root(creds);
+    int before = roots(creds);
 
     if (real != NONE && !may(creds, ids, real, 0))
         return -EPERM;
@@ -127,15 +133,20 @@ int pod_creds_setre(struct pod_creds *creds, int uids, uint32_t real, uint32_t e
     if (real != NONE || (effective != NONE && effective != old_real))
         ids[POD_ID_SAVED] = ids[POD_ID_EFFECTIVE];
     ids[POD_ID_FS] = ids[POD_ID_EFFECTIVE];
-    after_change(creds, had_root);
+    after_change(creds, before);
     return 0;
 }
 
 int pod_creds_setres(struct pod_creds *creds, int uids, const uint32_t ids[3])
 {
     uint32_t *now = uids ? creds->uid : creds->gid;
-    int had_root = has_root(creds);
+    int before = roots(creds);
 
+    /* Nothing to do: then the id for files stays as well. */
+    if ((ids[0] == NONE || ids[0] == now[POD_ID_REAL]) &&
+        (ids[2] == NONE || ids[2] == now[POD_ID_SAVED]) &&
+        (ids[1] == NONE || (ids[1] == now[POD_ID_EFFECTIVE] && ids[1] == now[POD_ID_FS])))
+        return 0;
     for (int i = 0; i < 3; i++)
         if (ids[i] != NONE && !may(creds, now, ids[i], 1))
             return -EPERM;
@@ -143,7 +154,7 @@ int pod_creds_setres(struct pod_creds *creds, int uids, const uint32_t ids[3])
         if (ids[i] != NONE)
             now[i] = ids[i];
     now[POD_ID_FS] = now[POD_ID_EFFECTIVE];
-    after_change(creds, had_root);
+    after_change(creds, before);
     return 0;
 }
 
@@ -153,4 +164,27 @@ void pod_creds_setfs(struct pod_creds *creds, int uids, uint32_t id)
 
     if (id != NONE && (may(creds, ids, id, 1) || id == ids[POD_ID_FS]))
         ids[POD_ID_FS] = id;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+int pod_creds_setgroups(struct pod_creds *creds, const uint32_t *groups, uint32_t count)
+{
+    if (!pod_creds_capable(creds))
+        return -EPERM;
+    if (count > POD_CREDS_GROUPS)
+        return count > 65536 ? -EINVAL : -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        if (groups[i] == NONE)
+            return -EINVAL;
+    if (count)
+        memcpy(creds->groups, groups, count * sizeof *groups);
+    creds->group_count = count;
+    qsort(creds->groups, count, sizeof *groups, by_number); /* as getgroups(2) shows them */
+    return 0;
 }

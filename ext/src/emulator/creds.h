@@ -44,6 +44,7 @@ const struct pod_creds *pod_creds_of(const struct pod_creds_table *table, uint64
 int pod_creds_set(struct pod_creds *creds, int uids, uint32_t id);
 int pod_creds_setre(struct pod_creds *creds, int uids, uint32_t real, uint32_t effective);
 int pod_creds_setres(struct pod_creds *creds, int uids, const uint32_t ids[3]);
+int pod_creds_setgroups(struct pod_creds *creds, const uint32_t *groups, uint32_t count);
 /* setfs*id(2) says nothing: the caller returns the id from before. */
 void pod_creds_setfs(struct pod_creds *creds, int uids, uint32_t id);
 /* Whether CAP_SETUID, CAP_CHOWN and the like would be there. */
