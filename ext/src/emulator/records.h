@@ -52,6 +52,11 @@ void pod_records_begin(struct pod_records *records, const struct pod_plan *plan,
 
 /* The owner of the open FD (O_PATH will do); the working directory is the host's /proc. 1: there is a record. */
 int pod_records_get(struct pod_records *records, int fd, struct pod_owned *owned);
+/* The attribute's text, LENGTH bytes and a NUL: 1, or 0 where it is not what pod_owner_text writes. */
+int pod_owner_parse(const char *text, size_t length, struct pod_owned *owned);
+/* Its length. */
+int pod_owner_text(const struct pod_owned *owned, char *text, size_t size);
+
 /* 0 or a negative errno. Writes nothing where that is what is known already. */
 int pod_records_set(struct pod_records *records, int fd, const struct pod_owned *owned);
 
