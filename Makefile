@@ -13,7 +13,7 @@ help:
 	@echo 'make pod.pyz    the one file, both architectures'
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
-	@echo 'make fuzz       mutated archives under sanitizers, FUZZ_ROUNDS=20000 of them'
+	@echo 'make fuzz       mutated input under sanitizers, FUZZ_ROUNDS=20000 of them'
 	@echo 'make bench      pod beside its peers, one table'
 	@echo 'make lint       ruff, mypy, clang-format'
 	@echo 'make format     ruff format of imports, clang-format'
@@ -39,11 +39,12 @@ test-long: pod.pyz dev
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
 
-# Mutated archives, longer than in the tests: FUZZ_ROUNDS, FUZZ_SEED.
+# Mutated archives and what the root emulator reads, longer than in the tests: FUZZ_ROUNDS, FUZZ_SEED.
 FUZZ_ROUNDS ?= 20000
 FUZZ_SEED ?= 1
+FUZZERS = tests/ext/test_fuzz.py tests/ext/test_emulator_parts.py tests/commands/test_root_emulation_ids.py
 fuzz: dev
-	@POD_FUZZ_ROUNDS=$(FUZZ_ROUNDS) POD_FUZZ_SEED=$(FUZZ_SEED) $(TOOLS) test -- -m pytest -q -s tests/ext/test_fuzz.py
+	@POD_FUZZ_ROUNDS=$(FUZZ_ROUNDS) POD_FUZZ_SEED=$(FUZZ_SEED) $(TOOLS) test -- -m pytest -q -s $(FUZZERS)
 
 lint: lint-ruff lint-mypy lint-format
 
