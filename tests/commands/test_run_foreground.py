@@ -72,7 +72,7 @@ def test_run_i_passes_stdin_and_its_end(pod: Pod, busybox: str) -> None:
     assert done.ok().split()[0] == hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize("chunks", [3, *range(9, 25)])
+@pytest.mark.parametrize("chunks", [3, *range(9, 25), *range(26, 40, 2)])
 def test_run_i_end_of_stdin_arrives_whatever_is_full(pod: Pod, busybox: str, tmp_path: Path, chunks: int) -> None:
     # Nobody reads for a while: the pipe, the supervisor's chunk and the socket fill, one after the other.
     (tmp_path / "in").write_bytes(b"x" * (chunks << 14))

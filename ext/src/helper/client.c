@@ -187,8 +187,10 @@ static int filter_detach(struct client *c, const char *bytes, size_t length)
 /* 1 = the user typed the detach keys. */
 static int take_input(struct client *c)
 {
-    char bytes[POD_PAYLOAD_MAX / 2]; /* filter_detach may put back some that were held */
-    ssize_t got = read(0, bytes, sizeof bytes);
+    char bytes[POD_PAYLOAD_MAX];
+    /* Of a terminal less: filter_detach may put back some that were held. */
+    size_t room = c->flags & POD_PLAN_TTY ? sizeof bytes / 2 : sizeof bytes;
+    ssize_t got = read(0, bytes, room);
 
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return 0;
