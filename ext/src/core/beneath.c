@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "decimal.h"
+
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
@@ -413,27 +415,11 @@ int pod_parent_in_root(int rootfd, const char *path, int make, char *name, struc
     return pod_open_in_root(rootfd, parent, O_PATH | O_DIRECTORY, 0, err);
 }
 
-/* "/proc/self/fd/N" without stdio: may run between clone and exec. */
-static void put_self_path(char *target, int fd)
-{
-    char digits[12];
-    int count = 0;
-
-    target = stpcpy(target, "/proc/self/fd/");
-    do {
-        digits[count++] = (char)('0' + fd % 10);
-        fd /= 10;
-    } while (fd);
-    while (count)
-        *target++ = digits[--count];
-    *target = '\0';
-}
-
 int pod_chmod_at(int dirfd, const char *name, mode_t mode, struct pod_err *err)
 {
     POD_AUTO_FD int fd = -1;
     struct stat st;
-    char self[32];
+    char self[32] = "/proc/self/fd/"; /* without stdio: may run between clone and exec */
 
     if (syscall(SYS_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW) == 0)
         return 0;
@@ -444,6 +430,6 @@ int pod_chmod_at(int dirfd, const char *name, mode_t mode, struct pod_err *err)
         return pod_fail(err, POD_CHMOD, name);
     if (S_ISLNK(st.st_mode))
         return pod_fail_errno(err, POD_CHMOD, ELOOP, name);
-    put_self_path(self, fd);
+    pod_put_decimal(self + strlen(self), (uint64_t)fd);
     return chmod(self, mode) < 0 ? pod_fail(err, POD_CHMOD, name) : 0;
 }

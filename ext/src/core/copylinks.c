@@ -6,28 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "rmtree.h"
-
-static char *put_number(char *at, uint64_t value)
-{
-    char digits[24];
-    int count = 0;
-
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count)
-        *at++ = digits[--count];
-    *at = '\0';
-    return at;
-}
 
 static void link_key(const struct stat *st, char *key)
 {
-    key = put_number(key, (uint64_t)st->st_dev);
+    key = pod_put_decimal(key, (uint64_t)st->st_dev);
     *key++ = '-';
-    put_number(key, (uint64_t)st->st_ino);
+    pod_put_decimal(key, (uint64_t)st->st_ino);
 }
 
 void pod_copy_links_begin(struct pod_copy_links *links, int topfd)
@@ -55,9 +41,9 @@ void pod_copy_links_first(struct pod_copy_links *links, const struct stat *st, i
 
     for (unsigned tries = 0; links->fd < 0 && !links->made && tries < 1000; tries++) {
         char *end = stpcpy(links->name, ".pod-links-");
-        end = put_number(end, (uint64_t)getpid());
+        end = pod_put_decimal(end, (uint64_t)getpid());
         *end++ = '-';
-        put_number(end, tries);
+        pod_put_decimal(end, tries);
         if (mkdirat(links->topfd, links->name, 0700) == 0)
             links->made = 1;
         else if (errno != EEXIST)

@@ -38,7 +38,6 @@
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif
-#define MEMFD_CLOEXEC 1U
 #define MEMFD_EXEC 0x10U /* MFD_EXEC, Linux 6.3 */
 
 static int nothing(const char *scratch, struct pod_err *err)

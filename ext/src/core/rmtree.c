@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "decimal.h"
 
 /* Directories held open at once. What lies deeper is first moved up beside the tree's first
  * level. */
@@ -49,21 +50,6 @@ struct removal {
     struct level levels[DEPTH_MAX];
     _Alignas(struct dent) char dents[DENTS_SIZE];
 };
-
-static char *put_number(char *at, unsigned value)
-{
-    char digits[12];
-    int count = 0;
-
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count)
-        *at++ = digits[--count];
-    *at = '\0';
-    return at;
-}
 
 /* u+rwx for a directory that cannot be opened for reading; never through a link. */
 static int open_up(int dirfd, const char *name)
@@ -123,7 +109,7 @@ static int move_up(struct removal *removal, int dirfd, const char *name)
     for (int tries = 0; tries < 1000000; tries++) {
         char target[32] = ".pod-rm-";
 
-        put_number(target + strlen(target), removal->moved++);
+        pod_put_decimal(target + strlen(target), removal->moved++);
         if (renameat(dirfd, name, removal->levels[0].fd, target) == 0)
             return 0;
         if (errno == EACCES) {
