@@ -147,10 +147,9 @@ static int sealed_copy(void)
     struct stat st;
     off_t done = 0;
     POD_AUTO_FD int source = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    POD_AUTO_FD int target = memfd_create("pod", MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x10u);
+    POD_AUTO_FD int target =
+        pod_prepared_memory("pod", MFD_CLOEXEC | MFD_ALLOW_SEALING, POD_MEMORY_EXEC);
 
-    if (target < 0) /* Linux before 6.3 does not know MFD_EXEC */
-        target = memfd_create("pod", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (source < 0 || target < 0 || fstat(source, &st))
         return -1;
     while (done < st.st_size)

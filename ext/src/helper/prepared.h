@@ -93,6 +93,10 @@ int pod_prepared_holds(const struct pod_plan *plan);
 int pod_prepared_make(struct pod_instance *instance);
 /* Takes back what pod_prepared_make did. */
 void pod_prepared_undo(struct pod_instance *instance);
+/* memfd_create(2) with FLAGS and what Linux 6.3 and later want to be told, NEWER; -1 and errno. */
+#define POD_MEMORY_NOEXEC_SEAL 0x8u
+#define POD_MEMORY_EXEC 0x10u
+int pod_prepared_memory(const char *name, unsigned flags, unsigned newer);
 /* A memory file with the plan of this start; -1 where that fails. */
 int pod_prepared_plan(const struct pod_instance *instance);
 

@@ -1,6 +1,7 @@
 /* plan.bin of a prepared start: the file's own entries, with this start's id, name, arguments, lock and window. */
 #define _GNU_SOURCE 1
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -129,15 +130,20 @@ static int compose(const struct pod_instance *instance, struct pod_text *text)
     return 0;
 }
 
+int pod_prepared_memory(const char *name, unsigned flags, unsigned newer)
+{
+    int fd = memfd_create(name, flags | newer);
+
+    return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
+}
+
 int pod_prepared_plan(const struct pod_instance *instance)
 {
     struct pod_text text = {0};
     int fd = -1;
 
     if (patch(instance) == 0 && compose(instance, &text) == 0) {
-        fd = memfd_create("pod-plan", 0x8u); /* MFD_NOEXEC_SEAL, since Linux 6.3 */
-        if (fd < 0)
-            fd = memfd_create("pod-plan", 0);
+        fd = pod_prepared_memory("pod-plan", 0, POD_MEMORY_NOEXEC_SEAL);
         if (fd >= 0 && write(fd, text.bytes, text.used) != (ssize_t)text.used) {
             close(fd);
             fd = -1;
