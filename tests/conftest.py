@@ -11,6 +11,7 @@ import pytest
 from tests.support import images, places, podcli, tools
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
+from tests.support.scripted import Scripted
 
 _PROGRAMS = {
     "skopeo": "skopeo",
@@ -22,7 +23,8 @@ _PROGRAMS = {
     "docker_registry": "docker-registry",
     "qemu": "qemu-aarch64-static",
 }
-CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", *_PROGRAMS)
+_MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
+CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", *_MACHINES, *_PROGRAMS)
 """Names of the marks by which a test says what it needs."""
 
 
@@ -34,6 +36,9 @@ def lacking(capability: str) -> str:
         return "this user has sub-ids" if tools.sub_ids() else ""
     if capability == "not_root":
         return "the suite runs as root" if os.getuid() == 0 else ""
+    if capability in _MACHINES:
+        machine = os.uname().machine
+        return "" if machine in _MACHINES[capability] else f"this machine is {machine}"
     program = _PROGRAMS[capability]
     return "" if tools.find(program) else f"{program} is not installed"
 
@@ -85,6 +90,14 @@ def writable_registry(tmp_path: Path) -> Iterator[Registry]:
         pytest.skip("capability docker_registry: docker-registry is not installed")
     with Registry(tmp_path / "storage", tmp_path / "registry") as running:
         yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Scripted]:
+    """A registry that follows a script."""
+    made = Scripted(tmp_path / "served")
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="session")

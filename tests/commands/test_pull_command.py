@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, archive, digest
 
 HOST = platform.host().architecture
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Scripted]:
-    made = Scripted(tmp_path / "served")
-    yield made
-    made.stop()
 
 
 def serve(server: Scripted, tag: str = "v1", *layers: bytes) -> tuple[str, Built]:

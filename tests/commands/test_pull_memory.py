@@ -100,13 +100,6 @@ def describe(server: Scripted, media: str, blob: tuple[str, int], diff_id: str, 
     return server.image(name, json.dumps(document).encode(), {}, MANIFEST)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Scripted]:
-    made = Scripted(tmp_path / "served")
-    yield made
-    made.stop()
-
-
 def report(text: str) -> None:
     sys.stderr.write(text + "\n")
 

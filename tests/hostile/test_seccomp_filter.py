@@ -16,7 +16,7 @@ MACHINE = os.uname().machine
 CAPS = defaults.resolve_caps([], [], False)
 CHILD = Path(__file__).parents[1] / "support/seccomp_child.py"
 
-pytestmark = pytest.mark.skipif(MACHINE not in ("x86_64", "aarch64"), reason="no table for this machine")
+pytestmark = pytest.mark.syscall_tables
 
 
 def call_under_filter(tmp_path, calls, **options):
@@ -57,7 +57,7 @@ def test_filter_when_a_call_is_newer_than_it_then_enosys(tmp_path):
     assert call_under_filter(tmp_path, [[5000], [466 + 1]]) == ["ENOSYS", "ENOSYS"]
 
 
-@pytest.mark.skipif(MACHINE != "x86_64", reason="x32 and int 0x80 are of x86")
+@pytest.mark.x86_64
 def test_filter_when_another_abi_is_used_then_no_way_round(tmp_path):
     table = seccomp_profile.numbers("i386")
     calls = [

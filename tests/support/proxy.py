@@ -26,14 +26,35 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         return
 
 
+def read_head(connection: socket.socket) -> bytes:
+    """A request up to its empty line and what came with it; b"" where it ends before."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = connection.recv(4096)
+        if not part:
+            return b""
+        head += part
+    return head
+
+
+def forward(connection: socket.socket, head: bytes, port: int) -> None:
+    """Carries out the request on loopback's ``port``, whatever name it asks for, until both sides have ended."""
+    with socket.create_connection(("127.0.0.1", port), 10) as server:
+        if head.startswith(b"CONNECT"):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            server.sendall(head)
+        back = threading.Thread(target=_pump, args=(server, connection), daemon=True)
+        back.start()
+        _pump(connection, server)
+        back.join(10)
+
+
 def _one(connection: socket.socket, port: int, log: Path, login: str) -> None:
     with connection:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            part = connection.recv(4096)
-            if not part:
-                return
-            head += part
+        head = read_head(connection)
+        if not head:
+            return
         with log.open("ab") as file:
             file.write(head.replace(b"\r\n", b"\n"))
         wanted = b"proxy-authorization: basic " + base64.b64encode(login.encode())
@@ -41,15 +62,7 @@ def _one(connection: socket.socket, port: int, log: Path, login: str) -> None:
             refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n"
             connection.sendall(refusal + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
             return
-        with socket.create_connection(("127.0.0.1", port), 10) as server:
-            if head.startswith(b"CONNECT"):
-                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            else:
-                server.sendall(head)
-            back = threading.Thread(target=_pump, args=(server, connection), daemon=True)
-            back.start()
-            _pump(connection, server)
-            back.join(10)
+        forward(connection, head, port)
 
 
 def main(port: int, log: Path, login: str = "") -> None:

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from tests.unit.core.image.conftest import MANIFEST, Built, Told, archive
 from tests.unit.core.image.test_interrupted import hidden, in_child
 
 HOST = platform.host().architecture
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Scripted]:
-    made = Scripted(tmp_path / "served")
-    yield made
-    made.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from pod.core.errors import RegistryError, Unauthorized, Unreachable
 from pod.core.oci import image_spec, reference
 from pod.core.registry import client
 from pod.core.registry.proxies import is_loopback
+from tests.support.proxy import forward, read_head
 
 HOST = "registry.test:5000"
 BODY = b'{"schemaVersion":2}'
@@ -93,40 +94,16 @@ class Proxy:
             threading.Thread(target=self._one, args=(connection,), daemon=True).start()
 
     def _one(self, connection: socket.socket) -> None:
-        with connection, socket.create_connection(("127.0.0.1", self._port), 10) as server:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = connection.recv(4096)
-                if not part:
-                    return
-                head += part
-            first = head.split(b"\r\n", 1)[0].decode()
-            self.asked.append(first)
-            if first.startswith("CONNECT"):
-                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            else:
-                server.sendall(head)
-            back = threading.Thread(target=_pump, args=(server, connection), daemon=True)
-            back.start()
-            _pump(connection, server)
-            back.join(10)
+        with connection:
+            head = read_head(connection)
+            if head:
+                self.asked.append(head.split(b"\r\n", 1)[0].decode())
+                forward(connection, head, self._port)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while True:
-            data = source.recv(65536)
-            if not data:
-                break
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def cache_file(engine):
     return folder + "/" + name
 
 
-@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="no table for this machine")
+@pytest.mark.syscall_tables
 class TestCached:
     def test_cached_when_asked_twice_then_read_from_the_file(self, engine):
         first = seccomp.cached(engine, CAPS, emulate_root=True, nesting=False)
