@@ -56,7 +56,7 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     except BaseException:
         _undo(engine, name, container_id, (temporary, final, *made))
         raise
-    container = model.Container(final, config, {})
+    container = model.Container(engine, final, config, {})
     container.image = image
     return container
 
@@ -286,7 +286,7 @@ def settle(engine: Engine, container: Container) -> Container:
         container.status == "exited" and container.state.get("status") == "running"
     )
     removes = container.config["HostConfig"]["AutoRemove"]
-    leftover = removes and (container.status == "exited" or model.maker_died(container))
+    leftover = removes and (container.status == "exited" or model.maker_died(engine, container))
     if not crashed and not leftover:
         return container
     with rundir.container_lock(engine, container.id):
@@ -305,8 +305,8 @@ def settle(engine: Engine, container: Container) -> Container:
             }
             record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
             statefile.write(container.directory + "/state.json", record)
-            container = model.Container(container.directory, container.config, record)
-    if removes and (container.status == "exited" or model.maker_died(container)):
+            container = model.Container(engine, container.directory, container.config, record)
+    if removes and (container.status == "exited" or model.maker_died(engine, container)):
         delete(engine, container, volumes=True)
     return container
 

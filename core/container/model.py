@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import rundir, statefile
+from pod.core import statefile
 from pod.core.errors import StoreCorrupt
 
 TYPE_CHECKING = False
@@ -48,13 +48,13 @@ class Container:
 
     __slots__ = ("config", "directory", "id", "image", "state", "status")
 
-    def __init__(self, directory: str, config: dict[str, Any], state: dict[str, Any]) -> None:
+    def __init__(self, engine: Engine, directory: str, config: dict[str, Any], state: dict[str, Any]) -> None:
         self.directory = directory
         self.image: Image | None = None  # of a container that was just created: need not be read again
         self.config = config
         self.id: str = config["Id"]
         self.state = state
-        self.status = derive_status(state)
+        self.status = derive_status(engine, state)
 
     @property
     def name(self) -> str:
@@ -85,12 +85,12 @@ def this_process(engine: Engine) -> dict[str, Any]:
     return {**engine.host.as_dict(), "pid": os.getpid(), "pidStart": process_start(os.getpid())}
 
 
-def maker_died(container: Container) -> bool:
+def maker_died(engine: Engine, container: Container) -> bool:
     """Whether a container that was never started was made by a run that is gone; False where that cannot be known."""
     maker = container.config["Pod"].get("Maker")
     if container.status != "created" or not isinstance(maker, dict):
         return False
-    here = rundir.host_identity()
+    here = engine.host
     if (maker.get("machine"), maker.get("hostname")) != (here.machine, here.hostname):
         return False
     if maker.get("boot") != here.boot:
@@ -98,14 +98,14 @@ def maker_died(container: Container) -> bool:
     return maker.get("pidns") == here.pidns and not process_lives(int(maker["pid"]), int(maker["pidStart"]))
 
 
-def derive_status(state: dict[str, Any]) -> str:
+def derive_status(engine: Engine, state: dict[str, Any]) -> str:
     """What state.json means now; see :class:`Container`. StoreCorrupt where it cannot be said."""
     if not state:
         return "created"
     said = str(state.get("status", "created"))
     if said != "running":
         return said
-    here = rundir.host_identity()
+    here = engine.host
     same_machine = state.get("machine") == here.machine and state.get("hostname") == here.hostname
     if not same_machine:
         return "elsewhere"
@@ -132,7 +132,7 @@ def read(engine: Engine, container_id: str) -> Container:
         state = statefile.read(directory + "/state.json")
     except FileNotFoundError:
         state = {}
-    return Container(directory, config, state)
+    return Container(engine, directory, config, state)
 
 
 def list_ids(engine: Engine) -> list[str]:

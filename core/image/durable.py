@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 
-from pod.core import rundir
 from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
@@ -34,7 +33,7 @@ def mark_layer(engine: Engine, map_key: str, folder: str) -> None:
 
 
 def _mark(engine: Engine, name: str) -> None:
-    folder = f"{_folder(engine)}/{_boot()}"
+    folder = f"{_folder(engine)}/{_boot(engine)}"
     path = f"{folder}/{name}@{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -49,9 +48,10 @@ def _folder(engine: Engine) -> str:
     return engine.paths.cache + "/unsynced"
 
 
-def _boot() -> str:
+def _boot(engine: Engine) -> str:
     """This host and boot as one file name; its last 36 characters are the boot id."""
-    text = f"{os.uname().nodename}-{rundir.machine_id()}-{rundir.boot_id()}"
+    here = engine.host
+    text = f"{here.hostname}-{here.machine}-{here.boot}"
     return "".join([c if c.isalnum() or c in "-_" else "_" for c in text])
 
 
@@ -64,7 +64,7 @@ def _names(folder: str) -> list[str]:
 
 def settle(engine: Engine) -> None:
     """Waits until the disk has all that is marked, then takes the marks away."""
-    folder = f"{_folder(engine)}/{_boot()}"
+    folder = f"{_folder(engine)}/{_boot(engine)}"
     marks = _names(folder)
     if not marks:
         return
@@ -102,7 +102,7 @@ def settle_later(engine: Engine) -> None:
 
     Must be called where this process has one thread. Where no process can be made the next pull settles.
     """
-    if not _names(f"{_folder(engine)}/{_boot()}"):
+    if not _names(f"{_folder(engine)}/{_boot(engine)}"):
         return
     try:
         child = os.fork()
@@ -126,7 +126,7 @@ def settle_later(engine: Engine) -> None:
 
 def recover(engine: Engine) -> None:
     """Judges what a boot of this host that is over had not on disk yet. Called once per boot."""
-    own = _boot()
+    own = _boot(engine)
     for boot in _names(_folder(engine)):
         if boot == own or boot[:-36] != own[:-36]:
             continue  # Alive, or another host's on a shared disk: not ours to judge.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pod.core import rundir
 from pod.core.container import inspect, model
 from pod.core.engine import Engine
 from pod.core.errors import StoreCorrupt
@@ -38,12 +39,12 @@ GONE = 2**22 + 1
         ({"status": "created"}, "created"),
     ],
 )
-def test_derive_status_when_state_says(changes: dict[str, Any], status: str) -> None:
-    assert model.derive_status(running_state(**changes)) == status
+def test_derive_status_when_state_says(engine: Engine, changes: dict[str, Any], status: str) -> None:
+    assert model.derive_status(engine, running_state(**changes)) == status
 
 
-def test_derive_status_when_there_is_no_state_then_created() -> None:
-    assert model.derive_status({}) == "created"
+def test_derive_status_when_there_is_no_state_then_created(engine: Engine) -> None:
+    assert model.derive_status(engine, {}) == "created"
 
 
 def test_process_start_when_zombie_or_gone_then_zero() -> None:
@@ -116,6 +117,23 @@ def test_inspect_state_when_start_failed_then_error_is_told(engine: Engine) -> N
     state = {"status": "exited", "exitCode": 127, "error": {"step": "EXEC", "errno": 2, "path": "/x"}}
     told = inspect.state(put(engine, record(), state))
     assert (told["Status"], told["ExitCode"], told["Running"], told["Error"]) == ("exited", 127, False, "exec: /x")
+
+
+def test_list_all_when_many_run_then_the_host_is_asked_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    machine_id = rundir.machine_id
+
+    def asking() -> str:
+        asked.append("machine")
+        return machine_id()
+
+    monkeypatch.setattr(rundir, "machine_id", asking)
+    for digit in "123":
+        put(engine, record(digit * 64, name="n" + digit), running_state())
+    asked.clear()
+    fresh = Engine(engine.environ, root=engine.paths.root)
+    assert [container.status for container in model.list_all(fresh)] == ["running"] * 3
+    assert asked == ["machine"]
 
 
 def test_list_all_when_one_record_is_broken_then_it_is_warned_of_and_the_others_are_there(engine: Engine) -> None:
