@@ -17,6 +17,7 @@ import os
 import posix
 import sys
 import time
+from _collections_abc import MutableMapping
 
 from pod.core import statefile
 from pod.core.engine import Engine
@@ -61,56 +62,35 @@ class Unprepared(Exception):
         self.for_good = for_good
 
 
-class Environ(dict):  # type: ignore[type-arg]
+class Environ(MutableMapping[str, str]):
     """The environment, remembering in ``asked`` what was looked up; "" stands for all of it."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(values)
+        self._values = dict(values)
         self.asked: set[str] = set()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().get(key, default)
 
     def __getitem__(self, key: str) -> str:
         self.asked.add(key)
-        return str(super().__getitem__(key))
+        return self._values[key]
 
-    def __contains__(self, key: object) -> bool:
-        self.asked.add(str(key))
-        return super().__contains__(key)
+    def __setitem__(self, key: str, value: str) -> None:
+        self._values[key] = value
 
-    def pop(self, key: str, *default: Any) -> Any:
+    def __delitem__(self, key: str) -> None:
         self.asked.add(key)
-        return super().pop(key, *default)
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().setdefault(key, default)
+        del self._values[key]
 
     def __iter__(self) -> Iterator[str]:
         self.asked.add("")
-        return super().__iter__()
+        return iter(self._values)
 
     def __len__(self) -> int:
         self.asked.add("")
-        return super().__len__()
-
-    def keys(self) -> Any:
-        self.asked.add("")
-        return super().keys()
-
-    def values(self) -> Any:
-        self.asked.add("")
-        return super().values()
-
-    def items(self) -> Any:
-        self.asked.add("")
-        return super().items()
+        return len(self._values)
 
     def copy(self) -> dict[str, str]:
-        self.asked.add("")
-        return super().copy()
+        """As os.environ has it."""
+        return dict(self)
 
 
 class Recorder:
@@ -143,6 +123,7 @@ class Recorder:
 
     def begin(self, engine: Engine) -> Engine:
         """Starts to watch; the engine to go on with."""
+        os.fsencode("")  # What the bundle has not loaded of os yet would come later and take the watch away.
         self.environ = Environ(engine.environ)
         self._originals["environ"], os.environ = os.environ, self.environ  # type: ignore[assignment]
         self._wrappers["environ"] = self.environ

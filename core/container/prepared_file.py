@@ -41,7 +41,7 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     own = _own_places(recorder, directory, record)
     _check_changes(recorder, directory, own)
     writer = plan.PlanWriter()
-    writer.take({key: value for key, value in values.items() if not key.startswith("P_")})
+    writer.take(values)
     sync = 0 if record["HostConfig"]["AutoRemove"] else _SYNC
     engine = recorder.engine
     here = [engine.paths.containers, engine.paths.names, engine.paths.image(record["Image"])]
@@ -52,7 +52,7 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     writer.texts("P_NAMES", _candidates(recorder, record["Name"][1:]))
     _add_inputs(writer, recorder, own)
     _add_templates(writer, recorder, directory, record)
-    return _with_patches(writer, record)
+    return _with_patches(writer, values, record)
 
 
 def prune(folder: str) -> None:
@@ -104,7 +104,7 @@ def _add_inputs(writer: plan.PlanWriter, recorder: Recorder, own: tuple[str, ...
         if path in recorder.unstable:
             raise Unprepared(f"{path}: changed a moment ago", for_good=False)
     for name in sorted(recorder.asked):
-        value = dict.get(recorder.environ, name)
+        value = recorder.environ.get(name)
         inputs[(ENV, name)] = ((int(value is not None),), value or "")
     groups = os.getgroups()
     digest = 0
@@ -150,9 +150,9 @@ def _add_templates(writer: plan.PlanWriter, recorder: Recorder, directory: str, 
     writer.blob("P_CONFIG", text.replace(container_id, b"\1I").replace(container_id[:12], b"\1i"))
 
 
-def _with_patches(writer: plan.PlanWriter, record: dict[str, Any]) -> bytes:
+def _with_patches(writer: plan.PlanWriter, values: dict[str, bytes], record: dict[str, Any]) -> bytes:
     """The finished file; its P_PATCHES are offsets into itself, so it is laid out twice."""
-    found = _patches(writer.values(), record)
+    found = _patches(values, record)
     writer.blob("P_PATCHES", bytes(12 * len(found)))
     places = plan.offsets(writer.finish(launch.build_id()))
     table = [plan.u32(places[key] + offset, kind, length) for key, offset, kind, length in found]
@@ -161,12 +161,10 @@ def _with_patches(writer: plan.PlanWriter, record: dict[str, Any]) -> bytes:
 
 
 def _patches(values: dict[str, bytes], record: dict[str, Any]) -> list[tuple[str, int, int, int]]:
-    """(key, offset in its value, kind, length) of the recorded id and name in what the helper gets."""
+    """(key, offset in its value, kind, length) of the recorded id and name in the plan's ``values``."""
     container_id = record["Id"].encode()
     found: list[tuple[str, int, int, int]] = []
     for key, value in values.items():
-        if key.startswith("P_"):
-            continue
         at = value.find(container_id[:12])
         while at >= 0:
             length = next(size for size in (64, 32, 12) if value.startswith(container_id[:size], at))

@@ -204,10 +204,6 @@ class PlanWriter:
         """Every key of a plan that was read by :func:`parse`."""
         self._values.update(values)
 
-    def values(self) -> dict[str, bytes]:
-        """What was set, as it lies in the file."""
-        return dict(self._values)
-
     def finish(self, build_id: str) -> bytes:
         """The whole file. ``build_id`` is the helper's, 32 hex digits."""
         entries = []
