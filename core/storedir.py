@@ -52,6 +52,14 @@ def _cannot_make(paths: Paths, error: OSError) -> HostUnsupported:
     )
 
 
+def names(folder: str) -> list[str]:
+    """What lies in a folder of the store, in no order; [] where it is missing."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def check_version(data: bytes, paths: Paths) -> None:
     """StoreCorrupt unless ``data`` (the file VERSION) names a layout that this pod knows."""
     text = data.decode("ascii", "replace").strip()

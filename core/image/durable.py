@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import storedir
 from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
@@ -55,17 +56,10 @@ def _boot(engine: Engine) -> str:
     return "".join([c if c.isalnum() or c in "-_" else "_" for c in text])
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def settle(engine: Engine) -> None:
     """Waits until the disk has all that is marked, then takes the marks away."""
     folder = f"{_folder(engine)}/{_boot(engine)}"
-    marks = _names(folder)
+    marks = storedir.names(folder)
     if not marks:
         return
     _sync(engine.paths.root)
@@ -102,7 +96,7 @@ def settle_later(engine: Engine) -> None:
 
     Must be called where this process has one thread. Where no process can be made the next pull settles.
     """
-    if not _names(f"{_folder(engine)}/{_boot(engine)}"):
+    if not storedir.names(f"{_folder(engine)}/{_boot(engine)}"):
         return
     try:
         child = os.fork()
@@ -127,11 +121,11 @@ def settle_later(engine: Engine) -> None:
 def recover(engine: Engine) -> None:
     """Judges what a boot of this host that is over had not on disk yet. Called once per boot."""
     own = _boot(engine)
-    for boot in _names(_folder(engine)):
+    for boot in storedir.names(_folder(engine)):
         if boot == own or boot[:-36] != own[:-36]:
             continue  # Alive, or another host's on a shared disk: not ours to judge.
         folder = f"{_folder(engine)}/{boot}"
-        for name in _names(folder):
+        for name in storedir.names(folder):
             _judge(engine, name.rpartition("@")[0])
             _unlink(f"{folder}/{name}")
         os.rmdir(folder)

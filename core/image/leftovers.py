@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import storedir
 from pod.core.image import blobs, unpacking
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ def collect(engine: Engine) -> int:
             part = path.startswith(f"{paths.blobs}/{blobs.TEMPORARY}")
             removed += _if_dead(path, 0, PART_AGE if part else GRACE, os.unlink)
     root = paths.layers("").rstrip("/")
-    for key in _names(root):
+    for key in storedir.names(root):
         for path in _hidden(f"{root}/{key}"):
             removed += _if_dead(
                 path, os.O_DIRECTORY, GRACE, lambda path: unpacking.discard(engine, path, engine.idmap)
@@ -40,15 +41,8 @@ def collect(engine: Engine) -> int:
     return removed
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def _hidden(folder: str) -> Iterator[str]:
-    return (f"{folder}/{name}" for name in _names(folder) if name.startswith("."))
+    return (f"{folder}/{name}" for name in storedir.names(folder) if name.startswith("."))
 
 
 def _if_dead(path: str, flags: int, age: float, remove: Callable[[str], None]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.errors import PodError
 from pod.core.image import filters as image_filters
 from pod.core.image import layout, leftovers, listing, remove, store
@@ -79,7 +79,7 @@ def _sweep(engine: Engine) -> int:
             if len(name) == 64 and digests.is_hex(name) and "sha256:" + name not in blobs:
                 reclaimed += max(remove.unlink(path), 0)
         root = engine.paths.layers("").rstrip("/")
-        for key in _listdir(root):
+        for key in storedir.names(root):
             for path in _old(f"{root}/{key}", limit):
                 chain = path.rpartition("/")[2].removeprefix("flat-")
                 if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
@@ -90,17 +90,10 @@ def _sweep(engine: Engine) -> int:
     return reclaimed
 
 
-def _listdir(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def _old(folder: str, limit: float) -> list[str]:
     """What lies in a folder for longer than since ``limit``, seconds since 1970."""
     found = []
-    for name in _listdir(folder):
+    for name in storedir.names(folder):
         path = f"{folder}/{name}"
         try:
             if os.lstat(path).st_ctime < limit:

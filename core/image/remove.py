@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.errors import ImageInUse, InvalidReference, PodError
 from pod.core.image import layout, store, unpacking
 from pod.core.oci import digest as digests
@@ -134,12 +134,8 @@ def _in_use(image: Image, force: str, state: str, user: User) -> ImageInUse:
 
 def images_of_containers(engine: Engine) -> dict[str, str]:
     """The image id of each container by the container's id, from the "Image" of its config.json."""
-    try:
-        names = sorted(name for name in os.listdir(engine.paths.containers) if not name.startswith("."))
-    except FileNotFoundError:
-        return {}
     found = {}
-    for container_id in names:
+    for container_id in sorted(name for name in storedir.names(engine.paths.containers) if not name.startswith(".")):
         try:
             config = statefile.read(engine.paths.container(container_id) + "/config.json")
         except (FileNotFoundError, NotADirectoryError):
@@ -276,14 +272,10 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
     """Renames the extracted layers, of every map, out of sight; their paths in the trash."""
     moved: list[str] = []
     root = engine.paths.layers("").rstrip("/")
-    try:
-        keys = os.listdir(root)
-    except FileNotFoundError:
-        return []
     names = [chain[7:] for chain in gone]
     if image.chain_ids and image.chain_ids[-1] in gone:
         names.append("flat-" + image.chain_ids[-1][7:])
-    for key in keys:
+    for key in storedir.names(root):
         for name in names:
             moved += into_trash(engine, f"{root}/{key}/{name}")
     return moved

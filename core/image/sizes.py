@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.errors import StoreCorrupt
 
 TYPE_CHECKING = False
@@ -19,10 +17,7 @@ class Sizes:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        try:
-            self._keys = sorted(os.listdir(engine.paths.layers("").rstrip("/")))
-        except FileNotFoundError:
-            self._keys = []
+        self._keys = sorted(storedir.names(engine.paths.layers("").rstrip("/")))
         self._known: dict[str, int | None] = {}
 
     def of(self, chain_id: str) -> int | None:
