@@ -11,8 +11,9 @@ import os
 import threading
 
 from pod.core.errors import RegistryError, StoreCorrupt
-from pod.core.image import blobs, layers, layout, leftovers, store, unpacking
+from pod.core.image import blobs, layers, layout, leftovers, store
 from pod.core.image.arrival import Arrival, Progress, fetch
+from pod.core.image.sizes import Sizes
 from pod.core.oci import image_spec
 from pod.core.oci.image_spec import ImageConfig, Index, Manifest
 from pod.core.oci.platform import Platform
@@ -108,8 +109,8 @@ def install(
             blobs.put(engine, manifest.raw)
             if index is not None:
                 blobs.put(engine, index.raw)
-            image = store.Image(record)
-            record["size"] = unpacking.sizes(engine, image, engine.idmap)
+            of_layer = Sizes(engine)
+            record["size"] = sum(of_layer.of(layer["chainID"]) or 0 for layer in record["layers"])
             digest = index.digest if index is not None else manifest.digest
             return store.put(engine, record, reference, digest)
     raise StoreCorrupt(f"store image: {shown}: parts of it vanish again and again", hint="is another rmi running?")

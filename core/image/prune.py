@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import statefile, storedir
+from pod.core import storedir
 from pod.core.errors import PodError
 from pod.core.image import filters as image_filters
-from pod.core.image import layout, leftovers, listing, remove, store
+from pod.core.image import layout, leftovers, listing, remove, sizes, store
 from pod.core.image.remove import Removal
 from pod.core.oci import digest as digests
 
@@ -83,7 +83,7 @@ def _sweep(engine: Engine) -> int:
             for path in _old(f"{root}/{key}", limit):
                 chain = path.rpartition("/")[2].removeprefix("flat-")
                 if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
-                    reclaimed += _size(path)
+                    reclaimed += sizes.noted(path) or 0
                     trash += remove.into_trash(engine, path)
     for path in trash:
         remove.empty(engine, path)
@@ -101,11 +101,3 @@ def _old(folder: str, limit: float) -> list[str]:
         except FileNotFoundError:
             continue
     return found
-
-
-def _size(layer: str) -> int:
-    try:
-        size = statefile.read(layer + "/done").get("size", 0)
-    except (OSError, PodError):
-        return 0
-    return size if isinstance(size, int) else 0

@@ -28,10 +28,16 @@ class Sizes:
 
     def _read(self, chain_id: str) -> int | None:
         for key in self._keys:
-            try:
-                size = statefile.read(self._engine.paths.layer(key, chain_id) + "/done").get("size")
-            except (FileNotFoundError, NotADirectoryError, StoreCorrupt):
-                continue
-            if isinstance(size, int):
+            size = noted(self._engine.paths.layer(key, chain_id))
+            if size is not None:
                 return size
         return None
+
+
+def noted(layer: str) -> int | None:
+    """What the extraction of the layer folder ``layer`` noted; None where there is none, or nothing to be read."""
+    try:
+        size = statefile.read(layer + "/done").get("size")
+    except (OSError, StoreCorrupt):
+        return None
+    return size if isinstance(size, int) else None

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.engine import Engine
-    from pod.core.image.store import Image
     from pod.core.runtime.userns import IdMap
 
 MAX_BYTES = 1 << 40
@@ -28,14 +27,6 @@ MAX_ENTRIES = 1 << 24
 LOCK_TIMEOUT = 3600.0
 _SPARE = 64 << 20
 _AGAIN = "the image is damaged or forged; pull it again"
-
-
-def sizes(engine: Engine, image: Image, idmap: IdMap) -> int:
-    """Bytes of all unpacked layers (of their tar streams), from what the extraction noted."""
-    total = 0
-    for layer in image.record["layers"]:
-        total += statefile.read(engine.paths.layer(idmap.key, layer["chainID"]) + "/done")["size"]
-    return total
 
 
 class Refused(PodError):
