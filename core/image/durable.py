@@ -20,8 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.core.engine import Engine
 
-_CHUNK = 1 << 20
-
 
 def mark_blob(engine: Engine, digest: str) -> None:
     """Before a blob gets its name."""
@@ -135,7 +133,7 @@ def _judge(engine: Engine, name: str) -> None:
     kind, _, what = name.partition("@")
     if kind == "blob" and digests.is_hex(what):
         path = engine.paths.blob("sha256:" + what)
-        if not _is_whole(path, what):
+        if not _is_whole(path, "sha256:" + what):
             _unlink(path)
     elif kind == "layer":
         key, _, layer = what.partition(":")
@@ -149,16 +147,11 @@ def _judge(engine: Engine, name: str) -> None:
 
 
 def _is_whole(path: str, wanted: str) -> bool:
-    import hashlib
-
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:
-        hashed = hashlib.sha256()
-        while chunk := os.read(fd, _CHUNK):
-            hashed.update(chunk)
+        return digests.of_file(fd) == wanted
     finally:
         os.close(fd)
-    return hashed.hexdigest() == wanted

@@ -13,6 +13,7 @@ from pod.core import statefile
 from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
 from pod.core.image import durable
 from pod.core.image.layers import is_done
+from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,16 +114,8 @@ class Unpacking:
 
     def blame(self) -> None:
         """After a failed extraction: DigestMismatch if the blob in the store is not what it was, and it is dropped."""
-        import hashlib
-
-        if self._coming:
-            return
-        hashed = hashlib.sha256()
-        position = 0
-        while chunk := os.pread(self._blob, 1 << 20, position):
-            hashed.update(chunk)
-            position += len(chunk)
-        self._compare(hashed.hexdigest(), self.layer["diffID"][7:])
+        if not self._coming:
+            self._compare(digests.of_file(self._blob)[7:], self.layer["diffID"][7:])
 
     def _compare(self, blob_hex: str, diff_hex: str) -> None:
         layer = self.layer

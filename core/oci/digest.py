@@ -5,6 +5,8 @@ A digest names files of the store and paths in URLs, so its text is checked to t
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -60,6 +62,18 @@ def of(data: bytes) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def of_file(descriptor: int) -> str:
+    """The sha256 digest of a file's content, wherever its descriptor's position is."""
+    import hashlib
+
+    hashed = hashlib.sha256()
+    position = 0
+    while chunk := os.pread(descriptor, 1 << 20, position):
+        hashed.update(chunk)
+        position += len(chunk)
+    return "sha256:" + hashed.hexdigest()
 
 
 class Verifier:

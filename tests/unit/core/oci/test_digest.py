@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from pod.core.oci import digest
 
 GOOD = "sha256:" + hashlib.sha256(b"x").hexdigest()
+
+
+def test_of_file_when_read_before_then_the_whole_content_counts(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000
+    (tmp_path / "file").write_bytes(content)
+    with (tmp_path / "file").open("rb") as file:
+        file.read(1000)
+        assert digest.of_file(file.fileno()) == digest.of(content)
+        assert file.tell() == 1000
 
 
 @pytest.mark.parametrize(
