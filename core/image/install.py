@@ -167,30 +167,30 @@ def make_record(manifest: Manifest, config: ImageConfig) -> dict[str, Any]:
 
 
 def _complete(engine: Engine, record: dict[str, Any]) -> bool:
-    if not blobs.has(engine, record["id"]):
-        return False
-    key = engine.idmap.key
-    return all(
-        blobs.has(engine, layer["digest"], layer["size"])
-        and layers.is_done(engine.paths.layer(key, layer["chainID"]))
-        for layer in record["layers"]
+    return blobs.has(engine, record["id"]) and all(
+        blob and tree for blob, tree in (_parts(engine, layer) for layer in record["layers"])
     )
+
+
+def _parts(engine: Engine, layer: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether a layer's blob and its extracted tree are there."""
+    blob = blobs.has(engine, layer["digest"], layer["size"])
+    return blob, layers.is_done(engine.paths.layer(engine.idmap.key, layer["chainID"]))
 
 
 def _bring_layers(engine: Engine, source: Source, record: dict[str, Any], progress: Progress) -> None:
     """Blobs and extracted layers of ``record``, those that are missing."""
+    there = [_parts(engine, layer) for layer in record["layers"]]
+    todo = {layer["chainID"]: layer for layer, parts in zip(record["layers"], there) if not all(parts)}
     missing: dict[str, dict[str, Any]] = {}
-    todo: dict[str, dict[str, Any]] = {}
-    whole = _complete(engine, record) and os.path.exists(engine.paths.image(record["id"]))  # Docker says no more then.
-    for layer in record["layers"]:
-        present = blobs.has(engine, layer["digest"], layer["size"])
-        if present and layers.is_done(engine.paths.layer(engine.idmap.key, layer["chainID"])):
-            if not whole:
-                progress.tell(layer, "Already exists")
-            continue
-        progress.tell(layer, "Pulling fs layer")
-        todo[layer["chainID"]] = layer
-        if not present:
+    for layer, (blob, _) in zip(record["layers"], there):
+        if not blob:
             missing.setdefault(layer["digest"], layer)
+    whole = not todo and os.path.exists(engine.paths.image(record["id"]))  # Docker says no more then.
+    for layer, parts in zip(record["layers"], there):
+        if not all(parts):
+            progress.tell(layer, "Pulling fs layer")
+        elif not whole:
+            progress.tell(layer, "Already exists")
     if todo:
         Arrival(engine, source, list(todo.values()), list(missing.values()), progress).run()
