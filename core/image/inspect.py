@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import moments
 from pod.core.errors import StoreCorrupt
 from pod.core.image import store
 from pod.core.oci import reference as references
@@ -102,24 +103,17 @@ def _last_comment(config: dict[str, Any]) -> str:
 def _names(engine: Engine, image: Image) -> tuple[list[references.Reference], str]:
     """Its names and digests, and when the newest of the names was given."""
     names = []
-    newest = 0.0
+    newest = 0
     for ref in store.list_refs(engine):
         if ref["image"] != image.id:
             continue
         names.append(references.parse(ref["name"]))
         if "@" not in ref["name"]:
             try:
-                newest = max(newest, os.stat(engine.paths.ref(ref["name"])).st_mtime)
+                newest = max(newest, os.stat(engine.paths.ref(ref["name"])).st_mtime_ns)
             except FileNotFoundError:
                 continue
-    return names, rfc3339(newest) if newest else ZERO_TIME
-
-
-def rfc3339(seconds: float) -> str:
-    """Seconds since 1970 as "2024-01-31T12:00:00.123456Z"."""
-    import time
-
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}Z"
+    return names, moments.rfc3339(newest) if newest else ZERO_TIME
 
 
 def _graph(engine: Engine, image: Image) -> dict[str, str]:

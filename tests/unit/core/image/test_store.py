@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pod.core import statefile
+from pod.core import moments, statefile
 from pod.core.engine import Engine
 from pod.core.errors import Conflict, ImageInUse, InvalidReference, NoSuchImage, StoreCorrupt
 from pod.core.image import blobs, inspect, pull, remove, store
@@ -137,7 +137,8 @@ def test_document_when_inspected_then_dockers_keys(engine: Engine, name: str, bu
     assert shown["RootFS"] == {"Type": "layers", "Layers": built.document["rootfs"]["diff_ids"]}
     assert shown["Created"] == "2024-01-31T12:00:00Z"
     assert (shown["Architecture"], shown["Os"]) == (HOST, "linux")
-    assert not shown["Metadata"]["LastTagTime"].startswith("0001")
+    tagged = os.stat(engine.paths.ref("docker.io/library/busybox:latest")).st_mtime_ns
+    assert moments.instant(shown["Metadata"]["LastTagTime"]) == tagged
 
 
 def test_remove_when_last_name_then_all_is_gone(engine: Engine, name: str, built: Built) -> None:
