@@ -112,25 +112,21 @@ def _to_trash(engine: Engine, path: str) -> None:
         pass
 
 
-def empty_trash(engine: Engine, *, background: bool = False) -> None:
-    """Removes what lies in the trash; with ``background`` in a process of its own that nobody waits for."""
-    if not os.path.isdir(engine.paths.trash) or not os.listdir(engine.paths.trash):
-        return
-    if background and os.fork() != 0:
-        return
+def empty_trash(engine: Engine) -> None:
+    """Removes what lies in the trash."""
+    from pod.core import storedir
     from pod.core.image import unpacking
 
-    try:
-        if background:
-            os.setsid()
-            null = os.open("/dev/null", os.O_RDWR)
-            for fd in (0, 1, 2):
-                os.dup2(null, fd)
-        for name in os.listdir(engine.paths.trash):
-            unpacking.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
-    finally:
-        if background:
-            os._exit(0)
+    for name in storedir.names(engine.paths.trash):
+        unpacking.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
+
+
+def _empty_trash_later(engine: Engine) -> None:
+    """:func:`empty_trash` in the background; what stays is removed by the next ``ps`` or ``rm``."""
+    if os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash):
+        from pod.core import background
+
+        background.run(lambda: empty_trash(engine))
 
 
 def _layer_folders(engine: Engine, container: Container) -> list[str]:
@@ -353,7 +349,7 @@ def _collect_litter(engine: Engine) -> None:
             stale = time.time() - os.lstat(path).st_mtime > _FOREIGN_LITTER
         if stale:
             _to_trash(engine, path)
-    empty_trash(engine, background=True)
+    _empty_trash_later(engine)
 
 
 def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) -> None:
@@ -380,7 +376,7 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
             hint="run the command there",
         )
     delete(engine, container, volumes=volumes)
-    empty_trash(engine, background=True)
+    _empty_trash_later(engine)
 
 
 def delete(engine: Engine, container: Container, *, volumes: bool) -> None:
@@ -415,4 +411,4 @@ def discard(engine: Engine, container_id: str) -> None:
         for name in os.listdir(engine.paths.names):
             store.release_name(engine, name, container_id)
         _forget_run_folder(engine, container_id)
-    empty_trash(engine, background=True)
+    _empty_trash_later(engine)

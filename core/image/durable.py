@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import storedir
+from pod.core import background, storedir
 from pod.core.oci import digest as digests
 
 TYPE_CHECKING = False
@@ -90,30 +90,9 @@ def _unlink(path: str) -> None:
 
 
 def settle_later(engine: Engine) -> None:
-    """:func:`settle` in a process that nobody waits for: no child of ours, and none of our descriptors.
-
-    Must be called where this process has one thread. Where no process can be made the next pull settles.
-    """
-    if not storedir.names(f"{_folder(engine)}/{_boot(engine)}"):
-        return
-    try:
-        child = os.fork()
-    except OSError:
-        return
-    if child:
-        os.waitpid(child, 0)
-        return
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            null = os.open("/dev/null", os.O_RDWR)
-            for fd in (0, 1, 2):
-                os.dup2(null, fd)
-            os.closerange(3, 4096)
-            os.chdir("/")
-            settle(engine)
-    finally:
-        os._exit(0)
+    """:func:`settle` in the background (background.run). Where no process can be made the next pull settles."""
+    if storedir.names(f"{_folder(engine)}/{_boot(engine)}"):
+        background.run(lambda: settle(engine))
 
 
 def recover(engine: Engine) -> None:
