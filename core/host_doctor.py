@@ -6,6 +6,7 @@ import errno
 import os
 
 from pod.core import host_probe, statefile
+from pod.core.errors import HostUnsupported
 from pod.core.host import Fact, process_status
 
 TYPE_CHECKING = False
@@ -58,9 +59,20 @@ def _user_namespaces(trials: Trials, facts: Facts) -> Fact:
     proof = "made one, mounted a tmpfs and made a pid namespace in it"
     if facts.userns:
         return Fact("user namespaces", "ok", "allowed", proof, "containers need no root")
-    trial = next(trials[name] for name in ("userns", "mountns", "pidns") if not trials[name].ok)
-    cause, remedy = why_no_userns(trial, facts.apparmor_restrict_unprivileged_userns)
+    trial, cause, remedy = _without_namespaces(trials, facts)
     return Fact("user namespaces", "stop", f"refused: {cause}", trial.reason, "no container can run", remedy)
+
+
+def _without_namespaces(trials: Trials, facts: Facts) -> tuple[Trial, str, str]:
+    """(the first trial that failed, what forbids it, what an administrator would do)."""
+    trial = next(trials[name] for name in ("userns", "mountns", "pidns") if not trials[name].ok)
+    return (trial, *why_no_userns(trial, facts.apparmor_restrict_unprivileged_userns))
+
+
+def refusal(engine: Engine) -> HostUnsupported:
+    """What a start says where ``engine.facts.userns`` is False."""
+    _, cause, remedy = _without_namespaces(host_probe.Trials(engine), engine.facts)
+    return HostUnsupported(f"no container can run here: user namespaces are refused: {cause}", hint=remedy)
 
 
 def why_no_userns(trial: Trial, apparmor: bool) -> tuple[str, str]:

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 
 
 def before_start(engine: Engine, config: dict[str, Any]) -> None:
-    """Warnings that belong to this start and were not said yet; costs a stat each where one applies."""
+    """Warnings that belong to this start and were not said yet; costs a stat each where one applies.
+
+    HostUnsupported where no container can start at all.
+    """
     facts = engine.facts
+    if not facts.userns:
+        from pod.core import host_doctor
+
+        raise host_doctor.refusal(engine)
     if facts.overlay != "native":
         once(engine, "flatten", f"no overlay here ({facts.overlay_reason}): each container gets a copy of its image")
     if not facts.fresh_proc and config["HostConfig"]["PidMode"] != "host":
