@@ -100,7 +100,7 @@ def describe(engine: Engine) -> dict[str, Any]:
         "LiveRestoreEnabled": True,
         "Isolation": "",
         "InitBinary": "pod-helper",
-        "SecurityOptions": _security(facts.seccomp, facts.idmap_kind),
+        "SecurityOptions": _security(engine),
         "InsecureRegistries": list(config.insecure_registries),
         "Warnings": _warnings(engine),
         "ClientInfo": client,
@@ -116,13 +116,22 @@ def _driver_status(engine: Engine) -> list[list[str]]:
         pairs += [["Native Overlay Diff", "true"], ["userxattr", "true"], ["volatile", str(facts.volatile).lower()]]
     else:
         pairs.append(["Why no overlay", facts.overlay_reason])
-    pairs.append(["Id map", "own id and sub-ids" if facts.idmap_kind == "range" else "one id, root is emulated"])
+    ids = "own id and sub-ids" if facts.idmap_kind == "range" else f"one id, root emulation {_emulation(engine)}"
+    pairs.append(["Id map", ids])
     return pairs
 
 
-def _security(seccomp: bool, idmap_kind: str) -> list[str]:
-    options = ["name=seccomp,profile=builtin"] if seccomp else []
-    return [*options, "name=rootless", "name=cgroupns", *([] if idmap_kind == "range" else ["name=root-emulation"])]
+def _security(engine: Engine) -> list[str]:
+    facts = engine.facts
+    options = ["name=seccomp,profile=builtin"] if facts.seccomp else []
+    emulation = [] if facts.idmap_kind == "range" else [f"name=root-emulation,mode={_emulation(engine)}"]
+    return [*options, "name=rootless", "name=cgroupns", *emulation]
+
+
+def _emulation(engine: Engine) -> str:
+    """What a new container with one id has unless its flags say otherwise."""
+    asked = engine.config.root_emulation
+    return engine.facts.root_emulation if asked == "auto" else asked
 
 
 def _warnings(engine: Engine) -> list[str]:
@@ -134,6 +143,8 @@ def _warnings(engine: Engine) -> list[str]:
         lines.append(f"WARNING: No container can run: {facts.userns_reason} (see pod doctor)")
     elif facts.idmap_kind != "range":
         lines.append(f"WARNING: Containers have one id: {facts.idmap_reason}")
+        if facts.root_emulation != "full":
+            lines.append(f"WARNING: Root emulation is basic: {facts.root_emulation_reason}")
     if facts.userns and facts.overlay != "native":
         lines.append(f"WARNING: Images are flattened, no overlay: {facts.overlay_reason}")
     return lines

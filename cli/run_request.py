@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core.config import ROOT_EMULATION
 from pod.core.container.spec import Request
 from pod.core.errors import HostUnsupported, UsageError
 from pod.core.runtime import defaults
@@ -162,7 +163,8 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
     from pod.core.runtime import userns
 
     mode, _, arguments = str(options["userns"]).partition(":")
-    request.root_emulation = _one_of("root-emulation", options["root-emulation"], ("auto", "full", "basic", "off"))
+    emulation = options["root-emulation"] if "root-emulation" in options.given else engine.config.root_emulation
+    request.root_emulation = _one_of("root-emulation", emulation, ROOT_EMULATION)
     if options["uidmap"] or options["gidmap"]:
         if mode:
             raise UsageError("conflicting options: --userns and --uidmap or --gidmap")

@@ -2,7 +2,8 @@
 
     file                                                    keys read
     /etc/docker/daemon.json, ~/.config/docker/daemon.json   the keys of :class:`Config`; others are the daemon's
-    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, and parallel-downloads, [token-realms]
+    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, root-emulation,
+                                                            [token-realms]
     registries.conf (see core/registry/registries.py)       where images come from; read when first asked for
 
 A later file of a kind replaces single keys of an earlier one. A warm start stats the files and parses what exists:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_FILE = 1 << 20
 _LOG_DRIVERS = ("json-file", "local", "none")
+ROOT_EMULATION = ("auto", "full", "basic", "off")
 
 
 class AddressPool:
@@ -69,6 +71,7 @@ class Config:
         "parallel_downloads",
         "registries",
         "registry_mirrors",
+        "root_emulation",
         "skipped",
         "token_realms",
     )
@@ -87,6 +90,7 @@ class Config:
         self.log_opts: dict[str, str] = {}
         self.parallel_downloads = 3
         self.registry_mirrors: list[str] = []
+        self.root_emulation = "auto"
         self.skipped: list[str] = []
         self.token_realms: dict[str, str] = {}
 
@@ -228,6 +232,12 @@ def _log_driver(value: Any) -> str:
     return driver
 
 
+def _emulation(value: Any) -> str:
+    if _string(value) not in ROOT_EMULATION:
+        raise ValueError(f"{value} is not one of {', '.join(ROOT_EMULATION)}")
+    return str(value)
+
+
 def _addresses(value: Any) -> list[str]:
     import ipaddress
 
@@ -297,7 +307,11 @@ _DAEMON_KEYS: dict[str, Callable[[Any], object]] = {
     "log-opts": _map,
     "registry-mirrors": _strings,
 }
-_OWN_KEYS: dict[str, Callable[[Any], object]] = {"parallel-downloads": _downloads, "token-realms": _map}
+_OWN_KEYS: dict[str, Callable[[Any], object]] = {
+    "parallel-downloads": _downloads,
+    "root-emulation": _emulation,
+    "token-realms": _map,
+}
 
 
 def _apply(config: Config, path: str, data: bytes, document: dict[str, Any], *, strict: bool) -> None:

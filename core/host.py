@@ -30,6 +30,7 @@ class Facts:
     ``idmap_kind`` "range" or "single"; ``uid_ranges``/``gid_ranges`` the user's sub-ids, (start, count); ``overlay``
     "native" or "flatten"; ``layer_dialect`` "overlay" or "aufs" (how layers keep whiteouts on disk); ``volatile``
     whether overlays may skip writeback; ``fresh_proc``/``fresh_sys`` whether own procfs and sysfs can be mounted;
+    ``root_emulation`` "full" or "basic", what auto means for containers with one id;
     ``cgroup_version`` 2, 1 or 0 (none); ``cgroup_controllers`` those that we may use in a group of our own.
     """
 
@@ -53,6 +54,8 @@ class Facts:
         "no_new_privs",
         "overlay",
         "overlay_reason",
+        "root_emulation",
+        "root_emulation_reason",
         "seccomp",
         "seccomp_notify",
         "tun",
@@ -80,6 +83,8 @@ class Facts:
     no_new_privs: bool
     overlay: str
     overlay_reason: str
+    root_emulation: str
+    root_emulation_reason: str
     seccomp: bool
     seccomp_notify: bool
     tun: bool

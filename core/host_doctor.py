@@ -6,7 +6,6 @@ import errno
 import os
 
 from pod.core import host_probe, statefile
-from pod.core.errors import HostUnsupported
 from pod.core.host import Fact, process_status
 
 TYPE_CHECKING = False
@@ -26,6 +25,7 @@ def examine(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
     if facts.userns:
         found += [
             _ids(facts),
+            *_emulation(engine, trials, facts),
             _groups(facts),
             _overlay(engine, facts),
             _whiteouts(trials, facts),
@@ -59,20 +59,9 @@ def _user_namespaces(trials: Trials, facts: Facts) -> Fact:
     proof = "made one, mounted a tmpfs and made a pid namespace in it"
     if facts.userns:
         return Fact("user namespaces", "ok", "allowed", proof, "containers need no root")
-    trial, cause, remedy = _without_namespaces(trials, facts)
-    return Fact("user namespaces", "stop", f"refused: {cause}", trial.reason, "no container can run", remedy)
-
-
-def _without_namespaces(trials: Trials, facts: Facts) -> tuple[Trial, str, str]:
-    """(the first trial that failed, what forbids it, what an administrator would do)."""
     trial = next(trials[name] for name in ("userns", "mountns", "pidns") if not trials[name].ok)
-    return (trial, *why_no_userns(trial, facts.apparmor_restrict_unprivileged_userns))
-
-
-def refusal(engine: Engine) -> HostUnsupported:
-    """What a start says where ``engine.facts.userns`` is False."""
-    _, cause, remedy = _without_namespaces(host_probe.Trials(engine), engine.facts)
-    return HostUnsupported(f"no container can run here: user namespaces are refused: {cause}", hint=remedy)
+    cause, remedy = why_no_userns(trial, facts.apparmor_restrict_unprivileged_userns)
+    return Fact("user namespaces", "stop", f"refused: {cause}", trial.reason, "no container can run", remedy)
 
 
 def why_no_userns(trial: Trial, apparmor: bool) -> tuple[str, str]:
@@ -146,9 +135,27 @@ def _ids(facts: Facts) -> Fact:
         "limit",
         f"1: {facts.idmap_reason}",
         "subuid, subgid, newuidmap",
-        "a container's root is you; changing owners and ids is answered with success and not done",
+        "a container's root is you; its other users are emulated",
         remedy,
     )
+
+
+def _emulation(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
+    """Only where containers have one id."""
+    name, proof = "root emulation", "answered calls that waited: by a value, by a descriptor, by the kernel"
+    asked = engine.config.root_emulation
+    if facts.idmap_kind == "range":
+        return []
+    if facts.root_emulation == "full":
+        value = "full" if asked == "auto" else f"full is possible, the configuration asks for {asked}"
+        return [Fact(name, "ok", value, proof, "programs find the owners and ids that they set")]
+    reason, remedy = trials["emulation"], ""
+    if reason.errno == errno.EBUSY:
+        remedy = "run pod outside of the other container, or give that one --root-emulation=basic"
+    elif reason.errno in (errno.EINVAL, errno.ENOSYS, errno.ENOTTY):
+        remedy = "Linux 5.14 or later"
+    so = "changing owners and ids is answered with success and not done"
+    return [Fact(name, "limit", f"basic: {facts.root_emulation_reason}", proof, so, remedy)]
 
 
 def _groups(facts: Facts) -> Fact:

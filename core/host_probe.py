@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 
@@ -77,10 +78,8 @@ def try_in(name: str, base: str) -> Trial:
 
 def failed(error: OSError) -> Trial:
     """A Trial from a StepError, with "mount: proc: operation not permitted (EPERM)" for people."""
-    import errno as names
-
     step, path = str(getattr(error, "step", "")), str(getattr(error, "path", ""))
-    code = names.errorcode.get(error.errno or 0, str(error.errno))
+    code = errno.errorcode.get(error.errno or 0, str(error.errno))
     parts = [str(getattr(error, "words", "")), path, f"{strerror(error)} ({code})"]
     return Trial(False, error.errno or 0, step, path, ": ".join(part for part in parts if part))
 
@@ -147,6 +146,8 @@ def _namespaces(trials: Trials) -> dict[str, Any]:
             "fresh_proc": False,
             "fresh_sys": False,
             "netns": False,
+            "root_emulation": "basic",
+            "root_emulation_reason": reason,
         }
     volatile = trials["volatile"].ok
     overlay = trials["volatile"] if volatile else trials["overlay"]
@@ -162,7 +163,16 @@ def _namespaces(trials: Trials) -> dict[str, Any]:
         "fresh_proc": trials["proc"].ok,
         "fresh_sys": trials["sysfs"].ok,
         "netns": trials["netns"].ok,
+        "root_emulation": "full" if trials["emulation"].ok else "basic",
+        "root_emulation_reason": _emulation_reason(trials["emulation"]),
     }
+
+
+def _emulation_reason(trial: Trial) -> str:
+    """Why root cannot be emulated in full; "" where it can."""
+    if trial.errno == errno.EBUSY and trial.path == "a listener":
+        return "this is a container of another pod or engine, which watches calls already"
+    return trial.reason
 
 
 def user_name() -> str:

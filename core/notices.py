@@ -12,20 +12,16 @@ if TYPE_CHECKING:
 
 
 def before_start(engine: Engine, config: dict[str, Any]) -> None:
-    """Warnings that belong to this start and were not said yet; costs a stat each where one applies.
-
-    HostUnsupported where no container can start at all.
-    """
+    """Warnings that belong to this start and were not said yet; costs a stat each where one applies."""
     facts = engine.facts
-    if not facts.userns:
-        from pod.core import host_doctor
-
-        raise host_doctor.refusal(engine)
     if facts.overlay != "native":
         once(engine, "flatten", f"no overlay here ({facts.overlay_reason}): each container gets a copy of its image")
     if not facts.fresh_proc and config["HostConfig"]["PidMode"] != "host":
         once(engine, "proc", "no own /proc here: containers see the host's, read-only ('pod doctor' says why)")
     single = config["Pod"]["IdMap"]["Kind"] == "single"
+    if single and facts.root_emulation != "full" and config["Pod"]["RootEmulation"] == "auto":
+        text = f"root emulation is basic here ({facts.root_emulation_reason}): owners and ids are not remembered"
+        once(engine, "emulation", text)
     if single and len(os.getgroups()) > 1:
         text = "without subordinate ids your supplementary groups cannot be dropped: containers keep them"
         once(engine, "groups", text)

@@ -40,7 +40,7 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
     """The whole document; ``size`` adds SizeRw and SizeRootFs (bytes), which walks the container's files."""
     config = container.config
     directory = container.directory
-    host = dict(config["HostConfig"])
+    host = {**config["HostConfig"], "RootEmulation": _root_emulation(engine, container)}
     result: dict[str, Any] = {
         "Id": container.id,
         "Created": config["Created"],
@@ -71,6 +71,15 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
         result["SizeRw"] = rewritten
         result["SizeRootFs"] = rewritten + _image_size(engine, container)
     return result
+
+
+def _root_emulation(engine: Engine, container: Container) -> str:
+    """Ours, not Docker's: what it runs with, else what it would be started with."""
+    from pod.core.container import planning
+
+    if container.is_running:
+        return planning.running_emulation(container.config, container.state)
+    return planning.root_emulation(engine, container.config)
 
 
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:

@@ -86,8 +86,25 @@ def capabilities(host: dict[str, Any]) -> int:
     return defaults.resolve_caps(host["CapAdd"] or [], host["CapDrop"] or [], host["Privileged"])
 
 
-def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, bool]:
-    """(seccomp filter, no_new_privs) of the record's security options."""
+def root_emulation(engine: Engine, config: dict[str, Any]) -> str:
+    """What a start of the container would have: "full", "basic" or "off"; "" where its ids are real."""
+    if config["Pod"]["IdMap"]["Kind"] != "single":
+        return ""
+    asked = str(config["Pod"]["RootEmulation"])
+    return engine.facts.root_emulation if asked == "auto" else asked
+
+
+def running_emulation(config: dict[str, Any], state: dict[str, Any]) -> str:
+    """What a running container has, as its supervisor wrote it down: not what a start of today would give it."""
+    if config["Pod"]["IdMap"]["Kind"] != "single":
+        return ""
+    if state.get("rootEmulation") == "full":
+        return "full"
+    return "off" if config["Pod"]["RootEmulation"] == "off" else "basic"
+
+
+def security(engine: Engine, config: dict[str, Any], caps: int, emulation: str) -> tuple[bytes, bool]:
+    """(seccomp filter, no_new_privs) of the record's security options, with root emulated in that way."""
     host = config["HostConfig"]
     profile: dict[str, Any] | None = seccomp.UNCONFINED if host["Privileged"] else None
     no_new_privs = nesting = False
@@ -104,9 +121,8 @@ def security(engine: Engine, config: dict[str, Any], caps: int) -> tuple[bytes, 
             "start container: this host refuses seccomp filters",
             hint="--security-opt seccomp=unconfined runs it without one; 'pod doctor' says what was tried",
         )
-    single = config["Pod"]["IdMap"]["Kind"] == "single"
     # In full, a filter of its own does it (_write_process).
-    emulate = single and engine.facts.seccomp and config["Pod"]["RootEmulation"] not in ("off", "full")
+    emulate = emulation == "basic" and engine.facts.seccomp
     return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
 
 
@@ -194,16 +210,21 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process.interactive = spec["OpenStdin"]
     process.tty = spec["Tty"]
     writer.number("NAMESPACES", namespaces(config["HostConfig"]))
-    return _write_process(engine, writer, config, attachment, process)
+    return _write_process(engine, writer, config, attachment, process, root_emulation(engine, config))
 
 
 def _write_process(
-    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], attachment: Attachment, process: Process
+    engine: Engine,
+    writer: plan.PlanWriter,
+    config: dict[str, Any],
+    attachment: Attachment,
+    process: Process,
+    emulation: str,
 ) -> int:
     """What a process of the container runs as, confined as its record says; returns its flag bits."""
     host = config["HostConfig"]
     caps = capabilities({**host, "Privileged": host["Privileged"] or process.privileged})
-    filter_bytes, no_new_privs = security(engine, config, caps)
+    filter_bytes, no_new_privs = security(engine, config, caps, emulation)
     writer.texts("ARGV", process.argv)
     writer.texts("ENV", process.env)
     writer.text("CWD", process.workdir)
@@ -213,10 +234,8 @@ def _write_process(
     writer.number("CAPS", caps)
     if filter_bytes:
         writer.blob("SECCOMP", filter_bytes)
-    if config["Pod"]["RootEmulation"] == "full" and config["Pod"]["IdMap"]["Kind"] == "single":
-        from pod.core.runtime import seccomp_notify
-
-        calls, basic = seccomp_notify.cached(engine)
+    if emulation == "full":
+        calls, basic = seccomp.notify_filters(engine)
         writer.blob("NOTIFY", calls)
         writer.blob("BASIC", basic)
     flags = plan.STDIN if process.interactive else 0
@@ -321,7 +340,9 @@ def exec_plan(
 ) -> bytes:
     """plan.bin for one more process in a running container."""
     writer = plan.PlanWriter()
-    writer.number("FLAGS", plan.EXEC | attachment.flags() | _write_process(engine, writer, config, attachment, process))
+    emulation = running_emulation(config, state)
+    flags = _write_process(engine, writer, config, attachment, process, emulation)
+    writer.number("FLAGS", plan.EXEC | attachment.flags() | flags)
     writer.text("ID", config["Id"])
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "exec", process.argv[0]))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 REVISION = 2
 """Counts changes of the default profile and of the compiler; part of every key."""
 
+NOTIFY_REVISION = 2
+"""Counts changes of seccomp_notify.RULES."""
+
 UNCONFINED: dict[str, Any] = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
@@ -106,6 +109,20 @@ def cached(
     if built:
         publish(engine, key, built)
     return built
+
+
+def notify_filters(engine: Engine) -> tuple[bytes, bytes]:
+    """Both programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise."""
+    machine = os.uname().machine
+    key = f"notify-{NOTIFY_REVISION}-{REVISION}-{machine}"
+    calls, basic = read_cached(engine, key), read_cached(engine, key + "-basic")
+    if not calls or not basic:
+        from pod.core.runtime import seccomp_notify
+
+        calls, basic = seccomp_notify.programs(machine)
+        publish(engine, key, calls)
+        publish(engine, key + "-basic", basic)
+    return calls, basic
 
 
 def read_cached(engine: Engine, key: str) -> bytes:

@@ -1,26 +1,23 @@
 """The second filter of a container whose root is emulated in full: which calls wait for the emulator's answer.
 
 It stands beside the profile's filter and never inside it: the kernel takes the strictest answer of all filters, so a
-call that the profile refuses is refused, whatever the emulator would let pass. Imported only for such containers.
+call that the profile refuses is refused, whatever the emulator would let pass. Imported only to build it:
+the cache is that of seccomp.py, whose NOTIFY_REVISION counts the changes of RULES.
 """
 
 from __future__ import annotations
 
-import os
-
-from pod.core.runtime import seccomp, seccomp_bpf
+from pod.core.runtime import seccomp_bpf
 from pod.core.runtime.seccomp_profile import ALLOW, ERRNO, ROOT_EMULATION, Profile, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pod.core.engine import Engine
     from pod.core.runtime.seccomp_profile import Condition
 
 USER_NOTIF = 0x7FC00000
 COOKIE = 0x706F642D6C6F6F6B
 """POD_COOKIE of ext/src/emulator/emulator.h: calls that have it as sixth argument pass."""
 
-_REVISION = 2
 _EPERM = 1
 _O_CREAT = 0o100
 _SOL_SOCKET, _SO_PEERCRED = 1, 17
@@ -67,17 +64,3 @@ def programs(machine: str) -> tuple[bytes, bytes]:
     return seccomp_bpf.compile_filter(machine, nothing, RULES), seccomp_bpf.compile_filter(
         machine, nothing, ROOT_EMULATION
     )
-
-
-def cached(engine: Engine) -> tuple[bytes, bytes]:
-    """:func:`programs` for this machine, from the cache where it is there."""
-    machine = os.uname().machine
-    key = f"notify-{_REVISION}-{seccomp.REVISION}-{machine}"
-    keys = (key, key + "-basic")
-    found = tuple(seccomp.read_cached(engine, name) for name in keys)
-    if all(found):
-        return found[0], found[1]
-    built = programs(machine)
-    for name, code in zip(keys, built):
-        seccomp.publish(engine, name, code)
-    return built

@@ -55,17 +55,6 @@ def refused(pod, *command):
 
 
 @pytest.mark.nsenter
-def test_run_when_the_limit_is_zero_then_it_says_what_doctor_says(offline_pod):
-    done = refused(offline_pod, "run", "--rm", "pod.local/busybox", "true")
-    assert (done.returncode, done.stdout) == (125, "")
-    assert done.stderr.splitlines() == [
-        "pod: no container can run here: user namespaces are refused: the sysctl user.max_user_namespaces is 0",
-        "hint: sysctl -w user.max_user_namespaces=15000, and the same line in /etc/sysctl.d/",
-    ]
-    assert offline_pod("ps", "-aq").ok() == ""
-
-
-@pytest.mark.nsenter
 def test_doctor_when_the_limit_is_zero_then_the_sysctl_is_named_and_1(offline_pod):
     done = refused(offline_pod, "doctor")
     assert done.returncode == 1, done

@@ -49,6 +49,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "kept-ids": ("--userns", "keep-id"),
     "no-emulation": ("--root-emulation", "off"),
     "full-emulation": ("--root-emulation", "full"),
+    "basic-emulation": ("--root-emulation", "basic"),
     "named": ("--name", "prepared-name"),
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
     "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),

@@ -15,7 +15,8 @@ from pod.ext.errors import StepError
 
 _NAMES = (
     "userns mountns pidns utsns ipcns cgroupns netns overlay overlay_layers volatile whiteout xattr proc sysfs devpts "
-    "mqueue pivot_root mount_setattr seccomp seccomp_notify pidfd_open clone3 openat2 close_range memfd_exec tun fuse"
+    "mqueue pivot_root mount_setattr seccomp seccomp_notify pidfd_open clone3 openat2 close_range memfd_exec tun fuse "
+    "emulation"
 )
 PROBES = _NAMES.split()
 

@@ -1,7 +1,8 @@
 """Run as a program: ``filtered.py PROFILE ARGV…`` runs ARGV under a seccomp profile (Docker's JSON), compiled by pod.
 
 The profile "deny:NAME,NAME…[=ERRNO]" answers those calls with ENOSYS (or ERRNO) and allows the rest: an older kernel,
-or an outer container. no_new_privs is set, as an unprivileged process must.
+or an outer container. "watched" allows everything and has a listener, as an engine has that answers calls itself.
+no_new_privs is set, as an unprivileged process must.
 """
 
 from __future__ import annotations
@@ -29,14 +30,32 @@ def profile(text: str) -> dict[str, object]:
     return {**seccomp.UNCONFINED, "syscalls": [rule]}
 
 
-def main() -> None:
-    machine = os.uname().machine
-    code = seccomp.program(machine, 0, emulate_root=False, nesting=False, profile=profile(sys.argv[1]))
+def attach(code: bytes, flags: int) -> int:
+    """seccomp(2)'s result."""
     buffer = ctypes.create_string_buffer(code, len(code))
     program = ctypes.create_string_buffer(struct.pack("=H6xQ", len(code) // 8, ctypes.addressof(buffer)))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) or libc.syscall(SECCOMP[machine], 1, 0, program):
+    result = -1 if libc.prctl(38, 1, 0, 0, 0) else libc.syscall(SECCOMP[os.uname().machine], 1, flags, program)
+    if result < 0:
         raise OSError(ctypes.get_errno(), "attach the filter")
+    return int(result)
+
+
+def watched() -> None:
+    """Runs the command in a child and keeps the listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) as long as it lives."""
+    attach(struct.pack("=HBBI", 6, 0, 0, 0x7FFF0000), 8)
+    child = os.fork()
+    if child == 0:
+        os.execvp(sys.argv[2], sys.argv[2:])
+    status = os.waitpid(child, 0)[1]
+    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+
+
+def main() -> None:
+    if sys.argv[1] == "watched":
+        watched()
+    machine = os.uname().machine
+    attach(seccomp.program(machine, 0, emulate_root=False, nesting=False, profile=profile(sys.argv[1])), 0)
     os.execvp(sys.argv[2], sys.argv[2:])
 
 

@@ -195,6 +195,7 @@ const struct pod_trial pod_call_trials[] = {
     {"netns", try_netns, INSIDE, CLONE_NEWNET},
     {"seccomp", try_seccomp, OUTSIDE, 0},
     {"seccomp_notify", try_seccomp_notify, OUTSIDE, 0},
+    {"emulation", pod_try_emulation, INSIDE, 0},
     {"pidfd_open", try_pidfd, OUTSIDE, 0},
     {"clone3", try_clone3, OUTSIDE, 0},
     {"openat2", try_openat2, OUTSIDE, 0},

@@ -1,4 +1,4 @@
-/* The trials that probe.c runs, as tables: probe_mounts.c and probe_calls.c. */
+/* The trials that probe.c runs, as tables: probe_mounts.c and probe_calls.c (with that of probe_emulation.c). */
 #ifndef POD_PROBE_TRIALS_H
 #define POD_PROBE_TRIALS_H
 
@@ -6,8 +6,8 @@
 
 /* What is done for a trial before its function runs: all in the child, in this order. */
 enum pod_world {
-    OUTSIDE,  /* nothing: the caller's own namespaces */
-    INSIDE,   /* a user namespace with the caller's id as 0 */
+    OUTSIDE, /* nothing: the caller's own namespaces */
+    INSIDE, /* a user namespace with the caller's id as 0 */
     MOUNTING, /* and a mount namespace with private propagation */
 };
 
@@ -20,6 +20,8 @@ struct pod_trial {
 
 /* Both end with a row without a name. */
 extern const struct pod_trial pod_mount_trials[]; /* file systems: mounts, overlay, attributes */
-extern const struct pod_trial pod_call_trials[];  /* namespaces, system calls, devices */
+extern const struct pod_trial pod_call_trials[]; /* namespaces, system calls, devices */
+
+int pod_try_emulation(const char *scratch, struct pod_err *err); /* probe_emulation.c */
 
 #endif

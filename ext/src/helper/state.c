@@ -41,6 +41,8 @@ static void compose(struct pod_text *text, const struct pod_plan *plan,
         pod_text_add_quoted(text, state->failure.path);
         add(text, "}");
     }
+    if (state->emulation)
+        add(text, ",\"rootEmulation\":\"%s\"", state->emulation);
     if (!host)
         host = "\"boot\":\"\"";
     pod_text_add(text, ",", 1);

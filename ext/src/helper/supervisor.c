@@ -351,6 +351,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         finish_failed(s, &err);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "running";
+        if (pod_plan_has(plan, POD_KEY_NOTIFY))
+            s->state.emulation = s->launch.basic ? "basic" : "full";
         s->state.pid = s->relay.child;
         s->state.pid_start = pod_process_start(s->relay.child);
         pod_log_now(s->state.started);

@@ -10,7 +10,7 @@ import pytest
 from pod.core import paths
 from pod.core.engine import Engine
 from pod.core.errors import HostUnsupported
-from pod.core.runtime import defaults, seccomp, seccomp_profile
+from pod.core.runtime import defaults, seccomp, seccomp_notify, seccomp_profile
 from tests.support import bpf
 
 ALLOW, EPERM, ENOSYS, DONE = 0x7FFF0000, 0x50001, 0x50026, 0x50000
@@ -240,6 +240,18 @@ class TestCached:
             with open(path, "wb") as file:
                 file.write(bad)
             assert seccomp.cached(engine, CAPS, emulate_root=False, nesting=False) == good
+
+    def test_notify_filters_when_asked_twice_then_from_the_cache_unless_one_is_damaged(self, engine):
+        both = seccomp.notify_filters(engine)
+        assert both == seccomp_notify.programs(os.uname().machine)
+        folder = engine.paths.cache + "/seccomp"
+        names = sorted(os.listdir(folder))
+        before = [os.stat(f"{folder}/{name}").st_ino for name in names]
+        assert seccomp.notify_filters(engine) == both
+        assert [os.stat(f"{folder}/{name}").st_ino for name in names] == before
+        for name in names:
+            os.truncate(f"{folder}/{name}", 50)
+            assert seccomp.notify_filters(engine) == both
 
     def test_cached_when_a_file_is_put_under_another_key_then_not_taken(self, engine):
         seccomp.cached(engine, defaults.ALL_CAPS, emulate_root=False, nesting=True)
