@@ -245,8 +245,6 @@ int pod_unpack_entry(struct pod_unpack *unpack, struct pod_err *err)
     switch (unpack->entry->type) {
     case POD_TAR_FILE:
         return make_file(unpack, err);
-    case POD_TAR_LINK:
-        return pod_unpack_link(unpack, err);
     case POD_TAR_SYMLINK:
         return make_symlink(unpack, err);
     case POD_TAR_DIRECTORY:
@@ -256,6 +254,8 @@ int pod_unpack_entry(struct pod_unpack *unpack, struct pod_err *err)
     case POD_TAR_CHAR:
     case POD_TAR_BLOCK:
         return make_device(unpack, err);
+    case POD_TAR_LINK:
+        break;
     }
     return fail(unpack, POD_INTERNAL, EINVAL, err);
 }

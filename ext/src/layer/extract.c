@@ -67,7 +67,8 @@ static int unpack_one(struct pod_unpack *unpack, struct pod_err *err)
     }
     if (join(unpack, unpack->name, err) < 0)
         return -1;
-    return pod_unpack_entry(unpack, err);
+    return unpack->entry->type == POD_TAR_LINK ? pod_unpack_link(unpack, err)
+                                               : pod_unpack_entry(unpack, err);
 }
 
 /* The process's umask without changing it (it belongs to all threads); Umask is there since 4.7,

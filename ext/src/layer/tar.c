@@ -7,11 +7,6 @@
 
 #include "tar_reader.h"
 
-int pod_tar_fail(struct pod_tar *tar, enum pod_step step, int errnum, struct pod_err *err)
-{
-    return pod_fail_errno(err, step, errnum, tar->entry.path ? tar->entry.path : tar->name);
-}
-
 int pod_tar_open(struct pod_source *source, struct pod_tar **tar, struct pod_err *err)
 {
     struct pod_tar *made = calloc(1, sizeof *made);
@@ -34,67 +29,6 @@ void pod_tar_close(struct pod_tar **tar)
     free((*tar)->xattrs);
     free(*tar);
     *tar = NULL;
-}
-
-/* Up to WANTED bytes of the stream; *length 0 at its end. */
-static int take(struct pod_tar *tar, uint64_t wanted, const unsigned char **data, size_t *length,
-                struct pod_err *err)
-{
-    if (!tar->length && pod_source_next(tar->source, &tar->data, &tar->length, err) < 0)
-        return -1;
-    *length = tar->length < wanted ? tar->length : (size_t)wanted;
-    *data = tar->data;
-    tar->data += *length;
-    tar->length -= *length;
-    tar->position += *length;
-    return 0;
-}
-
-int pod_tar_take(struct pod_tar *tar, void *target, size_t length, int atend, struct pod_err *err)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        const unsigned char *data;
-        size_t got;
-
-        if (take(tar, length - done, &data, &got, err) < 0)
-            return -1;
-        if (!got)
-            return atend && !done ? 0 : pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
-        memcpy((char *)target + done, data, got);
-        done += got;
-    }
-    return 1;
-}
-
-static int skip(struct pod_tar *tar, uint64_t count, struct pod_err *err)
-{
-    while (count) {
-        const unsigned char *data;
-        size_t got;
-
-        if (take(tar, count, &data, &got, err) < 0)
-            return -1;
-        if (!got)
-            return pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
-        count -= got;
-    }
-    return 0;
-}
-
-int pod_tar_data(struct pod_tar *tar, const unsigned char **data, size_t *length,
-                 struct pod_err *err)
-{
-    *length = 0;
-    if (!tar->left)
-        return 0;
-    if (take(tar, tar->left, data, length, err) < 0)
-        return -1;
-    if (!*length)
-        return pod_tar_fail(tar, POD_TAR_DATA, ENODATA, err);
-    tar->left -= *length;
-    return 0;
 }
 
 static void read_names(struct pod_tar *tar, const struct pod_tar_header *header)
@@ -127,7 +61,7 @@ static int read_special(struct pod_tar *tar, uint64_t size, char **text, struct 
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     (*text)[size] = '\0';
     if ((size && pod_tar_take(tar, *text, (size_t)size, 0, err) < 0) ||
-        skip(tar, -size & (POD_TAR_BLOCK_SIZE - 1), err) < 0) {
+        pod_tar_skip(tar, -size & (POD_TAR_BLOCK_SIZE - 1), err) < 0) {
         free(*text);
         *text = NULL;
         return -1;
@@ -349,7 +283,7 @@ static int finish(struct pod_tar *tar, struct pod_err *err)
         const unsigned char *data;
         size_t length;
 
-        if (take(tar, UINT64_MAX, &data, &length, err) < 0)
+        if (pod_tar_some(tar, UINT64_MAX, &data, &length, err) < 0)
             return -1;
         if (!length)
             return 0;
@@ -367,7 +301,7 @@ static void forget(struct pod_tar *tar)
 
 int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct pod_err *err)
 {
-    if (skip(tar, tar->left, err) < 0 || skip(tar, tar->padding, err) < 0)
+    if (pod_tar_skip(tar, tar->left, err) < 0 || pod_tar_skip(tar, tar->padding, err) < 0)
         return -1;
     tar->left = tar->padding = 0;
     tar->entry.path = NULL;
@@ -398,7 +332,7 @@ int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct
             *entry = &tar->entry;
             return 1;
         }
-        if (skip(tar, tar->left, err) < 0 || skip(tar, tar->padding, err) < 0)
+        if (pod_tar_skip(tar, tar->left, err) < 0 || pod_tar_skip(tar, tar->padding, err) < 0)
             return -1;
         tar->left = tar->padding = 0;
         tar->entry.path = NULL;

@@ -53,7 +53,7 @@ static inline int here(struct pod_unpack *unpack)
 
 /* ---- entries.c ----------------------------------------------------- */
 
-/* Makes the entry in the directory at hand: name and full are set. */
+/* Makes the entry, which is no hard link, in the directory at hand: name and full are set. */
 int pod_unpack_entry(struct pod_unpack *unpack, struct pod_err *err);
 /* The root of the layer: "./" and the like. */
 int pod_unpack_root(struct pod_unpack *unpack, struct pod_err *err);
