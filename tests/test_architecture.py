@@ -221,9 +221,9 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def trace(home: Path, *arguments: str) -> set[str]:
+def trace(home: Path, *arguments: str, **variables: str) -> set[str]:
     """Modules in sys.modules when a command of the lean start ends or execs the helper, as preamble.sh starts it."""
-    environ = {"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    environ = {"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables}
     (folder,) = [path for path in (home / ".cache/pod").iterdir() if not path.name.startswith(".")]
     python = (folder / "python").read_text().strip()
     command = [python, "-I", "-S", "-c", TRACE, str(folder / "_pod_run.py"), str(built()), *arguments]
@@ -272,6 +272,18 @@ def test_warm_command_imports_only_what_is_listed(home: Path, arguments: tuple[s
     assert ours <= set(warm_modules()), f"add to packaging/launcher/warm.txt: {sorted(ours - set(warm_modules()))}"
     standard = {name.partition(".")[0] for name in loaded} - {"pod"}
     assert standard <= WARM_STANDARD, f"imports {sorted(standard - WARM_STANDARD)}"
+
+
+@pytest.mark.built
+def test_first_start_of_some_words_leaves_a_mark_and_does_without_the_whole_of_os(home: Path) -> None:
+    environ = {"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    words = ["run", "--rm", "--network", "none", "pod.local/busybox", "true"]
+    subprocess.run([str(built()), *words], env=environ, capture_output=True, timeout=120, check=True)
+    marks = home / "starts"
+    marks.mkdir()
+    loaded = trace(home, *words, POD_PREPARED=f"m{0:016x}{marks}")
+    assert len(list(marks.iterdir())) == 1
+    assert "_collections_abc" not in loaded, "os is loaded; what asks for more of it than posix has?"
 
 
 @pytest.mark.built

@@ -112,7 +112,8 @@ def _cannot_execute(reason: str) -> HostUnsupported:
 def prepared_path(hint: str, words: list[str], *, has_args: bool) -> str:
     """The file of a prepared start (ext/src/helper/prepared.h), by $POD_PREPARED and the words up to IMAGE."""
     state = int(hint[1:17], 16)
-    for byte in b"".join([os.fsencode(word) + b"\0" for word in words]):
+    coding = sys.getfilesystemencoding()  # not os.fsencode: the bundle would load the whole of os for it
+    for byte in b"".join([word.encode(coding, "surrogateescape") + b"\0" for word in words]):
         state = (state ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return f"{hint[17:]}/{state ^ 0x9E3779B97F4A7C15 if has_args else state:016x}"
 
