@@ -7,9 +7,11 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "calls.h"
+#include "confine.h"
 #include "err.h"
 
 /* Where something new goes, and whose it will be. */
@@ -17,6 +19,7 @@ struct birth {
     int parent;
     char name[NAME_MAX + 1];
     struct pod_owned owned;
+    int folder; /* it may be named with a slash at its end */
     int plain; /* root's, in a folder that does not hand its group on: as the kernel makes it */
 };
 
@@ -37,6 +40,9 @@ static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct
 
     if (failed)
         return failed;
+    size_t length = strlen(path);
+    if (!birth->folder && length && path[length - 1] == '/')
+        return -EINVAL;
     int64_t parent = pod_call_parent(call, dirfd, path, birth->name);
     if (parent < 0)
         return parent;
@@ -83,14 +89,21 @@ static uint32_t without_umask(const struct pod_call *call, uint32_t mode)
 }
 
 /* Records what was just made; where that fails it is taken away again. */
-static int64_t record(struct pod_call *call, const struct birth *birth, int remove_flags)
+static int64_t record_open(struct pod_call *call, const struct birth *birth, int fd,
+                           int remove_flags)
 {
-    POD_AUTO_FD int fd = openat(birth->parent, birth->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     int failed = fd < 0 ? -errno : pod_records_set(&call->e->records, fd, &birth->owned);
 
     if (failed)
         unlinkat(birth->parent, birth->name, remove_flags);
     return failed;
+}
+
+static int64_t record(struct pod_call *call, const struct birth *birth, int remove_flags)
+{
+    POD_AUTO_FD int fd = openat(birth->parent, birth->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    return record_open(call, birth, fd, remove_flags);
 }
 
 /* A device: an empty file with the record of it. */
@@ -103,7 +116,7 @@ static int64_t make_device(struct pod_call *call, struct birth *birth, uint32_t 
     POD_AUTO_FD int fd =
         openat(birth->parent, birth->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                without_umask(call, mode));
-    return fd < 0 ? -errno : record(call, birth, 0);
+    return fd < 0 ? -errno : record_open(call, birth, fd, 0);
 }
 
 int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode,
@@ -125,7 +138,7 @@ int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32
 
 int64_t pod_answer_mkdir(struct pod_call *call, int dirfd, uint64_t path, uint32_t mode)
 {
-    AUTO_BIRTH birth = NO_BIRTH;
+    AUTO_BIRTH birth = {.parent = -1, .folder = 1};
     int64_t failed = prepare_own(call, dirfd, path, &birth);
 
     if (failed)
@@ -149,6 +162,18 @@ int64_t pod_answer_symlink(struct pod_call *call, uint64_t target, int dirfd, ui
     return record(call, &birth, 0);
 }
 
+/* In a process of its own, which has nothing open but the socket: bind(2) follows every link on its way, and in a container
+ * that sees the host's processes one can lead to /proc/self/fd. */
+static _Noreturn void bind_alone(int socket, int cwd, mode_t mask,
+                                 const struct sockaddr_un *address, socklen_t size)
+{
+    if (fchdir(cwd) || dup2(socket, 0) < 0)
+        _exit(EIO);
+    pod_close_from(1);
+    umask(mask);
+    _exit(bind(0, (const struct sockaddr *)address, size) ? errno : 0);
+}
+
 /* bind(2) of a socket with a name, by a copy of its descriptor: under the caller's root, from its directory, by the very name
  * that others will read as its address. */
 static int64_t bind_as(struct pod_call *call, const struct sockaddr_un *address, socklen_t size)
@@ -156,18 +181,21 @@ static int64_t bind_as(struct pod_call *call, const struct sockaddr_un *address,
     mode_t mask = (mode_t)pod_call_status(call, "\nUmask:", 8, 022);
     POD_AUTO_FD int process = pod_call_process(call);
     POD_AUTO_FD int cwd = pod_call_proc(call, "cwd", O_PATH | O_DIRECTORY);
-    int failed = 0;
+    int status = 0;
 
     if (process < 0 || cwd < 0 || !pod_call_alive(call))
         return POD_CALL_GONE;
     POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, process, (int)call->args[0], 0);
-    if (fd < 0 || fchdir(cwd))
+    if (fd < 0)
         return POD_CALL_PASS;
-    umask(mask);
-    if (bind(fd, (const struct sockaddr *)address, size))
-        failed = -errno;
-    umask(0);
-    return fchdir(call->e->proc) ? -EIO : failed;
+    pid_t child = fork();
+    if (child == 0)
+        bind_alone(fd, cwd, mask, address, size);
+    if (child < 0)
+        return POD_CALL_PASS;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
 int64_t pod_answer_bind(struct pod_call *call)
@@ -193,30 +221,44 @@ int64_t pod_answer_bind(struct pod_call *call)
     return failed ? failed : record(call, &birth, 0);
 }
 
+/* Answers with a copy of FD in the caller. */
+static int64_t give(const struct pod_call *call, int fd, int cloexec)
+{
+    struct seccomp_notif_addfd add = {
+        .id = call->notif->id,
+        .flags = SECCOMP_ADDFD_FLAG_SEND,
+        .srcfd = (uint32_t)fd,
+        .newfd_flags = (uint32_t)cloexec,
+    };
+
+    if (ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
+        return POD_CALL_GONE;
+    if (errno != EINVAL)
+        return errno == ENOENT ? POD_CALL_GONE : -errno;
+    add.flags = 0; /* before Linux 5.14 the copy is given first, then the answer */
+    int number = ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    return number >= 0 ? number : -errno;
+}
+
 int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags, uint32_t mode)
 {
     AUTO_BIRTH birth = NO_BIRTH;
 
-    if (!(flags & O_CREAT))
+    if (!(flags & O_CREAT) || flags & O_PATH) /* which makes nothing */
         return POD_CALL_PASS; /* O_TMPFILE: no name yet */
     int64_t failed = prepare_own(call, dirfd, path, &birth);
     if (failed)
         return failed;
     /* What is there already is not made: the kernel opens it, or says that it is there. */
-    int with = (flags & ~(O_TRUNC | O_NOCTTY | O_PATH)) | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int with = (flags & ~(O_TRUNC | O_NOCTTY)) | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     POD_AUTO_FD int fd = openat(birth.parent, birth.name, with, without_umask(call, mode));
     if (fd < 0)
         return POD_CALL_PASS;
-    failed = record(call, &birth, 0);
+    failed = record_open(call, &birth, fd, 0);
     if (failed)
         return failed;
-    struct seccomp_notif_addfd add = {
-        .id = call->notif->id,
-        .flags = SECCOMP_ADDFD_FLAG_SEND,
-        .srcfd = (uint32_t)fd,
-        .newfd_flags = (uint32_t)(flags & O_CLOEXEC),
-    };
-    if (ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
-        return POD_CALL_GONE;
-    return errno == EMFILE ? -EMFILE : POD_CALL_GONE;
+    int64_t given = give(call, fd, flags & O_CLOEXEC);
+    if (given == -EMFILE) /* the kernel would have looked for a number first */
+        unlinkat(birth.parent, birth.name, 0);
+    return given;
 }

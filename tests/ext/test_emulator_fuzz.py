@@ -1,0 +1,63 @@
+"""The emulator under sanitizers against processes that call at random, race with it and die (fuzz_emulator.c)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pod.core.runtime import plan, seccomp_notify
+from tests.support import compilers
+
+SOURCE = Path(__file__).with_name("fuzz_emulator.c")
+WRAPPED = ("pod_call_answer", "openat", "ioctl", "syscall")
+ROUNDS = int(os.environ.get("POD_FUZZ_ROUNDS", "300"))
+SEED = os.environ.get("POD_FUZZ_SEED", "1")
+
+
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts = [str(path) for path in sorted((compilers.SOURCES / "emulator").glob("*.c"))]
+    parts += [str(compilers.SOURCES / f"core/{name}.c") for name in ("beneath", "confine", "err", "plan", "userns")]
+    parts += [str(compilers.SOURCES / "layer/owners_read.c"), str(SOURCE.with_name("fuzz_worker.c"))]
+    flags = [*compilers.SANITIZE, "-pthread", *(f"-Wl,--wrap={name}" for name in WRAPPED)]
+    return compilers.build(compilers.host(), SOURCE, tmp_path_factory.mktemp("fuzz") / "fuzz", *flags, *parts)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """SCRATCH, with what the container must not reach."""
+    for name in ("outside", "world", "run"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "outside/secret").write_text("of the host")
+    writer = plan.PlanWriter()
+    writer.text("SOCKET_DIR", str(tmp_path / "run"))
+    writer.text("UPPER", str(tmp_path / "outside"))
+    (tmp_path / "plan").write_bytes(writer.finish("0" * 32))
+    (tmp_path / "filter").write_bytes(seccomp_notify.programs(os.uname().machine)[0])
+    return tmp_path
+
+
+@pytest.mark.parametrize("pids", ["own", "host"])
+def test_emulator_when_called_at_random_then_it_lives_and_nothing_outside_changes(
+    fuzz: Path, place: Path, pids: str
+) -> None:
+    """``host``: a container that sees the host's processes, where /proc/self is the emulator to the emulator."""
+    before = os.stat(place / "outside")
+    arguments = [SEED, str(ROUNDS), str(place), str(place / "plan"), str(place / "filter"), pids]
+    environ = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    limit = 100 + ROUNDS // 5
+    done = subprocess.run([fuzz, *arguments], capture_output=True, text=True, timeout=limit, env=environ)
+    assert (done.returncode, done.stdout) == (0, "0, emulator lives\n"), done.stderr[-4000:]
+    assert "ERROR" not in done.stderr
+    assert "runtime error" not in done.stderr
+    assert os.listdir(place / "outside") == ["secret"]
+    assert (place / "outside/secret").read_text() == "of the host"
+    after = os.stat(place / "outside")
+    assert (before.st_mtime_ns, before.st_mode) == (after.st_mtime_ns, after.st_mode)
+    assert sorted(os.listdir(place)) == ["filter", "outside", "owners", "plan", "run", "world"]
+    assert os.listdir(place / "world") == []
+    shutil.rmtree(place / "run")
