@@ -185,7 +185,7 @@ ssize_t pod_receive_fd(int sock, void *data, size_t size, int *fd)
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
+                             .msg_controllen = CMSG_LEN(sizeof(int))}; /* no room for two */
     ssize_t got = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
     struct cmsghdr *head = got >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
 

@@ -1,4 +1,5 @@
 /* The emulator's own process. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "calls.h"
@@ -20,6 +22,7 @@
 
 #define LISTENERS 256 /* one for each exec that still has processes */
 #define CONNECTIONS 16
+#define SILENCE_S 20 /* for a connection between connect and handover: a join and a fork */
 
 #ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
 #define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1u
@@ -43,21 +46,23 @@ struct server {
     pid_t parent;
     int socket;
     int listeners[LISTENERS], connections[CONNECTIONS]; /* -1: free */
+    time_t until[CONNECTIONS]; /* when one that has said nothing is closed */
     union message in, out;
     struct pollfd slots[1 + LISTENERS + CONNECTIONS];
 };
 
-static void answer_one(struct server *s, int listener)
+/* -1: LISTENER is none. */
+static int answer_one(struct server *s, int listener)
 {
     struct pod_call call = {.e = &s->e, .listener = listener, .notif = &s->in.notif};
 
     memset(&s->in, 0, sizeof s->in); /* the kernel insists */
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &s->in))
-        return;
+        return errno == ENOENT || errno == EINTR ? 0 : -1; /* it was killed meanwhile */
     /* A pid of 0: a process that this one cannot see. */
     int64_t result = s->in.notif.pid ? pod_call_answer(&call) : POD_CALL_PASS;
     if (result == POD_CALL_GONE)
-        return;
+        return 0;
     memset(&s->out, 0, sizeof s->out);
     s->out.answer.id = s->in.notif.id;
     if (result == POD_CALL_PASS)
@@ -67,17 +72,27 @@ static void answer_one(struct server *s, int listener)
     else
         s->out.answer.val = result;
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &s->out); /* ENOENT: it was killed */
+    return 0;
 }
 
+/* The place that FD got; -1: there is none, and it is closed. */
 static int take_slot(int *slots, int count, int fd)
 {
     for (int i = 0; i < count; i++)
         if (slots[i] < 0) {
             slots[i] = fd;
-            return 0;
+            return i;
         }
     close(fd);
     return -1;
+}
+
+static time_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec;
 }
 
 static void creds_of(const struct pod_handover *handover, struct pod_creds *creds)
@@ -111,14 +126,14 @@ static void accept_one(struct server *s)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
-    int fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int slot, fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid != geteuid())
         close(fd);
-    else
-        take_slot(s->connections, CONNECTIONS, fd);
+    else if ((slot = take_slot(s->connections, CONNECTIONS, fd)) >= 0)
+        s->until[slot] = now() + SILENCE_S;
 }
 
 static void serve_connection(struct server *s, int *connection)
@@ -132,15 +147,30 @@ static void serve_connection(struct server *s, int *connection)
     /* A listener that is not taken is closed: its calls fail then, and hang for nobody. */
     if (got != (ssize_t)sizeof handover || listener < 0 || adopt(s, &handover))
         pod_cleanup_fd(&listener);
-    else if (!take_slot(s->listeners, LISTENERS, listener))
+    else if (take_slot(s->listeners, LISTENERS, listener) >= 0)
         send(*connection, "K", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(*connection);
     *connection = -1;
 }
 
+/* Closes connections that say nothing; how many are left. */
+static int tidy_connections(struct server *s)
+{
+    int left = 0;
+
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (s->connections[i] >= 0 && now() > s->until[i]) {
+            close(s->connections[i]);
+            s->connections[i] = -1;
+        } else {
+            left += s->connections[i] >= 0;
+        }
+    return left;
+}
+
 static void loop(struct server *s)
 {
-    int count = 0, *owner[1 + LISTENERS + CONNECTIONS];
+    int count = 0, *owner[1 + LISTENERS + CONNECTIONS], open = tidy_connections(s);
 
     owner[0] = &s->socket;
     for (int i = 0; i < LISTENERS + CONNECTIONS; i++) {
@@ -150,15 +180,16 @@ static void loop(struct server *s)
     }
     for (int i = 0; i <= count; i++)
         s->slots[i] = (struct pollfd){.fd = *owner[i], .events = POLLIN};
-    if (poll(s->slots, (nfds_t)count + 1, -1) < 0)
+    if (open == CONNECTIONS)
+        s->slots[0].fd = -1; /* the others wait in the socket's queue */
+    if (poll(s->slots, (nfds_t)count + 1, open ? 1000 : -1) < 0)
         return;
     for (int i = 1; i <= count; i++) {
         short events = s->slots[i].revents;
         if (events && owner[i] >= s->connections && owner[i] < s->connections + CONNECTIONS) {
             serve_connection(s, owner[i]);
-        } else if (events & POLLIN) {
-            answer_one(s, *owner[i]);
-        } else if (events) { /* POLLHUP: its last process is gone */
+        } else if (events && (!(events & POLLIN) || answer_one(s, *owner[i]))) {
+            /* POLLHUP: its last process is gone */
             close(*owner[i]);
             *owner[i] = -1;
         }
