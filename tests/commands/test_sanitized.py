@@ -97,3 +97,41 @@ def test_sanitized_life_of_a_container(run: Run) -> None:
     assert run("kill", "one").returncode == 0
     assert run("start", "one").returncode == 0
     assert run("rm", "-f", "one").returncode == 0
+
+
+ROOT = """
+    set -e
+    chown 5:6 /etc/passwd; stat -c %u:%g /etc/passwd; mkdir -p /home/eve; chown 1000:1001 /home/eve
+    mknod /dev/x c 1 3; stat -c '%F %t:%T' /dev/x; ln -s x /home/link; chown -h 7:8 /home/link; cp -a /home /copy
+    find /copy -exec stat -c '%n %u:%g' {} + | sort; i=0
+    while [ $i -lt 40 ]; do (stat /etc/passwd >/dev/null & kill -9 $!) 2>/dev/null; i=$((i+1)); done; rm -r /copy
+"""
+ROOT_SEES = """5:6
+character special file 1:3
+/copy 0:0
+/copy/eve 1000:1001
+/copy/link 7:8
+"""
+USER = """
+    cd /home/eve; touch f; mkdir d; ln -s f l; mkfifo p; stat -c '%n %u:%g' *; chown 0 f 2>/dev/null || id -u; rm -r *
+"""
+USER_SEES = "d 1000:1001\nf 1000:1001\nl 1000:1001\np 1000:1001\n1000\n"
+
+
+@pytest.mark.no_sub_ids
+def test_sanitized_emulator(run: Run) -> None:
+    """A finding in it ends it, and then nothing is answered any more."""
+    full = ("--root-emulation=full", IMAGE)
+    done = run("run", "-d", "--name", "one", *full, "sleep", "300")
+    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        done = run("exec", "one", "sh", "-c", ROOT)
+        assert (done.returncode, done.stdout) == (0, ROOT_SEES), done.stderr
+        done = run("exec", "-u", "1000:1001", "one", "sh", "-c", USER)
+        assert (done.returncode, done.stdout) == (0, USER_SEES), done.stderr
+        assert run("exec", "-u", "1:2", "one", "id", "-G").stdout == "2\n"
+        assert run("exec", "one", "rm", "-r", "/home", "/dev/x").returncode == 0
+        assert run("stop", "-t", "1", "one").returncode == 0
+        assert run("start", "one").returncode == 0
+    assert run("run", "--rm", "-u", "3:4", *full, "id", "-g").stdout == "4\n"
+    assert run("rm", "-f", "one").returncode == 0

@@ -22,8 +22,8 @@ int64_t pod_answer_get(struct pod_call *call, int uids, int which)
 
     if (gone)
         return gone;
-    /* Root is what the kernel says, also to those in a user namespace of their own. */
-    if (call->creds == call->e->creds.sets[0])
+    /* Root is what the kernel says; those in a user namespace of their own have its ids. */
+    if (call->creds == call->e->creds.sets[0] || pod_call_is_nested(call))
         return POD_CALL_PASS;
     return uids ? call->creds->uid[which] : call->creds->gid[which];
 }
@@ -34,7 +34,7 @@ int64_t pod_answer_getres(struct pod_call *call, int uids)
 
     if (result)
         return result;
-    if (call->creds == call->e->creds.sets[0])
+    if (call->creds == call->e->creds.sets[0] || pod_call_is_nested(call))
         return POD_CALL_PASS;
     const uint32_t *ids = uids ? call->creds->uid : call->creds->gid;
     for (int i = 0; i < 3 && !result; i++)
@@ -49,6 +49,8 @@ int64_t pod_answer_getgroups(struct pod_call *call)
 
     if (result)
         return result;
+    if (pod_call_is_nested(call))
+        return POD_CALL_PASS;
     uint32_t count = call->creds->group_count;
     if (room < 0 || (room && (uint32_t)room < count))
         return -EINVAL;
@@ -134,40 +136,66 @@ int64_t pod_answer_prctl(struct pod_call *call)
     return result ? result : POD_CALL_PASS; /* and the kernel keeps them in truth */
 }
 
-/* Whether the set-id bits of FD count: its file system honours them, no_new_privs is off, it is no script. */
-static int bits_count(const struct pod_call *call, int fd)
+enum head { UNKNOWN, BINARY, SCRIPT, NEITHER };
+
+/* How the program FD begins. NEITHER is what the kernel has no format for (ENOEXEC), but for what binfmt_misc knows. */
+static enum head head_of(int fd)
 {
-    char path[32], head[2];
-    struct statvfs fs;
+    char path[32], head[4];
 
     snprintf(path, sizeof path, "self/fd/%d", fd);
     POD_AUTO_FD int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0 || fstatvfs(file, &fs) || fs.f_flag & ST_NOSUID)
+    ssize_t got = file < 0 ? -1 : read(file, head, sizeof head);
+    if (got < 0)
+        return UNKNOWN;
+    if (got == 4 && !memcmp(head, "\177ELF", 4))
+        return BINARY;
+    return got >= 2 && !memcmp(head, "#!", 2) ? SCRIPT : NEITHER;
+}
+
+/* Whether the set-id bits of FD count: its file system honours them, and no_new_privs is off. */
+static int bits_count(const struct pod_call *call, int fd)
+{
+    struct statvfs fs;
+
+    return !fstatvfs(fd, &fs) && !(fs.f_flag & ST_NOSUID) &&
+           !pod_call_status(call, "\nNoNewPrivs:", 10, 1);
+}
+
+/* Opens the program of an exec: 1, its descriptor (-1: what it is cannot be seen from here) and its mode; 0 where the kernel
+ * will refuse it, so that nothing may change; POD_CALL_GONE. */
+static int64_t open_program(struct pod_call *call, int dirfd, uint64_t path, int flags, int *fd,
+                            struct stat *st)
+{
+    memset(st, 0, sizeof *st);
+    if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) /* AT_EXECVE_CHECK only asks */
         return 0;
-    if (read(file, head, 2) != 2 || !memcmp(head, "#!", 2))
-        return 0;
-    return !pod_call_status(call, "\nNoNewPrivs:", 10, 1);
+    int64_t opened = pod_call_open(call, dirfd, path, flags);
+    if (opened == POD_CALL_GONE)
+        return opened;
+    *fd = (int)(opened < 0 ? -1 : opened);
+    if (*fd < 0)
+        return opened == -ELOOP || call->in_proc;
+    return !fstat(*fd, st) && S_ISREG(st->st_mode) && st->st_mode & 0111;
 }
 
 int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int flags)
 {
     struct stat st;
     struct pod_owned owned;
+    POD_AUTO_FD int fd = -1;
     int64_t result = pod_call_creds(call);
 
     if (result)
         return result;
-    POD_AUTO_FD int fd = -1;
-    int64_t opened = pod_call_open(call, dirfd, path, flags);
-    if (opened == POD_CALL_GONE)
-        return opened;
-    fd = (int)(opened < 0 ? -1 : opened);
+    int64_t runs = open_program(call, dirfd, path, flags, &fd, &st);
+    if (runs != 1)
+        return runs ? runs : POD_CALL_PASS;
     struct pod_creds *creds = change(call, &result);
     if (!creds)
         return result;
     creds->flags = 0;
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID) &&
-        bits_count(call, fd)) {
+    if (st.st_mode & (S_ISUID | S_ISGID) && head_of(fd) == BINARY && bits_count(call, fd)) {
         pod_records_get(&call->e->records, fd, &owned);
         if (st.st_mode & S_ISUID)
             creds->uid[POD_ID_EFFECTIVE] = owned.uid;
@@ -178,6 +206,9 @@ int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int fla
         creds->uid[i] = creds->uid[POD_ID_EFFECTIVE];
         creds->gid[i] = creds->gid[POD_ID_EFFECTIVE];
     }
+    if (fd >= 0 && memcmp(creds, call->creds, offsetof(struct pod_creds, groups)) &&
+        head_of(fd) == NEITHER)
+        return POD_CALL_PASS;
     result = pod_call_become(call, creds);
     return result == POD_CALL_GONE ? result : POD_CALL_PASS;
 }

@@ -26,7 +26,7 @@ enum { STAT_SIZE = 128, STAT_MODE = 16, STAT_UID = 24, STAT_GID = 28, STAT_RDEV 
 static int may_give(const struct pod_creds *creds, const struct pod_owned *now, uint32_t uid,
                     uint32_t gid)
 {
-    if (pod_creds_capable(creds))
+    if (pod_creds_capable(creds) || (uid == NONE && gid == NONE))
         return 1;
     if (creds->uid[POD_ID_FS] != now->uid || (uid != NONE && uid != now->uid))
         return 0;
@@ -153,9 +153,11 @@ int64_t pod_answer_setxattr(struct pod_call *call, int dirfd, uint64_t path, int
 static int64_t find_owner(struct pod_call *call, int dirfd, uint64_t path, int flags,
                           struct pod_owned *owned, int *fd)
 {
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE) ||
+        (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+        return 0;
     int64_t opened =
         pod_call_open(call, dirfd, path, flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
-
     if (opened < 0)
         return opened == POD_CALL_GONE ? opened : 0;
     *fd = (int)opened;

@@ -173,6 +173,11 @@ static int own_descriptor(const char *path)
     return -1;
 }
 
+static int or_error(int fd)
+{
+    return fd >= 0 ? fd : -errno;
+}
+
 static int open_descriptor(const struct pod_call *call, int number)
 {
     char name[32];
@@ -229,9 +234,12 @@ int64_t pod_call_open(struct pod_call *call, int dirfd, uint64_t from, int flags
         return -ENOENT;
     if (!length && dirfd != AT_FDCWD)
         return alive_or_close(call, open_descriptor(call, dirfd));
+    call->in_proc = !strncmp(path, "/proc/", 6);
     int own = flags & AT_SYMLINK_NOFOLLOW ? -1 : own_descriptor(path);
     if (own >= 0)
         return alive_or_close(call, open_descriptor(call, own));
+    if (!(flags & AT_SYMLINK_NOFOLLOW) && !strcmp(path, "/proc/self/exe"))
+        return alive_or_close(call, or_error(pod_call_proc(call, "exe", O_PATH)));
     return open_path(call, dirfd, length ? path : ".",
                      flags & AT_SYMLINK_NOFOLLOW && length ? O_NOFOLLOW : 0);
 }

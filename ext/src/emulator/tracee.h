@@ -34,6 +34,7 @@ struct pod_call {
     int listener;
     const struct seccomp_notif *notif;
     int slack; /* /proc/TID/timerslack_ns, once it was opened */
+    int in_proc; /* the path that was opened begins with /proc/, where "self" is not the caller */
     uint64_t args[6];
     const struct pod_creds *creds; /* after pod_call_creds */
 };
