@@ -210,7 +210,10 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process.interactive = spec["OpenStdin"]
     process.tty = spec["Tty"]
     writer.number("NAMESPACES", namespaces(config["HostConfig"]))
-    return _write_process(engine, writer, config, attachment, process, root_emulation(engine, config))
+    emulation = root_emulation(engine, config)
+    if emulation == "full":
+        writer.texts("RECORDS", _records(engine, config))
+    return _write_process(engine, writer, config, attachment, process, emulation)
 
 
 def _write_process(
@@ -242,6 +245,12 @@ def _write_process(
     flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
     flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
     return flags | (write_terminal(writer, attachment) if process.tty else 0)
+
+
+def _records(engine: Engine, config: dict[str, Any]) -> list[str]:
+    """The folders where owners of what can have no attribute are kept: of bind mounts, of each volume."""
+    volumes = [mount["Source"][: -len("/_data")] for mount in config["Mounts"] if mount["Type"] == "volume"]
+    return [engine.paths.root, *volumes]
 
 
 def write_terminal(writer: plan.PlanWriter, attachment: Attachment) -> int:

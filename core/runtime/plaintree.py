@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def make(engine: Engine, source: str, target: str, idmap: IdMap) -> None:
-    """Copies the tree ``source`` to ``target`` (reflinked where the file system can); appears whole or not at all."""
+    """Copies the tree ``source`` to ``target`` (reflinked where the file system can); appears whole or not at all.
+
+    With a single id the owners that the image has, a file beside ``source``, lie beside ``target`` as "image-owners"
+    until a start with full root emulation has given them to the files (ext/src/emulator/records_copies.c).
+    """
     from pod.core.runtime import userns
     from pod.ext.layer import flatten
 
@@ -29,4 +33,8 @@ def make(engine: Engine, source: str, target: str, idmap: IdMap) -> None:
     finally:
         os.close(source_fd)
         os.close(target_fd)
+    if idmap.kind == "single":
+        owners = os.path.dirname(source) + "/owners"
+        with open(owners, "rb") as record, open(os.path.dirname(target) + "/image-owners", "wb") as copy:
+            copy.write(record.read())
     os.rename(temporary, target)

@@ -57,6 +57,7 @@ KEYS: dict[str, tuple[int, int]] = {
     "LOCK": (39, U64),
     "NOTIFY": (52, BLOB),
     "BASIC": (53, BLOB),
+    "RECORDS": (56, STRV),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),

@@ -4,7 +4,6 @@
  *   rules SEED ROUNDS        creds.c alone: what must hold whatever is called, and that its table keeps what it was given
  *   attribute SEED ROUNDS    mutated texts of user.pod.owner: what is believed is what would be written
  *   sidecar FILE…            reads each as a container's sidecar; prints how many records it took
- *   tidy FILE                the same, and writes it anew as owners in the working directory
  *   owners SEED ROUNDS FILE  mutates a layer's file of owners and reads it to the end */
 #include <errno.h>
 #include <linux/capability.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "../../ext/src/emulator/records.c"
+#include "../../ext/src/layer/owners.h"
 #include "creds.h"
 
 static uint64_t state;
@@ -261,28 +261,16 @@ static int attribute(unsigned long rounds)
     return 0;
 }
 
-static int sidecar(char **files, const char *mode)
+static int sidecar(char **files)
 {
     for (; *files; files++) {
-        struct pod_records records = {.sidecar = open(*files, O_RDWR | O_APPEND | O_CLOEXEC), .upper = -1};
-        if (records.sidecar < 0)
+        struct pod_records records = {.places = 1, .upper = -1};
+        records.sidecars[0].fd = open(*files, O_RDONLY | O_CLOEXEC);
+        if (records.sidecars[0].fd < 0)
             return perror(*files), 1;
-        size_t bytes = read_sidecar(&records);
-        uint32_t count = records.own.count;
-        printf("%u\n", count);
-        if (!strcmp(mode, "tidy")) {
-            tidy_sidecar(&records, AT_FDCWD);
-            free(records.own.rows);
-            memset(&records.own, 0, sizeof records.own);
-            lseek(records.sidecar, 0, SEEK_SET);
-            if (read_sidecar(&records) != count * sizeof(struct pod_record) || records.own.count != count || bytes < count)
-                return printf("not what it was\n"), 1;
-        }
-        for (uint32_t i = 0; i < records.own.size; i++)
-            if (records.own.rows[i].check && find(&records.own, &records.own.rows[i]) != &records.own.rows[i])
-                return printf("a row is not found again\n"), 1;
-        free(records.own.rows);
-        close(records.sidecar);
+        read_on(&records, POD_PLACE_CONTAINER);
+        printf("%u\n", records.own.count);
+        pod_records_end(&records);
     }
     return 0;
 }
@@ -347,7 +335,7 @@ int main(int argc, char **argv)
         return attribute(rounds);
     if (argc > 4 && !strcmp(argv[1], "owners"))
         return owners(rounds, argv[4]);
-    if (argc > 2 && (!strcmp(argv[1], "sidecar") || !strcmp(argv[1], "tidy")))
-        return sidecar(argv + 2, argv[1]);
+    if (argc > 2 && !strcmp(argv[1], "sidecar"))
+        return sidecar(argv + 2);
     return 3;
 }

@@ -329,7 +329,7 @@ static int of_image(int rootfd, int fd)
 }
 
 static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
-                     struct pod_err *err)
+                     const struct pod_mount_watch *watch, struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target),
                *source = pod_plan_string(plan, m->source);
@@ -340,7 +340,8 @@ static int do_volume(const struct pod_plan *plan, const struct pod_mount *m, int
         return pod_fail(err, POD_BIND, source);
     POD_AUTO_FD int content = pod_open_in_root(rootfd, target, O_RDONLY | O_DIRECTORY, 0, &ignored);
     if (content >= 0 && of_image(rootfd, content) && is_empty_directory(from) &&
-        pod_copytree(content, from, POD_COPY_OWNERS, err))
+        (pod_copytree(content, from, POD_COPY_OWNERS, err) ||
+         (watch && watch->filled(watch->context, rootfd, content, from, err))))
         return -1;
     return do_bind(plan, m, rootfd, err);
 }
@@ -428,21 +429,28 @@ typedef int mount_operation(const struct pod_plan *, const struct pod_mount *, i
 static mount_operation *const operations[] = {
     [POD_MOUNT_FS] = do_fs,           [POD_MOUNT_BIND] = do_bind, [POD_MOUNT_MKDIR] = do_mkdir,
     [POD_MOUNT_SYMLINK] = do_symlink, [POD_MOUNT_MASK] = do_mask, [POD_MOUNT_RDONLY] = do_rdonly,
-    [POD_MOUNT_VOLUME] = do_volume,
 };
 
-int pod_mount_all(const struct pod_plan *plan, int rootfd, struct pod_err *err)
+static int operate(const struct pod_plan *plan, const struct pod_mount *m, int rootfd,
+                   const struct pod_mount_watch *watch, struct pod_err *err)
+{
+    if (m->kind == POD_MOUNT_VOLUME)
+        return do_volume(plan, m, rootfd, watch, err);
+    if (m->kind == 0 || m->kind >= sizeof operations / sizeof *operations)
+        return pod_fail_errno(err, POD_PLAN, EINVAL, "kind of a mount");
+    return operations[m->kind](plan, m, rootfd, err);
+}
+
+int pod_mount_all(const struct pod_plan *plan, int rootfd, const struct pod_mount_watch *watch,
+                  struct pod_err *err)
 {
     uint32_t length;
     const struct pod_mount *mounts = pod_plan_blob(plan, POD_KEY_MOUNTS, &length);
 
-    for (uint32_t i = 0; i < length / sizeof *mounts; i++) {
-        if (mounts[i].kind == 0 || mounts[i].kind >= sizeof operations / sizeof *operations)
-            return pod_fail_errno(err, POD_PLAN, EINVAL, "kind of a mount");
-        if (operations[mounts[i].kind](plan, &mounts[i], rootfd, err) &&
-            !(mounts[i].bits & POD_MOUNT_OPTIONAL))
+    for (uint32_t i = 0; i < length / sizeof *mounts; i++)
+        if (operate(plan, &mounts[i], rootfd, watch, err) &&
+            (err->step == POD_PLAN || !(mounts[i].bits & POD_MOUNT_OPTIONAL)))
             return -1;
-    }
     return 0;
 }
 

@@ -11,8 +11,15 @@
  * descriptor of it. */
 int pod_mount_root(const struct pod_plan *plan, struct pod_err *err);
 
-/* Does every entry of MOUNTS. */
-int pod_mount_all(const struct pod_plan *plan, int rootfd, struct pod_err *err);
+/* Told of each volume that got its first content: CONTENT of the image was copied to VOLUME. */
+struct pod_mount_watch {
+    int (*filled)(void *context, int rootfd, int content, int volume, struct pod_err *err);
+    void *context;
+};
+
+/* Does every entry of MOUNTS. WATCH may be NULL. */
+int pod_mount_all(const struct pod_plan *plan, int rootfd, const struct pod_mount_watch *watch,
+                  struct pod_err *err);
 
 /* Binds what SOURCEFD names on what TARGETFD names; MS_REC, MS_RDONLY, MS_NOSUID … of FLAGS hold on the new mount. */
 int pod_mount_bind(int sourcefd, int targetfd, unsigned long flags, int recursive_flags,

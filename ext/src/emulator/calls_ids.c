@@ -195,7 +195,9 @@ int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int fla
     if (!creds)
         return result;
     creds->flags = 0;
-    if (st.st_mode & (S_ISUID | S_ISGID) && head_of(fd) == BINARY && bits_count(call, fd)) {
+    /* Somebody's on the host: as for the kernel, its bits say nothing. */
+    if (st.st_mode & (S_ISUID | S_ISGID) && !st.st_uid && !st.st_gid && head_of(fd) == BINARY &&
+        bits_count(call, fd)) {
         pod_records_get(&call->e->records, fd, &owned);
         if (st.st_mode & S_ISUID)
             creds->uid[POD_ID_EFFECTIVE] = owned.uid;

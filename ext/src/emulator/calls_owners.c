@@ -161,8 +161,7 @@ static int64_t find_owner(struct pod_call *call, int dirfd, uint64_t path, int f
     if (opened < 0)
         return opened == POD_CALL_GONE ? opened : 0;
     *fd = (int)opened;
-    return pod_records_get(&call->e->records, *fd, owned) &&
-           (owned->uid || owned->gid || owned->device);
+    return pod_records_get(&call->e->records, *fd, owned);
 }
 
 int64_t pod_answer_stat(struct pod_call *call, int dirfd, uint64_t path, uint64_t buffer, int flags)

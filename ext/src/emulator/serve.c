@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -201,9 +200,9 @@ static void loop(struct server *s)
 /* Out of the host's mounts and into the container's; nothing of the supervisor's stays open. */
 static int settle(struct server *s, struct pod_emulator *emulator, int ready)
 {
-    int *kept[] = {&s->e.proc,          &s->socket, &s->listeners[0], &s->e.records.sidecar,
-                   &s->e.records.upper, &ready};
-    enum { KEPT = sizeof kept / sizeof *kept };
+    int *kept[5 + POD_PLACES] = {&s->e.proc, &s->socket, &s->listeners[0], &s->e.records.upper,
+                                 &ready};
+    int count = 5;
     struct pod_err ignored;
     struct stat st;
 
@@ -212,24 +211,27 @@ static int settle(struct server *s, struct pod_emulator *emulator, int ready)
     s->e.userns = st.st_ino;
     if (setns(emulator->userns, CLONE_NEWUSER) || setns(emulator->mntns, CLONE_NEWNS))
         return -1;
+    for (int i = 0; i < s->e.records.places; i++)
+        kept[count++] = &s->e.records.sidecars[i].fd;
     /* To places above all others first, then down to 3, 4, …: none is overwritten that is still needed. */
-    for (int i = 0; i < KEPT; i++)
+    for (int i = 0; i < count; i++)
         if (*kept[i] >= 0 && (*kept[i] = fcntl(*kept[i], F_DUPFD_CLOEXEC, 200)) < 0)
             return -1;
-    for (int i = 0; i < KEPT; i++)
+    for (int i = 0; i < count; i++)
         if (*kept[i] < 0)
             close(3 + i);
         else if ((*kept[i] = dup3(*kept[i], 3 + i, O_CLOEXEC)) < 0)
             return -1;
-    pod_close_from(3 + KEPT);
-    if (fchdir(s->e.proc) || stat("/", &st))
-        return -1;
-    s->e.records.root_dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
+    pod_close_from(3 + count);
     umask(0);
     if (pod_confine_bounding(CAPS, &ignored) || pod_confine_caps(CAPS, &ignored) ||
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
         getppid() != s->parent)
         return -1;
+    POD_AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || fchdir(s->e.proc))
+        return -1;
+    pod_records_settle(&s->e.records, root);
     creds_of(&emulator->first, &s->e.scratch);
     if (emulator->first.uid || emulator->first.gid)
         memset(&s->e.scratch, 0, sizeof s->e.scratch);

@@ -18,12 +18,6 @@
 #define SYS_openat2 437
 #endif
 
-/* STATX_MNT_ID and where it stands (linux/stat.h, 5.8); musl's header has neither. Before that roots differ by their inode. */
-#define MOUNT_ID 0x1000u
-#define MOUNT_ID_AT 144
-_Static_assert(sizeof(struct statx) >= MOUNT_ID_AT + 8,
-               "struct statx has room for a mount's number");
-
 int pod_call_alive(const struct pod_call *call)
 {
     uint64_t id = call->notif->id;
@@ -135,13 +129,12 @@ static int64_t enter_root(struct pod_call *call)
 {
     struct pod_emulation *e = call->e;
     struct statx st;
-    uint64_t mount = 0;
     char path[32];
     POD_AUTO_FD int root = pod_call_proc(call, "root", O_PATH | O_DIRECTORY);
 
-    if (root < 0 || statx(root, "", AT_EMPTY_PATH, STATX_INO | MOUNT_ID, &st))
+    if (root < 0 || statx(root, "", AT_EMPTY_PATH, STATX_INO | POD_STATX_MOUNT, &st))
         return -EPERM;
-    memcpy(&mount, (const char *)&st + MOUNT_ID_AT, sizeof mount);
+    uint64_t mount = pod_statx_mount(&st); /* 0 before 5.8: roots differ by their inode */
     uint64_t dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
     if (st.stx_ino == e->root_ino && mount == e->root_mount && dev == e->root_dev)
         return 0;

@@ -19,6 +19,7 @@
 #include "confine.h"
 #include "mount.h"
 #include "passwd.h"
+#include "records.h"
 #include "userns.h"
 
 #define SYNC_FD 3
@@ -352,6 +353,7 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
 {
     const struct pod_plan *plan = launch->plan;
     uint64_t bits = flags(launch);
+    int emulated = (bits & POD_PLAN_SINGLE_ID) && pod_plan_has(plan, POD_KEY_NOTIFY);
 
     /* In a range map the ids of outside are the overflow ones until now; for a single id this changes nothing. */
     if (!(bits & POD_PLAN_SINGLE_ID) && pod_confine_ids(0, 0, NULL, 0, err))
@@ -364,7 +366,8 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
     if (write_sysctls(launch, err))
         return -1;
     *rootfd = pod_mount_root(plan, err);
-    if (*rootfd < 0 || pod_mount_all(plan, *rootfd, err))
+    if (*rootfd < 0 || (emulated ? pod_records_mount_all(plan, launch->host_proc, *rootfd, err)
+                                 : pod_mount_all(plan, *rootfd, NULL, err)))
         return -1;
     if ((bits & POD_PLAN_TTY) && open_terminal(launch, *rootfd, 1, err))
         return -1;

@@ -1,0 +1,194 @@
+"""Full root emulation: owners stay with volumes, bind mounts and trees, whoever looks at them."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pod.core.oci import platform
+from tests.commands.test_run_plain_tree import on_overlay
+from tests.support import layers
+from tests.support.podcli import Pod
+from tests.support.registry import Registry
+from tests.unit.core.image.conftest import Built, Pusher
+
+FULL = "--root-emulation=full"
+HOST = platform.host().architecture
+OWNED = "touch f; mkdir -p d; ln -s f l; mkfifo p; chown 1:2 f; chown 3:4 d; chown -h 5:6 l; chown 7:8 p"
+SHOW = "stat -c '%n %u:%g' f d l p"
+SHOWN = ["f 1:2", "d 3:4", "l 5:6", "p 7:8"]
+
+
+def shell(pod: Pod, script: str, *options: str) -> list[str]:
+    argv = ("run", "--rm", FULL, *options, pod.image("debian:12"), "sh", "-ec", script)
+    return pod(*argv, timeout=120).ok().splitlines()
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder of the caller's, to be bound."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    return folder
+
+
+def test_volume_when_another_container_has_it_then_the_same_owners(pod: Pod) -> None:
+    assert shell(pod, f"cd /v; {OWNED}; {SHOW}", "-v", "kept:/v") == SHOWN
+    assert shell(pod, f"cd /elsewhere; {SHOW}; mv l l2; stat -c %u:%g l2", "-v", "kept:/elsewhere") == [*SHOWN, "5:6"]
+    assert shell(pod, "cd /ro; stat -c %u:%g l2; chown -h 1:1 l2 2>&1 | tail -c 22", "-v", "kept:/ro:ro") == [
+        "5:6",
+        "Read-only file system",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["volume", "bind"])
+def test_mount_when_two_containers_run_then_each_sees_what_the_other_gives_away(
+    pod: Pod, shared: Path, kind: str
+) -> None:
+    source = str(shared) if kind == "bind" else "both"
+    try:
+        for name in ("one", "two"):
+            pod("run", "-d", "--name", name, FULL, "-v", f"{source}:/v", pod.image("debian:12"), "sleep", "300").ok()
+            pod("exec", name, "chown", "0:0", "/v").ok()  # its emulator is there
+        pod("exec", "one", "sh", "-ec", f"cd /v; {OWNED}").ok()
+        assert pod("exec", "two", "sh", "-ec", f"cd /v; {SHOW}").ok().splitlines() == SHOWN
+        pod("exec", "two", "sh", "-ec", "cd /v; chown -h 9:9 l; chown 0:0 p").ok()
+        assert pod("exec", "one", "sh", "-ec", f"cd /v; {SHOW}").ok().splitlines() == [*SHOWN[:2], "l 9:9", "p 0:0"]
+        pod("exec", "one", "sh", "-ec", "cd /v; chown -h 10:10 l").ok()
+        assert pod("exec", "two", "stat", "-c", "%u", "/v/l").ok() == "10\n"
+    finally:
+        pod("rm", "-f", "one", "two").ok()
+
+
+def test_volume_when_it_gets_the_images_content_then_its_owners_too(pod: Pod) -> None:
+    script = "cd {}; stat -c '%n %u:%g %a' . mail local"
+    image_says = shell(pod, script.format("/var"))
+    assert "mail 0:8 2775" in image_says
+    assert shell(pod, script.format("/var"), "-v", "filled:/var") == image_says
+    assert shell(pod, script.format("/v"), "-v", "filled:/v") == image_says
+    assert shell(pod, "stat -c '%u:%g %a' /var/mail", "-v", "mail:/var/mail") == ["0:8 2775"]
+
+
+@pytest.mark.no_sub_ids
+def test_bind_when_files_are_somebody_elses_then_roots_and_nothing_is_recorded(pod: Pod, shared: Path) -> None:
+    """/usr of the host: real root's; an attribute on a file of somebody else is not believed."""
+    (shared / "own").write_text("")
+    os.setxattr(shared / "own", "user.pod.owner", b"11:12")
+    script = """
+        cd /host; stat -c '%n %u:%g' . bin/env; chown 5:6 bin/env 2>&1 || stat -c %u:%g bin/env
+        stat -c %u:%g /own/own
+    """
+    assert shell(pod, script, "-v", "/usr:/host", "-v", f"{shared}:/own") == [
+        ". 0:0",
+        "bin/env 0:0",
+        "chown: changing ownership of 'bin/env': Operation not permitted",
+        "0:0",
+        "11:12",
+    ]
+
+
+@pytest.mark.no_sub_ids
+def test_bind_when_given_away_then_only_attributes_are_written_there(pod: Pod, shared: Path) -> None:
+    assert shell(pod, f"cd /v; {OWNED}", "-v", f"{shared}:/v") == []
+    assert sorted(os.listdir(shared)) == ["d", "f", "l", "p"]
+    assert os.getxattr(shared / "f", "user.pod.owner") == b"1:2"
+    assert os.getxattr(shared / "d", "user.pod.owner") == b"3:4"
+    assert {(shared / name).lstat().st_uid for name in ("f", "d", "l", "p")} == {os.getuid()}
+    assert shell(pod, f"cd /v; {SHOW}", "-v", f"{shared.parent}:/above", "-v", f"{shared}:/v") == SHOWN
+    assert shell(pod, f"cd /above/shared; {SHOW}", "-v", f"{shared.parent}:/above") == SHOWN
+
+
+@pytest.fixture
+def linked(writable_registry: Registry, tmp_path: Path) -> str:
+    """An image with links and FIFOs that are not root's, all of the same second."""
+    with layers.Layer(tmp_path / "links.tar") as layer:
+        layer.folder("l")
+        for number, name in enumerate(("moved", "stays", "changed")):
+            layer.add(f"l/{name}", kind=tarfile.SYMTYPE, mode=0o777, link=name, owner=(5, number))
+        for number, name in enumerate(("pipe", "other")):
+            layer.add(f"l/{name}", kind=tarfile.FIFOTYPE, mode=0o600, owner=(6, number))
+    layers.busybox(tmp_path / "busybox.tar")
+    parts = [(tmp_path / name).read_bytes() for name in ("busybox.tar", "links.tar")]
+    return Pusher(writable_registry).image("team/linked", "v1", Built(*parts, architecture=HOST))
+
+
+def test_container_when_links_of_its_image_were_moved_then_owners_are_kept(fresh_pod: Pod, linked: str) -> None:
+    script = """
+        cd /l; if [ -e done ]; then stat -c '%n %u:%g' * further/*; exit; fi
+        mv moved here; mkdir further; mv stays further; chmod 644 pipe; chown -h 1:1 changed; touch done
+        rm other; mkfifo other
+    """
+    fresh_pod("create", "--name", "links", FULL, linked, "sh", "-ec", script).ok()
+    fresh_pod("start", "-a", "links").ok()
+    for _ in range(2):
+        assert fresh_pod("start", "-a", "links").ok().splitlines() == [
+            *("changed 1:1", "done 0:0", "further 0:0", "here 5:0", "other 0:0", "pipe 6:0", "further/stays 5:1"),
+        ]
+
+
+def test_volume_when_it_gets_links_then_their_owners_too(fresh_pod: Pod, linked: str) -> None:
+    for _ in range(2):
+        argv = ("run", "--rm", FULL, "-v", "links:/l", linked, "sh", "-ec", "cd /l; stat -c '%n %u:%g' *")
+        shown = fresh_pod(*argv).ok().splitlines()
+        assert shown == ["changed 5:2", "moved 5:0", "other 6:1", "pipe 6:0", "stays 5:1"]
+
+
+def test_plain_tree_when_there_is_no_overlay_then_the_images_owners(pod: Pod, tmp_path: Path) -> None:
+    image = pod.image("debian:12")
+    script = """
+        stat -c '%n %u:%g %a' /etc/shadow /var/mail; if [ -e /s ]; then stat -c %u:%g /s /l; exit; fi
+        mv /etc/shadow /s; touch /etc/shadow; chown 9:9 /var/mail; ln -s x /l; chown -h 4:5 /l; stat -c %u:%g /s
+    """
+    done = on_overlay(
+        pod,
+        tmp_path,
+        ["run", FULL, "--name", "plain", "-v", "var:/var", image, "sh", "-ec", script],
+        ["start", "-a", "plain"],
+        ["run", FULL, "--rm", "-v", "var:/v", image, "stat", "-c", "%n %u:%g", "/var/mail", "/v/mail"],
+        ["rm", "plain"],
+    )
+    assert done.ok().splitlines() == [
+        *("/etc/shadow 0:42 640", "/var/mail 0:8 2775", "0:42"),
+        *("/etc/shadow 0:0 644", "/var/mail 9:9 2775", "0:42", "4:5"),
+        *("/var/mail 0:8", "/v/mail 9:9", "plain"),
+    ]
+
+
+def resident(pids: list[str]) -> int:
+    """KiB that processes have in memory; pages that they share count each time, so that this is never too little."""
+    fields = ("RssAnon:", "RssFile:", "RssShmem:")
+    lines = [line.split() for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line[1]) for line in lines if line and line[0] in fields)
+
+
+def row(number: int) -> bytes:
+    """struct pod_record of a file that is not there (ext/src/emulator/sidecar.h)."""
+    data = struct.pack("<QQqIIIII", 0, 10**12 + number, number, number, number, 0, 0, 0)
+    check = 2166136261
+    for word in struct.unpack("<11I", data):
+        check = (check ^ word) * 16777619 & 0xFFFFFFFF
+    return data + struct.pack("<I", (check ^ check >> 15) | 1)
+
+
+@pytest.mark.no_sub_ids
+@pytest.mark.parametrize(("rows", "limit"), [(0, 640), (100000, 4096)])
+def test_memory_of_supervisor_and_emulator_is_bounded(pod: Pod, busybox: str, rows: int, limit: int) -> None:
+    """At most 400 kB idle and 4 MB counting shared pages once: here the pages of the program count twice."""
+    pod("create", "--name", "memory", FULL, busybox, "sleep", "300").ok()
+    try:
+        folder = pod.root / "containers" / pod.inspect("memory")["Id"]
+        (folder / "owners").write_bytes(b"".join(row(number) for number in range(rows)))
+        pod("start", "memory").ok()
+        pod("exec", "memory", "chown", "5:6", "/bin").ok()
+        init = str(pod.inspect("memory")["State"]["Pid"])
+        supervisor = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        emulator = [pid for pid in children if pid != init]
+        assert len(emulator) == 1
+        assert resident([supervisor, *emulator]) <= limit
+    finally:
+        pod("rm", "-f", "memory").ok()
