@@ -96,6 +96,7 @@ class BuildExt(build_ext):
         target.mkdir(parents=True, exist_ok=True)
         identity = SOURCES.build_id()
         build_helper(target / "pod-helper", identity)
+        build_preload(target / "pod-root.so")
         write_if_changed(target / "_build.py", SOURCES.build_module(identity))
 
     def build_extension(self, ext: Extension) -> None:
@@ -147,6 +148,19 @@ def build_helper(output: Path, identity: str) -> None:
     folders = [str(HERE / "ext/src" / name) for name in ("core", "emulator", "helper")]
     flags = [*SOURCES.helper_flags(identity), *(f"-I{folder}" for folder in folders)]
     execute([*helper_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
+    temporary.replace(output)
+
+
+def build_preload(output: Path) -> None:
+    """The library inside a container's programs; replaced by rename, for programs may have the old one mapped."""
+    sources = SOURCES.preload_sources()
+    headers = [*(HERE / "ext/src/preload").glob("*.h"), HERE / "ext/src/core/page.h", HERE / "packaging/sources.py"]
+    if output.exists() and output.stat().st_mtime > max(path.stat().st_mtime for path in [*sources, *headers]):
+        return
+    temporary = output.with_name(".pod-root.new")
+    flags = [*SOURCES.preload_flags(), *SOURCES.preload_link_flags()]
+    execute([*host_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
+    temporary.chmod(0o644)
     temporary.replace(output)
 
 

@@ -3,6 +3,7 @@
 An extension: the right machine, only libc, libm, libpthread, libdl needed, no symbol version above glibc 2.17, no
 RPATH, no executable stack, full RELRO, PyInit_* as its only exports, and every import either Python's or also in
 musl's libc.
+The library of root emulation: nothing needed, no import that is not weak, no thread-local storage, both hash tables.
 The helper: the right machine, static (no interpreter, nothing needed), no executable stack.
 """
 
@@ -33,7 +34,8 @@ def check(path: Path, machine: str) -> None:
     with path.open("rb") as file:
         elf = ELFFile(file)
         faults = [*check_any(elf, machine)]
-        faults += check_helper(elf) if path.name == "pod-helper" else check_extension(elf)
+        kinds = {"pod-helper": check_helper, "pod-root.so": check_preload}
+        faults += kinds.get(path.name, check_extension)(elf)
     if faults:
         raise AuditError(f"{path}: " + "; ".join(faults))
 
@@ -55,6 +57,19 @@ def check_helper(elf: Any) -> list[str]:
     """Faults of the static helper."""
     kinds = {segment["p_type"] for segment in elf.iter_segments()}
     return ["it is dynamically linked"] if "PT_INTERP" in kinds or dynamic_tags(elf).get("DT_NEEDED") else []
+
+
+def check_preload(elf: Any) -> list[str]:
+    """Faults of the library inside a container's programs: it must load beside any C library, and beside none."""
+    tags = dynamic_tags(elf)
+    imports = names(elf)[1]
+    faults = [f"it has {tag}" for tag in ("DT_NEEDED", "DT_RPATH", "DT_RUNPATH", "DT_TEXTREL") if tag in tags]
+    faults += [f"it has no {tag}" for tag in ("DT_HASH", "DT_GNU_HASH") if tag not in tags]
+    if any(segment["p_type"] == "PT_TLS" for segment in elf.iter_segments()):
+        faults.append("thread-local storage")
+    if imports:
+        faults.append(f"imports {', '.join(sorted(imports))}")
+    return faults
 
 
 def check_extension(elf: Any) -> list[str]:

@@ -24,7 +24,9 @@ class CompileError(Exception):
 
 
 def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -> dict[str, Path]:
-    """layer.abi3.so, process.abi3.so, pod-helper and _build.py for ``machine``, made below ``work``; names to paths."""
+    """layer.abi3.so, process.abi3.so, pod-helper, pod-root.so, _build.py for ``machine``, made below ``work``: names to
+    paths.
+    """
     headers = packages.python_headers()
     tree = packages.unpack([headers, *[library.package for library in sources.libraries()]], machine)
     output = work / machine
@@ -37,6 +39,7 @@ def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -
             extension, machine, tree, headers, output, identity, parts=parts
         )
     made["pod-helper"] = build_helper(machine, output, identity)
+    made["pod-root.so"] = build_preload(machine, output)
     made["_build.py"] = output / "_build.py"
     made["_build.py"].write_text(sources.build_module(identity), "utf-8")
     return made
@@ -104,6 +107,18 @@ def build_helper(machine: str, output: Path, identity: str) -> Path:
     files = [str(path.relative_to(sources.ROOT)) for path in sources.helper_sources()]
     flags = [*sources.helper_flags(identity), "-Iext/src/core", "-Iext/src/emulator", "-Iext/src/helper", "-s"]
     execute([*zig(), "-target", f"{machine}-linux-musl", *flags, *files, "-o", str(result)])
+    return result
+
+
+def build_preload(machine: str, output: Path) -> Path:
+    """The library inside a container's programs."""
+    result = output / "pod-root.so"
+    target = ["-target", f"{machine}-linux-musl"]
+    objects = []
+    for path in sources.preload_sources():
+        name = output / f"preload-{path.stem}.o"
+        objects.append(compile_one(target, sources.preload_flags(), path.relative_to(sources.ROOT), name))
+    execute([*zig(), *target, *sources.preload_link_flags(), *map(str, objects), "-o", str(result)])
     return result
 
 

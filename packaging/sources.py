@@ -7,6 +7,7 @@ libraries, two architectures), so that both build the same things.
     pod.ext.process   ext/process.pyx + ext/src/core/*.c
     pod-helper        ext/src/core/*.c without the probes + ext/src/emulator/*.c + ext/src/helper/*.c
                       + ext/src/layer/owners_read.c, one static program
+    pod-root.so       ext/src/preload/*.c, a shared library without a C library
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ def helper_sources() -> tuple[Path, ...]:
     return core + c_files("emulator") + c_files("helper") + (ROOT / "ext/src/layer/owners_read.c",)
 
 
+def preload_sources() -> tuple[Path, ...]:
+    """The C files of the library that is loaded into a container's programs."""
+    return c_files("preload")
+
+
 def build_id() -> str:
     """32 hex digits over everything that defines plan.bin and who reads it: the C sources and the plan's writer."""
     paths = [path for path in (ROOT / "ext").rglob("*") if path.suffix in {".c", ".h", ".pyx", ".pxd"}]
@@ -97,6 +103,18 @@ def build_module(identity: str) -> str:
 def own_flags(identity: str) -> list[str]:
     """Compiler flags of our own C, besides optimisation and those that choose the target."""
     return [*C_FLAGS, *WARNINGS, f'-DPOD_BUILD_ID="{identity}"']
+
+
+def preload_flags() -> list[str]:
+    """Compiler flags of that library besides those that choose the target: nothing of any C library gets into it."""
+    alone = ["-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"]
+    return [*C_FLAGS, *WARNINGS, *alone, "-O2", "-g0", "-fPIC"]
+
+
+def preload_link_flags() -> list[str]:
+    """Of its linking, apart from the compiling: zig's -nostdlib takes the kernel's headers away too."""
+    tables = ["-Wl,-Bsymbolic", "-Wl,--hash-style=both", "-Wl,-z,relro,-z,now,-z,noexecstack", "-Wl,--build-id=none"]
+    return ["-shared", "-nostdlib", *tables, "-Wl,-soname,pod-root.so", "-s"]
 
 
 def helper_flags(identity: str) -> list[str]:

@@ -192,6 +192,14 @@ def container_plan(
     return writer.finish(launch.build_id())
 
 
+def _may_nest(host: dict[str, Any], caps: int) -> bool:
+    """Whether a process in there may get a user namespace of its own: not under the default profile without
+    CAP_SYS_ADMIN.
+    """
+    own = [option for option in host["SecurityOpt"] or [] if option.startswith(("seccomp", "nesting"))]
+    return bool(own or host["Privileged"] or caps >> 21 & 1)
+
+
 def removal(engine: Engine, config: dict[str, Any], directory: str) -> list[str]:
     """What --rm takes away, in order: the record first, so that a death in between leaves at most a stale name."""
     anonymous = [mount["Source"][: -len("/_data")] for mount in config["Mounts"] if mount.get("Anonymous")]
@@ -238,9 +246,13 @@ def _write_process(
     if filter_bytes:
         writer.blob("SECCOMP", filter_bytes)
     if emulation == "full":
-        calls, basic = seccomp.notify_filters(engine)
+        calls, fewer, basic = seccomp.notify_filters(engine)
         writer.blob("NOTIFY", calls)
         writer.blob("BASIC", basic)
+        library = launch.preloaded(engine)
+        if library:
+            writer.texts("PRELOAD", [*library, "nested"] if _may_nest(host, caps) else library)
+            writer.blob("FEWER", fewer)
     flags = plan.STDIN if process.interactive else 0
     flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
     flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0

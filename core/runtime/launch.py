@@ -37,6 +37,20 @@ def helper_path() -> str:
     )
 
 
+def preloaded(engine: Engine) -> list[str]:
+    """[library, tree] of ext/src/core/preload.h: what answers for the emulator inside programs, and the tree that names
+    it to glibc. Empty where this build or the store has none.
+    """
+    library = helper_path()[: -len("pod-helper")] + "pod-root.so"
+    tree = engine.paths.cache + "/preload"
+    if not os.path.exists(tree + "/etc/ld.so.preload"):
+        from pod.core.runtime import preload
+
+        if not preload.make(tree):
+            return []
+    return [library, tree] if os.path.exists(library) else []
+
+
 def build_id() -> str:
     """The helper's build id, 32 hex digits."""
     from pod.ext._build import BUILD_ID

@@ -58,6 +58,8 @@ KEYS: dict[str, tuple[int, int]] = {
     "NOTIFY": (52, BLOB),
     "BASIC": (53, BLOB),
     "RECORDS": (56, STRV),
+    "PRELOAD": (54, STRV),
+    "FEWER": (55, BLOB),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REVISION = 2
 """Counts changes of the default profile and of the compiler; part of every key."""
 
-NOTIFY_REVISION = 2
+NOTIFY_REVISION = 3
 """Counts changes of seccomp_notify.RULES."""
 
 UNCONFINED: dict[str, Any] = {
@@ -111,18 +111,19 @@ def cached(
     return built
 
 
-def notify_filters(engine: Engine) -> tuple[bytes, bytes]:
-    """Both programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise."""
+def notify_filters(engine: Engine) -> tuple[bytes, ...]:
+    """The three programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise."""
     machine = os.uname().machine
     key = f"notify-{NOTIFY_REVISION}-{REVISION}-{machine}"
-    calls, basic = read_cached(engine, key), read_cached(engine, key + "-basic")
-    if not calls or not basic:
+    keys = (key, key + "-library", key + "-basic")
+    found = tuple([read_cached(engine, name) for name in keys])
+    if not all(found):
         from pod.core.runtime import seccomp_notify
 
-        calls, basic = seccomp_notify.programs(machine)
-        publish(engine, key, calls)
-        publish(engine, key + "-basic", basic)
-    return calls, basic
+        found = seccomp_notify.programs(machine)
+        for name, code in zip(keys, found):
+            publish(engine, name, code)
+    return found
 
 
 def read_cached(engine: Engine, key: str) -> bytes:

@@ -2,7 +2,7 @@
 
 It stands beside the profile's filter and never inside it: the kernel takes the strictest answer of all filters, so a
 call that the profile refuses is refused, whatever the emulator would let pass. Imported only to build it:
-the cache is that of seccomp.py, whose NOTIFY_REVISION counts the changes of RULES.
+the cache is that of seccomp.py, whose NOTIFY_REVISION counts the changes of RULES and LIBRARY.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 USER_NOTIF = 0x7FC00000
 COOKIE = 0x706F642D6C6F6F6B
-"""POD_COOKIE of ext/src/emulator/emulator.h: calls that have it as sixth argument pass."""
+"""POD_COOKIE of ext/src/core/page.h: calls that have it as sixth argument pass."""
 
 _EPERM = 1
 _O_CREAT = 0o100
 _SOL_SOCKET, _SO_PEERCRED = 1, 17
-_PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 8, 29, 30
+_PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 8, 22, 29, 30
+_SECCOMP_SET_MODE_FILTER = 1
+_AT_EMPTY_PATH = 0x1000
+_MAPPED = 0x7000_0000_0000
+"""Above it, on x86-64, lies what mmap has placed: shared libraries, and static programs that may lie anywhere. Other
+programs lie at 4 MiB or around 0x5600_0000_0000. On arm64, where they lie at 0xaaaa_0000_0000, it tells apart only
+those at a fixed place."""
 
 _ALWAYS = (
     "chown chown32 fchown fchown32 lchown lchown32 fchownat setgroups setgroups32 setuid setuid32 setgid setgid32 "
@@ -49,18 +55,28 @@ RULES = (
     _notify("fstat newfstatat", _NO_COOKIE),
     _notify("open", (1, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
     _notify("openat", (2, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
-    *(_notify("prctl", (0, "EQ", option, 0)) for option in (_PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK)),
+    *(_notify("prctl", (0, "EQ", option, 0)) for option in (_PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_TIMERSLACK)),
+    _notify("prctl", (0, "EQ", _PR_GET_TIMERSLACK, 0), _NO_COOKIE),
+    _notify("seccomp", (0, "LE", _SECCOMP_SET_MODE_FILTER, 0), _NO_COOKIE),
     _notify("getsockopt", (1, "EQ", _SOL_SOCKET, 0), (2, "EQ", _SO_PEERCRED, 0)),
 )
 """In order; what none of them meets passes this filter."""
+LIBRARY = (
+    # The loader and the C library look so at what they have opened, at modes and sizes. fstat(3) itself is answered by
+    # the library (ext/src/preload); static programs, whose fstat(3) it is too, have their "" elsewhere.
+    Rule(("newfstatat",), ALLOW, ((3, "EQ", _AT_EMPTY_PATH, 0), (1, "GE", _MAPPED, 0))),
+)
+"""Before them, where that library is in force."""
 
 
-def programs(machine: str) -> tuple[bytes, bytes]:
-    """(the filter with its listener, what takes its place where the kernel gives none): struct sock_filter[] each.
+def programs(machine: str) -> tuple[bytes, bytes, bytes]:
+    """(the filter with its listener, the same where the library is in force, what takes their place where the kernel
+    gives no listener): struct sock_filter[] each.
 
     HostUnsupported for a machine without tables.
     """
     nothing = Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())
-    return seccomp_bpf.compile_filter(machine, nothing, RULES), seccomp_bpf.compile_filter(
-        machine, nothing, ROOT_EMULATION
-    )
+    plain, library, basic = [
+        seccomp_bpf.compile_filter(machine, nothing, rules) for rules in (RULES, LIBRARY + RULES, ROOT_EMULATION)
+    ]
+    return plain, library, basic

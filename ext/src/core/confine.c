@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "page.h"
+
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
@@ -105,7 +107,8 @@ static int read_filter(const struct pod_plan *plan, enum pod_plan_key key,
 
 static int attach(const struct sock_fprog *program, struct pod_err *err)
 {
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0)
+    /* The cookie: behind a filter that asks the emulator this must not (emulator/page.h). */
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0ul, program, 0ul, 0ul, POD_COOKIE) == 0)
         return 0;
     if (errno == ENOSYS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0)
         return 0;
@@ -120,12 +123,12 @@ int pod_confine_seccomp(const struct pod_plan *plan, struct pod_err *err)
     return missing ? (missing < 0 ? -1 : 0) : attach(&program, err);
 }
 
-int pod_confine_notify(const struct pod_plan *plan, int *reason, struct pod_err *err)
+int pod_confine_notify(const struct pod_plan *plan, int fewer, int *reason, struct pod_err *err)
 {
     struct sock_fprog program;
     unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 
-    if (read_filter(plan, POD_KEY_NOTIFY, &program, err))
+    if (read_filter(plan, fewer ? POD_KEY_FEWER : POD_KEY_NOTIFY, &program, err))
         return -1;
     int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (listener < 0 && errno == EINVAL) /* before Linux 5.19 signals interrupt a call that waits */

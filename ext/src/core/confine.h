@@ -21,9 +21,9 @@ int pod_confine_bounding(uint64_t caps, struct pod_err *err);
 /* Attaches SECCOMP. Needs CAP_SYS_ADMIN in the user namespace, or no_new_privs. */
 int pod_confine_seccomp(const struct pod_plan *plan, struct pod_err *err);
 
-/* Attaches NOTIFY and returns its listener. Where the kernel has none to give (EBUSY: an outer one is there already) BASIC
+/* Attaches NOTIFY (FEWER: that one) and returns its listener. Where the kernel has none to give (EBUSY: an outer one is there already) BASIC
  * is attached and *REASON is the errno; returns -2 then. -1 on failure. */
-int pod_confine_notify(const struct pod_plan *plan, int *reason, struct pod_err *err);
+int pod_confine_notify(const struct pod_plan *plan, int fewer, int *reason, struct pod_err *err);
 
 /* For a process with root's one id that is to pass for somebody else: exec gives it no capabilities (SECBIT_NOROOT). */
 int pod_confine_noroot(struct pod_err *err);

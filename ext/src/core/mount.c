@@ -14,6 +14,7 @@
 
 #include "beneath.h"
 #include "copytree.h"
+#include "preload.h"
 
 /* Of linux/mount.h, which some C libraries' sys/mount.h cannot stand beside. */
 #define ATTR_RDONLY 0x1u
@@ -159,6 +160,11 @@ static int overlay_options(const struct pod_plan *plan, char *text, size_t size,
         first = i ? first : fd;
         failed |= append(text, size, &used, i ? ":" : "lowerdir=");
         failed |= append(text, size, &used, fd_path(fd).text);
+    }
+    int lowest = pod_preload_tree(plan, first);
+    if (lowest >= 0) {
+        failed |= append(text, size, &used, ":");
+        failed |= append(text, size, &used, fd_path(lowest).text);
     }
     for (int i = 0; i < 2 && dirs[i]; i++) {
         int fd = open(dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);

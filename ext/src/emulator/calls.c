@@ -40,6 +40,7 @@ enum kind {
     EXEC,
     EXECAT,
     PEER,
+    CONFINE,
     MKNOD,
     MKNODAT,
     MKDIR,
@@ -72,7 +73,7 @@ static const struct row native[] = {
     {SYS_setresuid, SETRESUID}, {SYS_setresgid, SETRESGID}, {SYS_setfsuid, SETFSUID}, {SYS_setfsgid, SETFSGID},
     {SYS_setgroups, SETGROUPS}, {SYS_getuid, GETUID}, {SYS_geteuid, GETEUID}, {SYS_getgid, GETGID},
     {SYS_getegid, GETEGID}, {SYS_getresuid, GETRESUID}, {SYS_getresgid, GETRESGID}, {SYS_getgroups, GETGROUPS},
-    {SYS_prctl, PRCTL}, {SYS_execve, EXEC}, {SYS_execveat, EXECAT}, {SYS_getsockopt, PEER}, {SYS_bind, BIND},
+    {SYS_prctl, PRCTL}, {SYS_execve, EXEC}, {SYS_execveat, EXECAT}, {SYS_getsockopt, PEER}, {SYS_seccomp, CONFINE}, {SYS_bind, BIND},
     {SYS_mknodat, MKNODAT}, {SYS_mkdirat, MKDIRAT}, {SYS_symlinkat, SYMLINKAT}, {SYS_openat, OPENAT},
     {SYS_setxattr, SETXATTR}, {SYS_lsetxattr, LSETXATTR}, {SYS_fsetxattr, FSETXATTR},
     {SYS_fstat, FSTAT}, {SYS_newfstatat, FSTATAT}, {SYS_statx, STATX},
@@ -89,7 +90,7 @@ static const struct row compat[] = {
     {213, SETUID}, {214, SETGID}, {203, SETREUID}, {204, SETREGID}, {208, SETRESUID}, {210, SETRESGID},
     {215, SETFSUID}, {216, SETFSGID}, {206, SETGROUPS},
     {199, GETUID}, {201, GETEUID}, {200, GETGID}, {202, GETEGID}, {209, GETRESUID}, {211, GETRESGID},
-    {205, GETGROUPS}, {361, BIND}, {172, PRCTL}, {11, EXEC}, {358, EXECAT},
+    {205, GETGROUPS}, {361, BIND}, {172, PRCTL}, {11, EXEC}, {358, EXECAT}, {354, CONFINE},
     {14, MKNOD}, {297, MKNODAT}, {39, MKDIR}, {296, MKDIRAT}, {83, SYMLINK}, {304, SYMLINKAT},
     {5, OPEN}, {295, OPENAT}, {8, CREAT}, {226, SETXATTR}, {227, LSETXATTR}, {228, FSETXATTR}, {383, STATX},
 };
@@ -227,6 +228,9 @@ int64_t pod_call_answer(struct pod_call *call)
         result = pod_answer_exec(call, (int)call->args[0], call->args[1], (int)call->args[4]);
     else if (kind == PEER)
         result = pod_answer_peer(call);
+    else if (kind == CONFINE)
+        /* SECCOMP_SET_MODE_FILTER of nothing asks what the kernel can. */
+        result = call->args[0] && !call->args[2] ? POD_CALL_PASS : pod_answer_confine(call);
     else
         result = answer_owners(call, kind);
     if (call->slack >= 0)

@@ -17,6 +17,8 @@ int64_t pod_answer_setgroups(struct pod_call *call);
 int64_t pod_answer_prctl(struct pod_call *call);
 int64_t pod_answer_exec(struct pod_call *call, int dirfd, uint64_t path, int flags);
 int64_t pod_answer_peer(struct pod_call *call);
+/* A filter of the caller's own (calls_confine.c): what the library in it may do from now on. */
+int64_t pod_answer_confine(struct pod_call *call);
 
 /* Owners (calls_owners.c). */
 int64_t pod_answer_chown(struct pod_call *call, int dirfd, uint64_t path, uint32_t uid,

@@ -120,6 +120,8 @@ int64_t pod_answer_prctl(struct pod_call *call)
         return 0;
     case PR_GET_TIMERSLACK:
         return POD_SLACK_BASE;
+    case PR_SET_SECCOMP:
+        return pod_answer_confine(call);
     case PR_SET_KEEPCAPS:
         break;
     default:

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "page_writer.h"
+
 #define NONE 0xffffffffu
 #define SLOTS (POD_CREDS_MAX * 2)
 
@@ -26,6 +28,7 @@ static uint32_t hash_of(const struct pod_creds *creds)
 int pod_creds_begin(struct pod_creds_table *table, const struct pod_creds *root)
 {
     table->count = 0;
+    table->page = NULL;
     table->sets = calloc(POD_CREDS_MAX, sizeof(struct pod_creds *));
     table->slots = calloc(SLOTS, sizeof *table->slots);
     if (!table->sets || !table->slots)
@@ -49,6 +52,10 @@ int pod_creds_intern(struct pod_creds_table *table, const struct pod_creds *cred
     if (!made)
         return -1;
     memcpy(made, creds, size);
+    if (pod_page_ids(table->page, table->count, made)) {
+        free(made);
+        return -1;
+    }
     table->sets[table->count] = made;
     table->slots[slot] = ++table->count;
     return (int)table->count - 1;

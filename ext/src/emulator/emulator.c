@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "page_writer.h"
 
 #define HANDOVER_MS 20000
 
@@ -23,6 +24,7 @@ void pod_emulator_init(struct pod_emulator *emulator, const struct pod_plan *pla
     emulator->plan = plan;
     emulator->folder = folder;
     emulator->listener = emulator->socket = emulator->userns = emulator->mntns = -1;
+    emulator->page = -1;
 }
 
 /* By the folder's descriptor: sun_path is short. */
@@ -50,6 +52,8 @@ int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err)
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16))
         return pod_fail(err, POD_SOCKET, "emu");
     emulator->socket = pod_steal_fd(&fd);
+    if (pod_plan_has(emulator->plan, POD_KEY_PRELOAD))
+        emulator->page = pod_page_create(dir);
     return 0;
 }
 
@@ -78,9 +82,10 @@ int pod_emulator_namespaces(struct pod_emulator *emulator, pid_t child, struct p
 
 static void close_all(struct pod_emulator *emulator)
 {
-    int *fds[] = {&emulator->listener, &emulator->socket, &emulator->userns, &emulator->mntns};
+    int *fds[] = {&emulator->listener, &emulator->socket, &emulator->userns, &emulator->mntns,
+                  &emulator->page};
 
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         pod_cleanup_fd(fds[i]);
         *fds[i] = -1;
     }

@@ -12,12 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "page.h"
 #include "passwd.h"
 #include "plan.h"
-
-/* In the sixth argument of some calls, where the filter lets them pass; core/runtime/seccomp_profile.py has the same. Who
- * forges it is shown the disk's owners, and that set-id programs have no effect. */
-#define POD_COOKIE 0x706f642d6c6f6f6bull
 
 /* What a new process says beside its listener. */
 struct pod_handover {
@@ -34,12 +31,13 @@ struct pod_emulator {
     int listener; /* -1: none, or the emulator has it */
     int socket; /* where execs hand theirs over; a connection in exec's monitor */
     int userns, mntns;
+    int page; /* what programs see (page.h), or -1 */
     struct pod_handover first;
     pid_t pid; /* 0: not started yet */
 };
 
 void pod_emulator_init(struct pod_emulator *emulator, const struct pod_plan *plan, int folder);
-/* Makes the socket in SOCKET_DIR; in exec's monitor, before it joins: connects to it (missing is no failure). */
+/* Makes the socket and the page in SOCKET_DIR; in exec's monitor, before it joins: connects to it (missing is no failure). */
 int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err);
 void pod_emulator_connect(struct pod_emulator *emulator);
 /* Keeps the namespaces of the first process, before it stops being dumpable. */

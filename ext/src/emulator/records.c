@@ -75,6 +75,7 @@ static void take_row(void *context, const struct pod_record *row)
         .place = into->place, .dev = row->dev, .ino = row->ino, .born = row->born};
     struct pod_owned owned = {row->uid, row->gid, row->device, row->major, row->minor};
 
+    (void)pod_page_mark(into->records->page, row->ino);
     /* What finds no room any more is root's; who adds a row was told so. */
     (void)put(into->records, &into->records->own, POD_RECORDS_MAX, fingerprint(&look), look.born,
               &owned);
@@ -100,6 +101,9 @@ int pod_records_add(struct pod_records *records, const struct pod_look *look,
                              .minor = owned->minor};
     int failed = pod_table_reserve(&records->own, POD_RECORDS_MAX);
 
+    /* Before it is there: who looks meanwhile asks. */
+    if (!failed)
+        failed = pod_page_mark(records->page, look->ino);
     if (!failed)
         failed = pod_sidecar_add(&records->sidecars[look->place], &row);
     if (failed)
@@ -114,7 +118,11 @@ int pod_records_add(struct pod_records *records, const struct pod_look *look,
 
 int pod_records_add_layer(struct pod_records *records, uint64_t ino, const struct pod_owned *owned)
 {
-    return put(records, &records->layers, POD_LAYER_RECORDS_MAX, layer_fingerprint(ino), 0, owned);
+    int failed = pod_page_mark(records->page, ino);
+
+    return failed ? failed
+                  : put(records, &records->layers, POD_LAYER_RECORDS_MAX, layer_fingerprint(ino), 0,
+                        owned);
 }
 
 int pod_records_known(const struct pod_records *records, const struct pod_look *look)
@@ -123,11 +131,14 @@ int pod_records_known(const struct pod_records *records, const struct pod_look *
     return slot && slot->mark == (uint64_t)look->born;
 }
 
-void pod_records_begin(struct pod_records *records, const struct pod_plan *plan, int folder)
+void pod_records_begin(struct pod_records *records, const struct pod_plan *plan, int folder,
+                       struct pod_page_file *page)
 {
     const char *upper = pod_plan_str(plan, POD_KEY_UPPER);
 
     memset(records, 0, sizeof *records);
+    records->page = page;
+    records->fresh = faccessat(folder, "owners", F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
     pod_places_begin(records, plan, folder);
     for (int i = 0; i < records->places; i++)
         read_on(records, i);
@@ -336,7 +347,9 @@ int pod_records_set(struct pod_records *records, int fd, const struct pod_owned 
     if (look.uid)
         return -EPERM;
     if (has_attributes(look.mode)) {
-        failed = write_attribute(fd, owned);
+        failed = pod_page_mark(records->page, look.ino);
+        if (!failed)
+            failed = write_attribute(fd, owned);
         if (failed != -ENOTSUP && failed != -EPERM)
             return failed;
     }

@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "page_writer.h"
 #include "plan.h"
 #include "sidecar.h"
 #include "table.h"
 
 #define POD_RECORDS_MAX 229376 /* of all sidecars together: 6 MiB */
 #define POD_LAYER_RECORDS_MAX 917504 /* of all layers together */
-#define POD_OWNER_XATTR "user.pod.owner"
 
 #define POD_PLACES 64
 #define POD_TOPS 128
@@ -57,14 +57,17 @@ struct pod_records {
     } mounts[POD_MOUNTS];
     int top_count, mount_count;
     uint64_t root_dev, root_mount;
+    struct pod_page_file *page; /* NULL, or where records are made known */
+    int fresh; /* no emulator has served this container before: what has an attribute got it in this run */
     int upper; /* overlayfs' upper folder, O_PATH, or -1 */
     struct pod_table own, layers, devices; /* fingerprint to ids; to kind and number, 0: none */
     struct pod_special *specials;
     uint32_t special_count;
 };
 
-/* Reads sidecars and layers; to be called where the host's paths are still there. A record that cannot be read is as none. */
-void pod_records_begin(struct pod_records *records, const struct pod_plan *plan, int folder);
+/* Reads sidecars and layers, and tells PAGE (or NULL) of them; to be called where the host's paths are still there. A record that cannot be read is as none. */
+void pod_records_begin(struct pod_records *records, const struct pod_plan *plan, int folder,
+                       struct pod_page_file *page);
 /* Below the container's root ROOTFD, which is mounted: which mount is which place. The working directory is the host's /proc,
  * here and below. */
 void pod_records_settle(struct pod_records *records, int rootfd);

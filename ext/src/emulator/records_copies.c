@@ -64,7 +64,7 @@ static int begin_early(struct pod_records *records, const struct pod_plan *plan,
 
     if (folder < 0 || fchdir(proc))
         return -errno;
-    pod_records_begin(records, plan, folder);
+    pod_records_begin(records, plan, folder, NULL);
     pod_places_settle(records, rootfd);
     return 0;
 }

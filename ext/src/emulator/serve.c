@@ -197,12 +197,24 @@ static void loop(struct server *s)
         accept_one(s);
 }
 
+/* A copied tree has the device of the host's own files, which others write attributes to. */
+static void tell_programs(struct server *s, const struct pod_plan *plan)
+{
+    const struct pod_records *records = &s->e.records;
+    int overlay = records->upper >= 0;
+
+    pod_page_ready(&s->e.page, overlay ? records->root_dev : ~0ull, overlay && records->fresh,
+                   records->top_count != 0);
+    if (pod_plan_strv_count(plan, POD_KEY_PRELOAD) > 2)
+        pod_page_nested(&s->e.page);
+}
+
 /* Out of the host's mounts and into the container's; nothing of the supervisor's stays open. */
 static int settle(struct server *s, struct pod_emulator *emulator, int ready)
 {
-    int *kept[5 + POD_PLACES] = {&s->e.proc, &s->socket, &s->listeners[0], &s->e.records.upper,
-                                 &ready};
-    int count = 5;
+    int *kept[6 + POD_PLACES] = {&s->e.proc,          &s->socket,    &s->listeners[0],
+                                 &s->e.records.upper, &s->e.page.fd, &ready};
+    int count = 6;
     struct pod_err ignored;
     struct stat st;
 
@@ -232,11 +244,13 @@ static int settle(struct server *s, struct pod_emulator *emulator, int ready)
     if (root < 0 || fchdir(s->e.proc))
         return -1;
     pod_records_settle(&s->e.records, root);
+    tell_programs(s, emulator->plan);
     creds_of(&emulator->first, &s->e.scratch);
     if (emulator->first.uid || emulator->first.gid)
         memset(&s->e.scratch, 0, sizeof s->e.scratch);
     if (pod_creds_begin(&s->e.creds, &s->e.scratch))
         return -1;
+    s->e.creds.page = &s->e.page;
     if (emulator->first.kind == 'U' && adopt(s, &emulator->first))
         return -1;
     ssize_t told = write(ready, "K", 1);
@@ -261,7 +275,8 @@ _Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int r
     for (int i = 0; i < CONNECTIONS; i++)
         s->connections[i] = -1;
     s->listeners[0] = emulator->listener;
-    pod_records_begin(&s->e.records, emulator->plan, emulator->folder);
+    pod_page_begin(&s->e.page, emulator->page);
+    pod_records_begin(&s->e.records, emulator->plan, emulator->folder, &s->e.page);
     if (settle(s, emulator, ready))
         _exit(1);
     for (;;)

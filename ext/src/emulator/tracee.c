@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "page_writer.h"
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
@@ -121,7 +122,10 @@ int pod_call_is_nested(const struct pod_call *call)
     struct stat st;
 
     snprintf(path, sizeof path, "%u/ns/user", call->notif->pid);
-    return !fstatat(call->e->proc, path, &st, 0) && st.st_ino != call->e->userns;
+    int nested = !fstatat(call->e->proc, path, &st, 0) && st.st_ino != call->e->userns;
+    if (nested)
+        pod_page_nested(&call->e->page);
+    return nested;
 }
 
 /* Makes the caller's root ours, where it is not yet. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "creds.h"
+#include "page_writer.h"
 #include "records.h"
 
 /* What a handler returns besides a result (>= 0) and a negative errno. */
@@ -22,6 +23,7 @@ struct pod_emulation {
     int proc; /* the host's /proc, also the working directory: "self/fd/N" names an open descriptor */
     struct pod_creds_table creds;
     struct pod_records records;
+    struct pod_page_file page; /* what programs see */
     uint64_t userns; /* inode of the container's user namespace */
     uint64_t root_ino; /* where this process is chrooted to */
     uint64_t root_mount;

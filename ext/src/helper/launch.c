@@ -36,7 +36,7 @@ int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, s
 {
     launch->plan = plan;
     launch->argv = pod_plan_strv(plan, POD_KEY_ARGV, 0);
-    launch->env = pod_plan_strv(plan, POD_KEY_ENV, 2);
+    launch->env = pod_plan_strv(plan, POD_KEY_ENV, 3);
     launch->groups = pod_plan_strv(plan, POD_KEY_GROUPS, 0);
     if (!launch->argv || !launch->env || !launch->groups)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, NULL);
@@ -263,8 +263,10 @@ static void execute(char **argv, char **env, uint64_t cookie)
 
 /* The filter whose calls the emulator answers, and word of it to the parent. From here on such calls wait, so that none is
  * made before the exec but by USER's own ids. 1: done; 0: there can be no listener, BASIC is in its place; -1. */
-static int emulate(struct pod_launch *launch, const struct pod_user *user, struct pod_err *err)
+static int emulate(struct pod_launch *launch, const struct pod_user *user, int rootfd,
+                   struct pod_err *err)
 {
+    int fewer = pod_preload_in_force(launch->plan, rootfd);
     struct pod_handover handover = {.kind = user->uid || user->gid ? 'U' : 'L',
                                     .uid = user->uid,
                                     .gid = user->gid,
@@ -274,7 +276,7 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, struc
         int32_t reason;
     } basic = {.kind = 'B'};
     char go;
-    POD_AUTO_FD int listener = pod_confine_notify(launch->plan, &basic.reason, err);
+    POD_AUTO_FD int listener = pod_confine_notify(launch->plan, fewer, &basic.reason, err);
 
     if (listener == -2)
         return send(launch->sync[1], &basic, sizeof basic, MSG_NOSIGNAL) < 0
@@ -306,10 +308,12 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
     if (pod_user_lookup(rootfd, text ? text : "", launch->groups, &user, &err))
         fail(launch, &err);
     add_home(launch, user.home);
+    pod_preload_environment(plan, rootfd, launch->env, launch->preload);
     int made = pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
     if (made >= 0)
         close(made); /* where it cannot be made, chdir says why */
-    int emulated = single && pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, &err) : 0;
+    int emulated =
+        single && pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, rootfd, &err) : 0;
     if (emulated < 0)
         fail(launch, &err);
     if (!single)
@@ -369,6 +373,7 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
     if (*rootfd < 0 || (emulated ? pod_records_mount_all(plan, launch->host_proc, *rootfd, err)
                                  : pod_mount_all(plan, *rootfd, NULL, err)))
         return -1;
+    pod_preload_mount(plan, *rootfd);
     if ((bits & POD_PLAN_TTY) && open_terminal(launch, *rootfd, 1, err))
         return -1;
     if (pod_mount_pivot(*rootfd, err))

@@ -17,16 +17,18 @@
 
 #include "emulator.h"
 #include "plan.h"
+#include "preload.h"
 
 #define POD_HOME_SIZE 300
 
 struct pod_launch {
     const struct pod_plan *plan;
-    char **argv, **env, **groups; /* env has two free slots at its end */
+    char **argv, **env, **groups; /* env has three free slots at its end */
     int sync[2];                  /* [0] the supervisor's, [1] the child's */
     int stdio[3];                 /* the child's ends; -1 where a terminal takes their place */
     int host_proc; /* the host's /proc, O_PATH: the container's own may be read-only */
     char home[POD_HOME_SIZE];
+    char preload[POD_PRELOAD_VARIABLE];
     struct pod_emulator *emulator; /* the parent's side */
     int basic;                     /* errno: why there is no listener */
 };

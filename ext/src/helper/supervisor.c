@@ -231,6 +231,7 @@ static void remove_socket(struct supervisor *s)
     if (dir >= 0) {
         unlinkat(dir, "ctl", 0);
         unlinkat(dir, "emu", 0);
+        unlinkat(dir, "shown", 0);
     }
 }
 

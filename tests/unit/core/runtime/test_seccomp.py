@@ -242,16 +242,16 @@ class TestCached:
             assert seccomp.cached(engine, CAPS, emulate_root=False, nesting=False) == good
 
     def test_notify_filters_when_asked_twice_then_from_the_cache_unless_one_is_damaged(self, engine):
-        both = seccomp.notify_filters(engine)
-        assert both == seccomp_notify.programs(os.uname().machine)
+        all_three = seccomp.notify_filters(engine)
+        assert all_three == seccomp_notify.programs(os.uname().machine)
         folder = engine.paths.cache + "/seccomp"
         names = sorted(os.listdir(folder))
         before = [os.stat(f"{folder}/{name}").st_ino for name in names]
-        assert seccomp.notify_filters(engine) == both
+        assert seccomp.notify_filters(engine) == all_three
         assert [os.stat(f"{folder}/{name}").st_ino for name in names] == before
         for name in names:
             os.truncate(f"{folder}/{name}", 50)
-            assert seccomp.notify_filters(engine) == both
+            assert seccomp.notify_filters(engine) == all_three
 
     def test_cached_when_a_file_is_put_under_another_key_then_not_taken(self, engine):
         seccomp.cached(engine, defaults.ALL_CAPS, emulate_root=False, nesting=True)

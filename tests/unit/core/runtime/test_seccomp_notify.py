@@ -13,12 +13,12 @@ from tests.support import bpf
 ALLOW, DONE, EPERM, NOTIFY = 0x7FFF0000, 0x50000, 0x50001, 0x7FC00000
 ABIS = [("x86_64", "x86_64"), ("x86_64", "i386"), ("aarch64", "aarch64"), ("aarch64", "arm")]
 COOKIE = seccomp_notify.COOKIE
-HEADER = Path(__file__).parents[4] / "ext/src/emulator/emulator.h"
+HEADER = Path(__file__).parents[4] / "ext/src/core/page.h"
 
 
-def ask(machine: str, abi: str, name: str, *args: int) -> int:
+def ask(machine: str, abi: str, name: str, *args: int, library: bool = False) -> int:
     """The filter's answer to the call; None where that ABI has no such call is the caller's to look at."""
-    code = seccomp_notify.programs(machine)[0]
+    code = seccomp_notify.programs(machine)[library]
     return bpf.run(code, bpf.AUDIT[abi], seccomp_profile.numbers(abi)[name], args)
 
 
@@ -56,8 +56,10 @@ def test_filter_when_a_file_may_be_made_then_it_waits():
 
 
 def test_filter_when_prctl_or_getsockopt_then_only_what_is_ours():
-    for option, want in ((8, NOTIFY), (29, NOTIFY), (30, NOTIFY), (7, ALLOW), (15, ALLOW)):
+    for option, want in ((8, NOTIFY), (22, NOTIFY), (29, NOTIFY), (30, NOTIFY), (7, ALLOW), (15, ALLOW)):
         assert ask("x86_64", "x86_64", "prctl", option) == want
+        passes = want == ALLOW or option == 30
+        assert ask("x86_64", "x86_64", "prctl", option, 0, 0, 0, 0, COOKIE) == (ALLOW if passes else NOTIFY)
     assert ask("x86_64", "x86_64", "getsockopt", 3, 1, 17) == NOTIFY
     assert ask("x86_64", "x86_64", "getsockopt", 3, 1, 18) == ALLOW
     assert ask("x86_64", "x86_64", "getsockopt", 3, 6, 17) == ALLOW
@@ -76,10 +78,27 @@ def test_filter_when_x32_then_there_is_no_such_call():
 
 
 def test_fallback_when_there_is_no_listener_then_says_done():
-    code = seccomp_notify.programs("x86_64")[1]
+    code = seccomp_notify.programs("x86_64")[2]
     table = seccomp_profile.numbers("x86_64")
     assert bpf.run(code, bpf.AUDIT["x86_64"], table["setuid"]) == DONE
     assert bpf.run(code, bpf.AUDIT["x86_64"], table["stat"]) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+def test_filter_when_a_program_confines_itself_then_it_waits(machine, abi):
+    for operation, want in ((0, NOTIFY), (1, NOTIFY), (2, ALLOW), (3, ALLOW)):
+        assert ask(machine, abi, "seccomp", operation, 0, 1) == want
+    assert ask(machine, abi, "seccomp", 1, 0, 1, 0, 0, COOKIE) == ALLOW
+
+
+def test_filter_when_a_library_looks_at_a_descriptor_then_it_passes():
+    mapped, fixed, anywhere = 0x7F0000001000, 0x401000, 0x560000001000
+    for path, flags, want in (
+        (mapped, 0x1000, ALLOW), (fixed, 0x1000, NOTIFY), (anywhere, 0x1000, NOTIFY), (mapped, 0x1800, NOTIFY),
+        (mapped, 0x1100, NOTIFY), (mapped, 0, NOTIFY),
+    ):  # fmt: skip
+        assert ask("x86_64", "x86_64", "newfstatat", 7, path, 0, flags, library=True) == want
+        assert ask("x86_64", "x86_64", "newfstatat", 7, path, 0, flags) == NOTIFY
 
 
 def test_cookie_is_that_of_the_helper():
