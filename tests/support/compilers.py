@@ -19,7 +19,8 @@ EMULATOR = tuple(
     str(SOURCES / name)
     for name in (
         *("emulator/creds.c", "emulator/page_writer.c", "emulator/places.c", "emulator/records_layers.c"),
-        *("emulator/sidecar.c", "emulator/table.c", "core/beneath.c", "core/err.c", "core/plan.c", "layer/owners_read.c"),
+        *("emulator/sidecar.c", "emulator/table.c", "layer/owners_read.c"),
+        *("core/beneath.c", "core/err.c", "core/plan.c"),
     )
 )
 """What ``tests/ext/emulator_harness.c`` is linked with; it includes records.c itself."""
