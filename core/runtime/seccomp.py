@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REVISION = 2
 """Counts changes of the default profile and of the compiler; part of every key."""
 
-NOTIFY_REVISION = 3
+NOTIFY_REVISION = 4
 """Counts changes of seccomp_notify.RULES."""
 
 UNCONFINED: dict[str, Any] = {

@@ -19,7 +19,7 @@ COOKIE = 0x706F642D6C6F6F6B
 """POD_COOKIE of ext/src/core/page.h: calls that have it as sixth argument pass."""
 
 _EPERM = 1
-_O_CREAT = 0o100
+_O_CREAT, _O_TMPFILE = 0o100, 0o20000000
 _SOL_SOCKET, _SO_PEERCRED = 1, 17
 _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 8, 22, 29, 30
 _SECCOMP_SET_MODE_FILTER = 1
@@ -32,11 +32,13 @@ those at a fixed place."""
 _ALWAYS = (
     "chown chown32 fchown fchown32 lchown lchown32 fchownat setgroups setgroups32 setuid setuid32 setgid setgid32 "
     "setreuid setreuid32 setregid setregid32 setresuid setresuid32 setresgid setresgid32 setfsuid setfsuid32 "
-    "setfsgid setfsgid32 mknod mknodat setxattr lsetxattr fsetxattr"
+    "setfsgid setfsgid32 mknod mknodat setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr "
+    "removexattrat sched_setscheduler sched_setattr"
 )
 _UNLESS_COOKIE = (
     "execve execveat stat lstat statx getuid getuid32 geteuid geteuid32 getgid getgid32 getegid getegid32 "
-    "getresuid getresuid32 getresgid getresgid32 getgroups getgroups32 creat mkdir mkdirat symlink symlinkat bind"
+    "getresuid getresuid32 getresgid getresgid32 getgroups getgroups32 creat mkdir mkdirat symlink symlinkat bind "
+    "openat2 listxattr llistxattr flistxattr listxattrat stat64 lstat64"
 )
 _NO_COOKIE: Condition = (5, "NE", COOKIE, 0)
 
@@ -51,10 +53,10 @@ RULES = (
     _notify(_ALWAYS),
     _notify(_UNLESS_COOKIE, _NO_COOKIE),
     # Every program asks whether its standard streams are terminals or files (stdio): whose they are, none.
-    Rule(("newfstatat", "fstat"), ALLOW, ((0, "LE", 2, 0),)),
-    _notify("fstat newfstatat", _NO_COOKIE),
-    _notify("open", (1, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
-    _notify("openat", (2, "MASKED_EQ", _O_CREAT, _O_CREAT), _NO_COOKIE),
+    Rule(("newfstatat", "fstat", "fstat64", "fstatat64"), ALLOW, ((0, "LE", 2, 0),)),
+    _notify("fstat newfstatat fstat64 fstatat64", _NO_COOKIE),
+    *(_notify("open", (1, "MASKED_EQ", flag, flag), _NO_COOKIE) for flag in (_O_CREAT, _O_TMPFILE)),
+    *(_notify("openat", (2, "MASKED_EQ", flag, flag), _NO_COOKIE) for flag in (_O_CREAT, _O_TMPFILE)),
     *(_notify("prctl", (0, "EQ", option, 0)) for option in (_PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_TIMERSLACK)),
     _notify("prctl", (0, "EQ", _PR_GET_TIMERSLACK, 0), _NO_COOKIE),
     _notify("seccomp", (0, "LE", _SECCOMP_SET_MODE_FILTER, 0), _NO_COOKIE),

@@ -1,115 +1,11 @@
 #include "calls.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#define COMPAT AUDIT_ARCH_I386
-#else
-#define NATIVE AUDIT_ARCH_AARCH64
-#define COMPAT 0
-#endif
+#include "numbers.h"
 
-enum kind {
-    NOTHING,
-    CHOWN,
-    LCHOWN,
-    FCHOWN,
-    FCHOWNAT,
-    SETUID,
-    SETGID,
-    SETREUID,
-    SETREGID,
-    SETRESUID,
-    SETRESGID,
-    SETFSUID,
-    SETFSGID,
-    SETGROUPS,
-    GETUID,
-    GETEUID,
-    GETGID,
-    GETEGID,
-    GETRESUID,
-    GETRESGID,
-    GETGROUPS,
-    PRCTL,
-    EXEC,
-    EXECAT,
-    PEER,
-    CONFINE,
-    MKNOD,
-    MKNODAT,
-    MKDIR,
-    MKDIRAT,
-    SYMLINK,
-    SYMLINKAT,
-    BIND,
-    OPEN,
-    OPENAT,
-    CREAT,
-    SETXATTR,
-    LSETXATTR,
-    FSETXATTR,
-    STAT,
-    LSTAT,
-    FSTAT,
-    FSTATAT,
-    STATX,
-};
-
-struct row {
-    uint16_t number;
-    uint8_t kind;
-};
-
-/* clang-format off */
-static const struct row native[] = {
-    {SYS_fchown, FCHOWN}, {SYS_fchownat, FCHOWNAT},
-    {SYS_setuid, SETUID}, {SYS_setgid, SETGID}, {SYS_setreuid, SETREUID}, {SYS_setregid, SETREGID},
-    {SYS_setresuid, SETRESUID}, {SYS_setresgid, SETRESGID}, {SYS_setfsuid, SETFSUID}, {SYS_setfsgid, SETFSGID},
-    {SYS_setgroups, SETGROUPS}, {SYS_getuid, GETUID}, {SYS_geteuid, GETEUID}, {SYS_getgid, GETGID},
-    {SYS_getegid, GETEGID}, {SYS_getresuid, GETRESUID}, {SYS_getresgid, GETRESGID}, {SYS_getgroups, GETGROUPS},
-    {SYS_prctl, PRCTL}, {SYS_execve, EXEC}, {SYS_execveat, EXECAT}, {SYS_getsockopt, PEER}, {SYS_seccomp, CONFINE}, {SYS_bind, BIND},
-    {SYS_mknodat, MKNODAT}, {SYS_mkdirat, MKDIRAT}, {SYS_symlinkat, SYMLINKAT}, {SYS_openat, OPENAT},
-    {SYS_setxattr, SETXATTR}, {SYS_lsetxattr, LSETXATTR}, {SYS_fsetxattr, FSETXATTR},
-    {SYS_fstat, FSTAT}, {SYS_newfstatat, FSTATAT}, {SYS_statx, STATX},
-#if defined(__x86_64__)
-    {SYS_chown, CHOWN}, {SYS_lchown, LCHOWN}, {SYS_mknod, MKNOD}, {SYS_mkdir, MKDIR}, {SYS_symlink, SYMLINK},
-    {SYS_open, OPEN}, {SYS_creat, CREAT}, {SYS_stat, STAT}, {SYS_lstat, LSTAT},
-#endif
-};
-
-/* i386 (asm/unistd_32.h): the calls with ids of 32 bits, and what has no structure of its own there. Those with ids of 16 bits
- * are the kernel's: they know no other id than root's. */
-static const struct row compat[] = {
-    {212, CHOWN}, {198, LCHOWN}, {207, FCHOWN}, {298, FCHOWNAT},
-    {213, SETUID}, {214, SETGID}, {203, SETREUID}, {204, SETREGID}, {208, SETRESUID}, {210, SETRESGID},
-    {215, SETFSUID}, {216, SETFSGID}, {206, SETGROUPS},
-    {199, GETUID}, {201, GETEUID}, {200, GETGID}, {202, GETEGID}, {209, GETRESUID}, {211, GETRESGID},
-    {205, GETGROUPS}, {361, BIND}, {172, PRCTL}, {11, EXEC}, {358, EXECAT}, {354, CONFINE},
-    {14, MKNOD}, {297, MKNODAT}, {39, MKDIR}, {296, MKDIRAT}, {83, SYMLINK}, {304, SYMLINKAT},
-    {5, OPEN}, {295, OPENAT}, {8, CREAT}, {226, SETXATTR}, {227, LSETXATTR}, {228, FSETXATTR}, {383, STATX},
-};
-/* clang-format on */
-
-static enum kind kind_of(const struct seccomp_data *data)
-{
-    const struct row *rows = data->arch == NATIVE ? native : compat;
-    size_t count = data->arch == NATIVE   ? sizeof native / sizeof *native
-                   : data->arch == COMPAT ? sizeof compat / sizeof *compat
-                                          : 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].number == data->nr)
-            return rows[i].kind;
-    return NOTHING;
-}
-
-static int64_t answer_ids(struct pod_call *call, enum kind kind)
+static int64_t answer_ids(struct pod_call *call, enum pod_kind kind)
 {
     switch (kind) {
     case SETUID:
@@ -142,7 +38,7 @@ static int64_t answer_ids(struct pod_call *call, enum kind kind)
     }
 }
 
-static int64_t answer_owners(struct pod_call *call, enum kind kind)
+static int64_t answer_owners(struct pod_call *call, enum pod_kind kind)
 {
     const uint64_t *a = call->args;
 
@@ -164,18 +60,40 @@ static int64_t answer_owners(struct pod_call *call, enum kind kind)
         return pod_answer_stat(call, (int)a[0], a[1], a[2], (int)a[3]);
     case STATX:
         return pod_answer_statx(call);
-    case SETXATTR:
-    case LSETXATTR:
-        return pod_answer_setxattr(call, AT_FDCWD, a[0],
-                                   kind == LSETXATTR ? AT_SYMLINK_NOFOLLOW : 0);
-    case FSETXATTR:
-        return pod_answer_setxattr(call, (int)a[0], 0, AT_EMPTY_PATH);
     default:
         return POD_CALL_PASS;
     }
 }
 
-static int64_t answer_making(struct pod_call *call, enum kind kind)
+static int64_t answer_attributes(struct pod_call *call, enum pod_kind kind)
+{
+    const uint64_t *a = call->args;
+
+    switch (kind) {
+    case SETXATTR:
+    case LSETXATTR:
+        return pod_answer_setxattr(call, AT_FDCWD, a[0], a[1],
+                                   kind == LSETXATTR ? AT_SYMLINK_NOFOLLOW : 0, a[2], a[3]);
+    case FSETXATTR:
+        return pod_answer_setxattr(call, (int)a[0], 0, a[1], AT_EMPTY_PATH, a[2], a[3]);
+    case SETXATTRAT:
+        return pod_answer_setxattrat(call);
+    case REMOVEXATTR:
+        return pod_answer_removexattr(call, a[1]);
+    case REMOVEXATTRAT:
+        return pod_answer_removexattr(call, a[3]);
+    case LISTXATTR:
+    case LLISTXATTR:
+        return pod_answer_listxattr(call, AT_FDCWD, a[0],
+                                    kind == LLISTXATTR ? AT_SYMLINK_NOFOLLOW : 0, a[1], a[2]);
+    case FLISTXATTR:
+        return pod_answer_listxattr(call, (int)a[0], 0, AT_EMPTY_PATH, a[1], a[2]);
+    default:
+        return pod_answer_listxattr(call, (int)a[0], a[1], (int)a[2], a[3], a[4]);
+    }
+}
+
+static int64_t answer_making(struct pod_call *call, enum pod_kind kind)
 {
     const uint64_t *a = call->args;
 
@@ -196,6 +114,8 @@ static int64_t answer_making(struct pod_call *call, enum kind kind)
         return pod_answer_create(call, AT_FDCWD, a[0], (int)a[1], (uint32_t)a[2]);
     case OPENAT:
         return pod_answer_create(call, (int)a[0], a[1], (int)a[2], (uint32_t)a[3]);
+    case OPENAT2:
+        return pod_answer_openat2(call);
     case BIND:
         return pod_answer_bind(call);
     case CREAT:
@@ -206,14 +126,30 @@ static int64_t answer_making(struct pod_call *call, enum kind kind)
     }
 }
 
+/* Ids of 16 bits in arguments: -1 stays what it means. */
+static void widen(struct pod_call *call, enum pod_kind kind)
+{
+    int first = kind == CHOWN || kind == LCHOWN || kind == FCHOWN ? 1 : 0;
+
+    if (!first && (kind < SETUID || kind > SETFSGID))
+        return;
+    for (int i = first; i < 3; i++) {
+        uint16_t id = (uint16_t)call->args[i];
+        call->args[i] = id == UINT16_MAX ? UINT32_MAX : id;
+    }
+}
+
 int64_t pod_call_answer(struct pod_call *call)
 {
     const struct seccomp_data *data = &call->notif->data;
-    enum kind kind = kind_of(data);
+    enum pod_kind kind = pod_kind_of(data, &call->bits);
     int64_t result;
 
     for (int i = 0; i < 6; i++)
-        call->args[i] = data->arch == NATIVE ? data->args[i] : (uint32_t)data->args[i];
+        call->args[i] = call->bits == 64 ? data->args[i] : (uint32_t)data->args[i];
+    if (call->bits == 16)
+        widen(call, kind);
+    call->resolve = 0;
     call->creds = NULL;
     call->slack = -1;
     if (kind >= SETUID && kind <= GETGROUPS)
@@ -226,6 +162,10 @@ int64_t pod_call_answer(struct pod_call *call)
         result = pod_answer_exec(call, AT_FDCWD, call->args[0], 0);
     else if (kind == EXECAT)
         result = pod_answer_exec(call, (int)call->args[0], call->args[1], (int)call->args[4]);
+    else if (kind == SCHED || kind == SCHEDATTR)
+        result = pod_answer_realtime(call, kind == SCHEDATTR);
+    else if (kind >= SETXATTR && kind <= LISTXATTRAT)
+        result = answer_attributes(call, kind);
     else if (kind == PEER)
         result = pod_answer_peer(call);
     else if (kind == CONFINE)

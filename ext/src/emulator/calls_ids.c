@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,37 @@ static uint32_t low(const struct pod_call *call, int index)
     return (uint32_t)call->args[index];
 }
 
+/* What a call with ids of 16 bits shows of larger ones (/proc/sys/kernel/overflowuid). */
+static uint16_t narrow(uint32_t id)
+{
+    return id > UINT16_MAX ? 65534 : (uint16_t)id;
+}
+
+static int64_t write_ids(const struct pod_call *call, uint64_t to, const uint32_t *ids,
+                         uint32_t count)
+{
+    uint16_t narrowed[POD_CREDS_GROUPS];
+
+    if (call->bits != 16)
+        return pod_call_write(call, to, ids, count * sizeof *ids);
+    for (uint32_t i = 0; i < count; i++)
+        narrowed[i] = narrow(ids[i]);
+    return pod_call_write(call, to, narrowed, count * sizeof *narrowed);
+}
+
+static int read_ids(const struct pod_call *call, uint64_t from, uint32_t *ids, uint32_t count)
+{
+    uint16_t narrowed[POD_CREDS_GROUPS];
+
+    if (call->bits != 16)
+        return pod_call_read(call, from, ids, count * sizeof *ids);
+    if (pod_call_read(call, from, narrowed, count * sizeof *narrowed))
+        return -EFAULT;
+    for (uint32_t i = 0; i < count; i++)
+        ids[i] = narrowed[i];
+    return 0;
+}
+
 int64_t pod_answer_get(struct pod_call *call, int uids, int which)
 {
     int64_t gone = pod_call_creds(call);
@@ -25,7 +57,8 @@ int64_t pod_answer_get(struct pod_call *call, int uids, int which)
     /* Root is what the kernel says; those in a user namespace of their own have its ids. */
     if (call->creds == call->e->creds.sets[0] || pod_call_is_nested(call))
         return POD_CALL_PASS;
-    return uids ? call->creds->uid[which] : call->creds->gid[which];
+    uint32_t id = uids ? call->creds->uid[which] : call->creds->gid[which];
+    return call->bits == 16 ? narrow(id) : id;
 }
 
 int64_t pod_answer_getres(struct pod_call *call, int uids)
@@ -38,7 +71,7 @@ int64_t pod_answer_getres(struct pod_call *call, int uids)
         return POD_CALL_PASS;
     const uint32_t *ids = uids ? call->creds->uid : call->creds->gid;
     for (int i = 0; i < 3 && !result; i++)
-        result = pod_call_write(call, call->args[i], &ids[i], sizeof ids[i]);
+        result = write_ids(call, call->args[i], &ids[i], 1);
     return result;
 }
 
@@ -55,7 +88,7 @@ int64_t pod_answer_getgroups(struct pod_call *call)
     if (room < 0 || (room && (uint32_t)room < count))
         return -EINVAL;
     if (room && count)
-        result = pod_call_write(call, call->args[1], call->creds->groups, count * sizeof(uint32_t));
+        result = write_ids(call, call->args[1], call->creds->groups, count);
     return result ? result : count;
 }
 
@@ -92,7 +125,9 @@ int64_t pod_answer_set(struct pod_call *call, int uids, enum pod_set kind)
         pod_creds_setfs(creds, uids, ids[0]);
     if (!result)
         result = pod_call_become(call, creds);
-    return kind == POD_SETFS && result != POD_CALL_GONE ? before : result;
+    if (kind == POD_SETFS && result != POD_CALL_GONE)
+        return call->bits == 16 ? narrow(before) : before;
+    return result;
 }
 
 int64_t pod_answer_setgroups(struct pod_call *call)
@@ -104,7 +139,7 @@ int64_t pod_answer_setgroups(struct pod_call *call)
     if (!creds)
         return result;
     if (pod_creds_capable(creds) && count && count <= POD_CREDS_GROUPS &&
-        pod_call_read(call, call->args[1], groups, count * sizeof *groups))
+        read_ids(call, call->args[1], groups, count))
         return -EFAULT;
     result = pod_creds_setgroups(creds, groups, count);
     return result ? result
@@ -153,6 +188,23 @@ static enum head head_of(int fd)
     if (got == 4 && !memcmp(head, "\177ELF", 4))
         return BINARY;
     return got >= 2 && !memcmp(head, "#!", 2) ? SCRIPT : NEITHER;
+}
+
+int64_t pod_answer_realtime(struct pod_call *call, int attr)
+{
+    struct {
+        uint32_t size, policy;
+    } head = {.policy = low(call, 1)};
+    int64_t failed = pod_call_creds(call);
+
+    if (failed)
+        return failed;
+    if (attr && pod_call_read(call, call->args[1], &head, sizeof head))
+        return POD_CALL_PASS;
+    head.policy &= ~(uint32_t)SCHED_RESET_ON_FORK;
+    int realtime = head.policy == SCHED_FIFO || head.policy == SCHED_RR || head.policy == 6;
+    /* It would have no slack any more, and so be root again. */
+    return realtime && call->creds != call->e->creds.sets[0] ? -EPERM : POD_CALL_PASS;
 }
 
 /* Whether the set-id bits of FD count: its file system honours them, and no_new_privs is off. */

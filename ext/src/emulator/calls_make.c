@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -31,22 +32,12 @@ static void leave_parent(struct birth *birth)
 #define AUTO_BIRTH __attribute__((cleanup(leave_parent))) struct birth
 #define NO_BIRTH {.parent = -1}
 
-/* 0, a negative errno or POD_CALL_GONE. */
-static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct birth *birth)
+/* Of what is made in the parent. */
+static int64_t choose_owner(struct pod_call *call, struct birth *birth)
 {
     struct stat st;
     struct pod_owned folder;
-    int64_t failed = pod_call_creds(call);
 
-    if (failed)
-        return failed;
-    size_t length = strlen(path);
-    if (!birth->folder && length && path[length - 1] == '/')
-        return -EINVAL;
-    int64_t parent = pod_call_parent(call, dirfd, path, birth->name);
-    if (parent < 0)
-        return parent;
-    birth->parent = (int)parent;
     memset(&birth->owned, 0, sizeof birth->owned);
     birth->owned.uid = call->creds->uid[POD_ID_FS];
     birth->owned.gid = call->creds->gid[POD_ID_FS];
@@ -58,6 +49,23 @@ static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct
     }
     birth->plain = !birth->owned.uid && !birth->owned.gid;
     return 0;
+}
+
+/* 0, a negative errno or POD_CALL_GONE. */
+static int64_t prepare_text(struct pod_call *call, int dirfd, char *path, struct birth *birth)
+{
+    int64_t failed = pod_call_creds(call);
+
+    if (failed)
+        return failed;
+    size_t length = strlen(path);
+    if (!birth->folder && length && path[length - 1] == '/')
+        return -EINVAL;
+    int64_t parent = pod_call_parent(call, dirfd, path, birth->name);
+    if (parent < 0)
+        return parent;
+    birth->parent = (int)parent;
+    return choose_owner(call, birth);
 }
 
 static int64_t prepare(struct pod_call *call, int dirfd, uint64_t from, struct birth *birth)
@@ -240,12 +248,51 @@ static int64_t give(const struct pod_call *call, int fd, int cloexec)
     return number >= 0 ? number : -errno;
 }
 
+/* O_TMPFILE: a file without a name in the folder PATH, which may get one. */
+static int64_t make_nameless(struct pod_call *call, int dirfd, uint64_t path, int flags,
+                             uint32_t mode)
+{
+    AUTO_BIRTH birth = NO_BIRTH;
+    int64_t failed = pod_call_creds(call);
+
+    if (failed)
+        return failed;
+    int64_t folder = pod_call_open(call, dirfd, path, 0);
+    if (folder < 0)
+        return folder == POD_CALL_GONE ? folder : POD_CALL_PASS;
+    birth.parent = (int)folder;
+    failed = own(choose_owner(call, &birth), &birth);
+    if (failed)
+        return failed;
+    POD_AUTO_FD int fd = openat(birth.parent, ".", flags | O_CLOEXEC, without_umask(call, mode));
+    if (fd < 0)
+        return POD_CALL_PASS;
+    failed = pod_records_set(&call->e->records, fd, &birth.owned);
+    return failed ? failed : give(call, fd, flags & O_CLOEXEC);
+}
+
+int64_t pod_answer_openat2(struct pod_call *call)
+{
+    struct open_how how;
+    uint64_t size = call->args[3];
+
+    /* Larger ones, wrong flags and modes are the kernel's to judge; so is what is found there already. */
+    if (size != sizeof how || pod_call_read(call, call->args[2], &how, sizeof how) ||
+        how.flags > INT32_MAX || how.mode & ~07777ull || how.resolve & RESOLVE_CACHED)
+        return POD_CALL_PASS;
+    call->resolve = how.resolve;
+    return pod_answer_create(call, (int)call->args[0], call->args[1], (int)how.flags,
+                             (uint32_t)how.mode);
+}
+
 int64_t pod_answer_create(struct pod_call *call, int dirfd, uint64_t path, int flags, uint32_t mode)
 {
     AUTO_BIRTH birth = NO_BIRTH;
 
+    if (!(flags & O_PATH) && (flags & O_TMPFILE) == O_TMPFILE)
+        return make_nameless(call, dirfd, path, flags, mode);
     if (!(flags & O_CREAT) || flags & O_PATH) /* which makes nothing */
-        return POD_CALL_PASS; /* O_TMPFILE: no name yet */
+        return POD_CALL_PASS;
     int64_t failed = prepare_own(call, dirfd, path, &birth);
     if (failed)
         return failed;

@@ -11,7 +11,6 @@
 #include "err.h"
 
 #define NONE 0xffffffffu
-#define ACL_MAX 128 /* entries; longer lists are the kernel's to judge */
 
 /* struct stat as the kernel writes it, by offsets: asm/stat.h does not go with sys/stat.h. */
 #if defined(__x86_64__)
@@ -66,92 +65,8 @@ int64_t pod_answer_chown(struct pod_call *call, int dirfd, uint64_t path, uint32
     return is_anonymous(fd) ? 0 : pod_records_set(&call->e->records, fd, &owned);
 }
 
-/* linux/posix_acl_xattr.h */
-struct acl_entry {
-    uint16_t tag, perm;
-    uint32_t id;
-};
-struct acl {
-    uint32_t version;
-    struct acl_entry entries[ACL_MAX];
-};
-enum {
-    ACL_OWNER = 1,
-    ACL_USER = 2,
-    ACL_OWN_GROUP = 4,
-    ACL_GROUP = 8,
-    ACL_MASK = 16,
-    ACL_OTHER = 32
-};
-
-/* Whether ACL names users or groups, whose ids do not exist here; *MODE becomes what it says for the rest. */
-static int names_ids(const struct acl *acl, size_t count, mode_t *mode)
-{
-    int named = 0, masked = 0;
-
-    *mode = 0;
-    for (size_t i = 0; i < count; i++) {
-        mode_t perm = acl->entries[i].perm & 7;
-        if (acl->entries[i].tag == ACL_OWNER)
-            *mode |= perm << 6;
-        else if (acl->entries[i].tag == ACL_OTHER)
-            *mode |= perm;
-        else if (acl->entries[i].tag == ACL_OWN_GROUP && !masked)
-            *mode |= perm << 3;
-        else if (acl->entries[i].tag == ACL_MASK) {
-            *mode = (*mode & 0707) | perm << 3;
-            masked = 1;
-        } else if (acl->entries[i].tag == ACL_USER || acl->entries[i].tag == ACL_GROUP)
-            named = 1;
-    }
-    return named;
-}
-
-/* setxattr(2) of an access list: the mode that it means; what it grants to users and groups by id is dropped. */
-static int64_t set_acl(struct pod_call *call, int is_default, int dirfd, uint64_t path, int flags)
-{
-    struct acl acl;
-    struct stat st;
-    mode_t mode;
-    char self[32];
-    size_t size = call->args[3];
-
-    if (size < sizeof acl.version || size > sizeof acl)
-        return POD_CALL_PASS;
-    if (pod_call_read(call, call->args[2], &acl, size))
-        return -EFAULT;
-    if (!names_ids(&acl, (size - sizeof acl.version) / sizeof *acl.entries, &mode))
-        return POD_CALL_PASS; /* such a list the kernel takes */
-    int64_t opened = pod_call_open(call, dirfd, path, flags);
-    if (opened < 0 || is_default)
-        return opened < 0 ? opened : (close((int)opened), 0);
-    POD_AUTO_FD int fd = (int)opened;
-    snprintf(self, sizeof self, "self/fd/%d", fd);
-    if (fstat(fd, &st) || S_ISLNK(st.st_mode))
-        return -ENOTSUP;
-    return chmod(self, (st.st_mode & 07000) | mode) ? -errno : 0;
-}
-
-/* The record is nobody's to write. */
-int64_t pod_answer_setxattr(struct pod_call *call, int dirfd, uint64_t path, int flags)
-{
-    char name[256];
-    int length = pod_call_path(call, call->args[1], name, sizeof name);
-
-    if (!pod_call_alive(call))
-        return POD_CALL_GONE;
-    if (length < 0)
-        return POD_CALL_PASS;
-    if (!strncmp(name, "user.pod.", 9))
-        return 0;
-    if (!strcmp(name, "system.posix_acl_access") || !strcmp(name, "system.posix_acl_default"))
-        return set_acl(call, name[17] == 'd', dirfd, path, flags);
-    return POD_CALL_PASS;
-}
-
-/* Opens what a stat is about and finds its record: 1, or 0 where the kernel's own answer is right, errors too. */
-static int64_t find_owner(struct pod_call *call, int dirfd, uint64_t path, int flags,
-                          struct pod_owned *owned, int *fd)
+int64_t pod_find_owner(struct pod_call *call, int dirfd, uint64_t path, int flags,
+                       struct pod_owned *owned, int *fd)
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE) ||
         (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
@@ -170,7 +85,10 @@ int64_t pod_answer_stat(struct pod_call *call, int dirfd, uint64_t path, uint64_
     char raw[STAT_SIZE];
     uint32_t mode;
     POD_AUTO_FD int fd = -1;
-    int64_t found = find_owner(call, dirfd, path, flags, &owned, &fd);
+
+    if (call->bits != 64)
+        return pod_answer_stat_narrow(call, dirfd, path, buffer, flags);
+    int64_t found = pod_find_owner(call, dirfd, path, flags, &owned, &fd);
 
     if (found == POD_CALL_GONE)
         return found;
@@ -194,7 +112,7 @@ int64_t pod_answer_statx(struct pod_call *call)
     struct statx st;
     int flags = (int)call->args[2];
     POD_AUTO_FD int fd = -1;
-    int64_t found = find_owner(call, (int)call->args[0], call->args[1], flags, &owned, &fd);
+    int64_t found = pod_find_owner(call, (int)call->args[0], call->args[1], flags, &owned, &fd);
 
     if (found == POD_CALL_GONE)
         return found;

@@ -58,10 +58,12 @@ int64_t pod_call_become(struct pod_call *call, const struct pod_creds *creds)
     if (call->e->creds.sets[token] == call->creds)
         return 0;
     int length = snprintf(text, sizeof text, "%u", POD_SLACK_BASE + (unsigned)token);
-    /* ESRCH: it was killed meanwhile. A realtime thread has no slack: its ids cannot be kept. */
+    /* ESRCH: it was killed meanwhile. A realtime thread has no slack, whatever is written: its ids cannot be kept. */
     if (write(call->slack, text, (size_t)length) != length)
         return errno == ESRCH ? POD_CALL_GONE : -EAGAIN;
-    return 0;
+    char now[24];
+    ssize_t got = pread(call->slack, now, sizeof now, 0);
+    return got >= length && !memcmp(now, text, (size_t)length) ? 0 : -EAGAIN;
 }
 
 int pod_call_read(const struct pod_call *call, uint64_t from, void *to, size_t size)
@@ -195,11 +197,13 @@ static int64_t alive_or_close(const struct pod_call *call, int fd)
 
 static int64_t open_path(struct pod_call *call, int dirfd, const char *path, uint64_t flags)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC | flags, .resolve = RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC | flags,
+                           .resolve = RESOLVE_NO_MAGICLINKS | call->resolve};
     POD_AUTO_FD int base = -1;
     int64_t failed = enter_root(call);
+    int from_root = path[0] == '/' && !(call->resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH));
 
-    if (path[0] != '/' && !failed) {
+    if (!from_root && !failed) {
         base =
             dirfd == AT_FDCWD ? pod_call_proc(call, "cwd", O_PATH) : open_descriptor(call, dirfd);
         if (base < 0)
@@ -210,8 +214,7 @@ static int64_t open_path(struct pod_call *call, int dirfd, const char *path, uin
     if (failed)
         return failed;
     for (int tries = 0;; tries++) {
-        int fd =
-            (int)syscall(SYS_openat2, path[0] == '/' ? AT_FDCWD : base, path, &how, sizeof how);
+        int fd = (int)syscall(SYS_openat2, from_root ? AT_FDCWD : base, path, &how, sizeof how);
         if (fd >= 0 || errno != EAGAIN || tries > 16)
             return fd >= 0 ? fd : -errno;
     }

@@ -38,6 +38,8 @@ struct pod_call {
     int slack; /* /proc/TID/timerslack_ns, once it was opened */
     int in_proc; /* the path that was opened begins with /proc/, where "self" is not the caller */
     uint64_t args[6];
+    int bits; /* 64; of a 32-bit program 32, 16 where the call's ids have so many */
+    uint64_t resolve; /* openat2's, for what the call names */
     const struct pod_creds *creds; /* after pod_call_creds */
 };
 
