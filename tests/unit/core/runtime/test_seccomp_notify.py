@@ -50,7 +50,10 @@ def test_filter_when_the_cookie_is_there_then_reading_passes(machine, abi):
 
 
 def test_filter_when_a_file_may_be_made_then_it_waits():
-    for flags, want in ((0o1, ALLOW), (0o101, NOTIFY), (0o3000 | 0o100, NOTIFY), (0o20200000, NOTIFY), (0o200000, ALLOW), (1 << 40, ALLOW)):
+    for flags, want in (
+        (0o1, ALLOW), (0o101, NOTIFY), (0o3000 | 0o100, NOTIFY), (0o20200000, NOTIFY), (0o200000, ALLOW),
+        (1 << 40, ALLOW),
+    ):  # fmt: skip
         assert ask("x86_64", "x86_64", "open", 0, flags) == want
         assert ask("aarch64", "aarch64", "openat", 0, 0, flags) == want
 
@@ -104,7 +107,7 @@ def test_filter_when_a_library_looks_at_a_descriptor_then_it_passes():
 @pytest.mark.parametrize(("abi", "place"), [("i386", 0), ("arm", 1)])
 def test_numbers_of_32_bit_calls_are_those_of_the_filter(abi, place):
     """The emulator's table (ext/src/emulator/numbers.c) knows every call that the filter hands over, by its number."""
-    text = (HEADER.parent / "numbers.c").read_text().split("compat[] = {")[1].split("#else")[place]
+    text = (HEADER.parents[1] / "emulator/numbers.c").read_text().split("compat[] = {")[1].split("#else")[place]
     found = {name: int(number) for name, number in re.findall(r"CALL\((\w+), (\d+), \w+, (?:16|32)\)", text)}
     table = seccomp_profile.numbers(abi)
     handed = {name for rule in seccomp_notify.RULES if rule.action == NOTIFY for name in rule.names if name in table}
