@@ -1,4 +1,4 @@
-/* The emulator against processes that hate it: fuzz_emulator SEED ROUNDS SCRATCH PLAN FILTER own|host
+/* The emulator against processes that hate it: fuzz_emulator SEED ROUNDS SCRATCH PLAN FILTER own|host|many
  *
  *   main ──clone──▶ zygote, in a user and mount namespace of its own (and a pid namespace: own) whose root is a small tmpfs
  *     │               │──fork──▶ a worker a round: random calls with arguments that another thread changes meanwhile
@@ -6,8 +6,8 @@
  *
  * Half of the workers are killed in the middle; some of them by the emulator itself, between two of its steps, where it
  * also swaps names (the wrapped functions at the end). After each call it must have as many descriptors as before, the
- * same working directory and umask. Beside that main sends it handovers that are none. Ends with 0 where the emulator
- * lives and still answers right. Built and run by test_emulator_fuzz.py. */
+ * same working directory and umask. Beside that main sends it handovers that are none; "many": more that are right than
+ * there is room for, and no workers. Ends with 0 where the emulator lives and still answers right. Built and run by test_emulator_fuzz.py. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -43,6 +43,7 @@ static struct shared {
 } *shared;
 
 static char scratch[256];
+static int control; /* to the zygote */
 uint64_t state;
 
 uint32_t any(uint32_t below)
@@ -144,7 +145,9 @@ static _Noreturn void zygote(unsigned long rounds, int sync, const char *filter,
     if (listener < 0 || pod_send_fd(sync, &handover, sizeof handover, listener) || read(sync, &go, 1) != 1)
         give_up("listener");
     close(listener);
-    shared->racing = 1;
+    if (!rounds && read(sync, &go, 1) != 1)
+        _exit(3);
+    shared->racing = rounds > 0;
     for (unsigned long i = 0; i < rounds; i++) {
         int status = 0;
         uint64_t seed = state;
@@ -252,6 +255,7 @@ static pid_t begin(struct pod_emulator *emulator, unsigned long rounds, const ch
     if (pod_emulator_take(emulator, &handover, listener, &err))
         give_up("emulator");
     send(sync[0], "G", 1, 0);
+    control = sync[0];
     return pid;
 }
 
@@ -273,7 +277,10 @@ int main(int argc, char **argv)
     pod_emulator_init(&emulator, &plan, folder);
     if (pod_emulator_listen(&emulator, &err))
         give_up("listen");
-    pid_t pid = begin(&emulator, strtoul(argv[2], NULL, 10), argv[5], !strcmp(argv[6], "own"));
+    int many = !strcmp(argv[6], "many"), failed = 0;
+    pid_t pid = begin(&emulator, many ? 0 : strtoul(argv[2], NULL, 10), argv[5], !strcmp(argv[6], "own"));
+    if (many)
+        failed = many_listeners(pod_plan_str(&plan, POD_KEY_SOCKET_DIR), pid) | (send(control, "G", 1, 0) != 1);
     while (waitpid(pid, &status, WNOHANG) == 0) {
         struct timespec moment = {0, 3000000};
         if (shared->racing)
@@ -282,11 +289,11 @@ int main(int argc, char **argv)
     }
     int gone = waitpid(emulator.pid, NULL, WNOHANG) != 0;
     printf("%d, emulator %s\n", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), gone ? "died" : "lives");
-    if (shared->calls < 100 || !shared->handovers)
+    if (!many && (shared->calls < 1000 || !shared->handovers))
         printf("only %lu calls, %lu handovers\n", shared->calls, shared->handovers);
     fprintf(stderr, "%lu calls, %lu handovers\n", shared->calls, shared->handovers);
     pod_emulator_stop(&emulator);
-    return status != 0 || gone;
+    return failed || status != 0 || gone;
 }
 
 /* --- in the emulator: what is wrapped ------------------------------------------------------------------------- */

@@ -22,7 +22,8 @@ SEED = os.environ.get("POD_FUZZ_SEED", "1")
 def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = [str(path) for path in sorted((compilers.SOURCES / "emulator").glob("*.c"))]
     parts += [str(compilers.SOURCES / f"core/{name}.c") for name in ("beneath", "confine", "err", "plan", "userns")]
-    parts += [str(compilers.SOURCES / "layer/owners_read.c"), str(SOURCE.with_name("fuzz_worker.c"))]
+    parts.append(str(compilers.SOURCES / "layer/owners_read.c"))
+    parts += [str(SOURCE.with_name(f"fuzz_{name}.c")) for name in ("worker", "listeners")]
     flags = [*compilers.SANITIZE, "-pthread", *(f"-Wl,--wrap={name}" for name in WRAPPED)]
     return compilers.build(compilers.host(), SOURCE, tmp_path_factory.mktemp("fuzz") / "fuzz", *flags, *parts)
 
@@ -41,19 +42,24 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def run(fuzz: Path, place: Path, mode: str) -> str:
+    arguments = [SEED, str(ROUNDS), str(place), str(place / "plan"), str(place / "filter"), mode]
+    environ = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    limit = 100 + ROUNDS // 5
+    done = subprocess.run([fuzz, *arguments], capture_output=True, text=True, timeout=limit, env=environ)
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+    assert "ERROR" not in done.stderr
+    assert "runtime error" not in done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("pids", ["own", "host"])
 def test_emulator_when_called_at_random_then_it_lives_and_nothing_outside_changes(
     fuzz: Path, place: Path, pids: str
 ) -> None:
     """``host``: a container that sees the host's processes, where /proc/self is the emulator to the emulator."""
     before = os.stat(place / "outside")
-    arguments = [SEED, str(ROUNDS), str(place), str(place / "plan"), str(place / "filter"), pids]
-    environ = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-    limit = 100 + ROUNDS // 5
-    done = subprocess.run([fuzz, *arguments], capture_output=True, text=True, timeout=limit, env=environ)
-    assert (done.returncode, done.stdout) == (0, "0, emulator lives\n"), done.stderr[-4000:]
-    assert "ERROR" not in done.stderr
-    assert "runtime error" not in done.stderr
+    assert run(fuzz, place, pids) == "0, emulator lives\n"
     assert os.listdir(place / "outside") == ["secret"]
     assert (place / "outside/secret").read_text() == "of the host"
     after = os.stat(place / "outside")
@@ -61,3 +67,10 @@ def test_emulator_when_called_at_random_then_it_lives_and_nothing_outside_change
     assert sorted(os.listdir(place)) == ["filter", "outside", "owners", "plan", "run", "world"]
     assert os.listdir(place / "world") == []
     shutil.rmtree(place / "run")
+
+
+def test_emulator_when_more_listeners_come_than_there_is_room_for_then_places_are_used_again(
+    fuzz: Path, place: Path
+) -> None:
+    said = run(fuzz, place, "many")
+    assert said == "taken 255, again 50, answered 255, refused 45\n0, emulator lives\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import emulation
+from tests.support.emulation import emulator
 from tests.support.podcli import Pod
 
 SOURCE = Path(__file__).with_name("emulation_attacks.c")
@@ -23,11 +25,7 @@ def pod(_session_pod: Pod) -> Iterator[Pod]:
 
 @pytest.fixture(scope="module")
 def attacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("attacks") / "attacks"
-    command = ["cc", "-O1", "-static", "-pthread", "-w", str(SOURCE), "-o", str(program)]
-    subprocess.run(command, check=True, timeout=100, capture_output=True)
-    program.chmod(0o755)
-    return program
+    return emulation.build(SOURCE, tmp_path_factory.mktemp("attacks"))
 
 
 @pytest.fixture
@@ -38,15 +36,6 @@ def victim(pod: Pod, attacks: Path) -> Iterator[str]:
     pod(*argv, "sleep", "600").ok()
     yield name
     pod("rm", "-f", name).ok()
-
-
-def emulator(pod: Pod, name: str) -> int:
-    """The emulator's pid: a child of the supervisor."""
-    init = pod.inspect(name)["State"]["Pid"]
-    parent = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    (found,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-emulator\n"]
-    return int(found)
 
 
 @pytest.mark.parametrize(
