@@ -47,7 +47,7 @@ WORK = """
         $n += (stat "/etc/passwd")[4] + (lstat "/bin")[5] + $< + $>;
         open F, ">/work" or die; $n += (stat F)[4]; close F; unlink "/work";
         mkdir "/dir" or die; symlink "x", "/dir/l" or die; unlink "/dir/l"; rmdir "/dir";
-        stat "/missing";
+        stat "/missing"; $n += (stat STDIN)[5] + (stat STDOUT)[5] + (stat "/proc/self/status")[5];
     }
     print "$n\\n";
 """
@@ -72,14 +72,14 @@ LOOKS = r"""
     mkdir /d /d/sub; cd /d; touch f owned gone; mkfifo p; ln -s f l; ln -s f ol; mknod c c 1 3; mknod b b 8 1
     chown 5:6 owned; chown 7:8 sub c; chown -h 9:10 ol; chown 11 p; ln owned hard; chmod 4711 owned
     chown 1:1 gone; chown 0:0 gone; chmod 0 hard; cp -a /d /tmp/d
-    stat -c '%n %u:%g %a %F %t:%T' * /d /etc/shadow /var/mail /bin /tmp /proc/self /dev/null /dev/pts /sys /
+    stat -c '%n %u:%g %a %F %t:%T' * /d /etc/shadow /var/mail /bin /tmp /proc/self /proc/version /dev/null /dev/pts /sys /
     stat -Lc '%n %u:%g' l ol; ls -lnd * | sed 's/^\(.*\) [A-Z].* /\1 /'; find . /tmp/d -printf '%p %U:%G %y %m\n' | sort
     perl -e '
         for (".", glob("*"), "missing", "f/x", "") {
             @s = stat; @l = lstat; print "$_ @s[2,4,5,6] @l[2,4,5,6] ", $!+0, "\n" }
         opendir D, "/d/sub"; print join(" ", (stat D)[4,5]), "\n";
         open F, "<owned"; print join(" ", (stat F)[4,5]), "\n";
-        print join(" ", map { (stat)[4,5] } *STDIN, *STDOUT), "\n"; print stat(*NONE) ? "?" : $!+0, "\n"'
+        print stat(*NONE) ? "?" : $!+0, "\n"'
     mkdir g; chown :44 g; chmod 2775 g; cd g; touch a; mkdir b; ln -s a c; perl -e 'open F, ">>d"'
     stat -c '%n %u:%g' *
     su -s /bin/sh nobody -c 'id; cd /tmp; touch n; mkdir m; ln -s n o; stat -c "%n %u:%g" n m o; test -O n && echo mine'

@@ -90,8 +90,9 @@ void pod_places_begin(struct pod_records *records, const struct pod_plan *plan, 
         const char *source = pod_plan_string(plan, mounts[i].source);
         if (mounts[i].kind != POD_MOUNT_VOLUME && mounts[i].kind != POD_MOUNT_BIND)
             continue;
-        /* The engine's own files and the host's devices: nobody makes anything below them. */
-        if (strncmp(source, "/dev/", 5) && (!own || strncmp(source, own, strlen(own))))
+        /* The engine's own files, the host's devices and kernel: nobody makes anything below them. */
+        if (strncmp(source, "/dev/", 5) && strcmp(source, "/sys") && strcmp(source, "/proc") &&
+            (!own || strncmp(source, own, strlen(own))))
             add_top(records, plan, source);
     }
 }

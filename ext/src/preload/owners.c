@@ -81,21 +81,29 @@ static long attribute(int dirfd, const char *path, int flags, char *text, size_t
     return call4(call, (long)path, (long)POD_OWNER_XATTR, (long)text, (long)size);
 }
 
+/* Root's, however the kernel shows it. */
+static enum verdict roots(const struct seen *seen, struct owned *owned)
+{
+    owned->uid = owned->gid = owned->device = 0;
+    return seen->uid || seen->gid ? OWNED : ROOTS;
+}
+
 enum verdict judge(const struct pod_page *page, const struct seen *seen, int dirfd,
                    const char *path, int flags, struct owned *owned)
 {
     char text[64];
-    uint32_t slot = pod_page_slot(seen->ino);
+    uint32_t slot = pod_page_slot(seen->ino), type = seen->mode & TYPE;
     int marked = __atomic_load_n(&page->shown[slot / 8], __ATOMIC_ACQUIRE) >> slot % 8 & 1;
-    int at_root = seen->dev == page->root_dev;
-    uint32_t type = seen->mode & TYPE;
+    int at_root = seen->dev == page->root_dev || page->root_dev == ~0ull;
 
-    if (seen->uid || seen->gid)
-        return ASK; /* not ours: how that is shown is for the emulator to say */
+    /* Somebody else's on the host: nothing about it is believed or recorded, but what a layer has. A process in a user
+     * namespace of its own sees root's so too. */
+    if (seen->uid)
+        return at_root || page->nested ? ASK : roots(seen, owned);
     if (type != REGULAR && type != FOLDER)
-        return marked || (page->elsewhere && !at_root) ? ASK : ROOTS;
-    if (!marked && at_root && page->complete)
-        return ROOTS;
+        return marked || (page->elsewhere && !at_root) ? ASK : roots(seen, owned);
+    if (!marked && page->complete && at_root)
+        return roots(seen, owned);
     long size = attribute(dirfd, path, flags, text, sizeof text - 1);
     if (size > 0) {
         text[size] = '\0';
@@ -103,5 +111,5 @@ enum verdict judge(const struct pod_page *page, const struct seen *seen, int dir
     }
     if (marked || (size == -NOTSUP && page->elsewhere && !at_root))
         return ASK;
-    return size == -NODATA || size == -NOTSUP ? ROOTS : ASK;
+    return size == -NODATA || size == -NOTSUP ? roots(seen, owned) : ASK;
 }
