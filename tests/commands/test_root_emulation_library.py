@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import compilers
 from tests.support.podcli import Pod
 
 FULL = "--root-emulation=full"
 WITHOUT = ("-v", "/dev/null:/etc/ld.so.preload")
 """The container's glibc finds no list then, and every call is the emulator's."""
 
+MACHINE = os.uname().machine
 pytestmark = pytest.mark.no_sub_ids
 
 
@@ -72,7 +75,7 @@ LOOKS = r"""
     mkdir /d /d/sub; cd /d; touch f owned gone; mkfifo p; ln -s f l; ln -s f ol; mknod c c 1 3; mknod b b 8 1
     chown 5:6 owned; chown 7:8 sub c; chown -h 9:10 ol; chown 11 p; ln owned hard; chmod 4711 owned
     chown 1:1 gone; chown 0:0 gone; chmod 0 hard; cp -a /d /tmp/d
-    stat -c '%n %u:%g %a %F %t:%T' * /d /etc/shadow /var/mail /bin /tmp /proc/self /proc/version /dev/null /dev/pts /sys /
+    stat -c '%n %u:%g %a %F %t:%T' * /d /etc/shadow /var/mail /bin /tmp /proc/self /proc/version /dev/null /dev/pts /
     stat -Lc '%n %u:%g' l ol; ls -lnd * | sed 's/^\(.*\) [A-Z].* /\1 /'; find . /tmp/d -printf '%p %U:%G %y %m\n' | sort
     perl -e '
         for (".", glob("*"), "missing", "f/x", "") {
@@ -131,7 +134,7 @@ SANDBOX = r"""
 def test_library_when_a_program_confines_itself_then_it_makes_no_call_of_its_own(
     pod: Pod, lasting: str, call: str
 ) -> None:
-    if os.uname().machine != "x86_64":
+    if MACHINE != "x86_64":
         pytest.skip("capability x86-64: the numbers in the filter are its")
     pod("exec", lasting, "sh", "-c", "mkdir /own; chown 5:6 /own").ok()
     expected = ["5 6 0 0 0 0 1"] * 3 + ["0", "5:6"]
@@ -189,3 +192,65 @@ def test_library_when_a_user_has_a_namespace_then_its_ids(pod: Pod) -> None:
     expected = ["33", "65534", "65534", "0"]
     assert shell(pod, script, "--security-opt", "nesting") == expected
     assert shell(pod, script, "--security-opt", "nesting", *WITHOUT) == expected
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """library_inside.c for an old glibc (whose fstat is __fxstat), and for musl."""
+    folder = tmp_path_factory.mktemp("inside")
+    source = Path(__file__).with_name("library_inside.c")
+    glibc, musl = compilers.zig(f"{MACHINE}-linux-gnu.2.17"), compilers.zig(f"{MACHINE}-linux-musl", "-dynamic")
+    return {
+        libc: compilers.build(command, source, folder / libc, "-lpthread")
+        for libc, command in (("glibc", glibc), ("musl", musl))
+    }
+
+
+@pytest.fixture(scope="module")
+def musl(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Options of a container that has musl's loader."""
+    copy = tmp_path_factory.mktemp("musl") / "libc.so"
+    shutil.copyfile(compilers.musl_loader(), copy)
+    copy.chmod(0o755)
+    return ("-v", f"{copy}:/lib/ld-musl-{MACHINE}.so.1:ro")
+
+
+MODES = {
+    "closed": "5 0 5 0",
+    "threads": "0 0 33",
+    "vforks": "0",
+    "signals": "0 0",
+    "errors": "17 17 2 2 17 9 9 36 14 2 13 2",
+}
+OWN = "mkdir /own; touch /own/f /own/plain; chown 5:6 /own/f; exec /inside "
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_library_when_programs_do_odd_things_then_the_answers_are_right(
+    pod: Pod, inside: dict[str, Path], mode: str
+) -> None:
+    assert shell(pod, OWN + mode, "-v", f"{inside['glibc']}:/inside:ro") == [MODES[mode]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_library_when_musl_then_the_answers_are_right(
+    pod: Pod, inside: dict[str, Path], musl: tuple[str, ...], mode: str
+) -> None:
+    argv = ("-v", f"{inside['musl']}:/inside:ro", *musl)
+    assert shell(pod, OWN + mode, *argv, image="busybox:latest") == [MODES[mode]]
+
+
+def test_library_when_musl_then_ld_preload_names_it_behind_the_users(
+    pod: Pod, inside: dict[str, Path], musl: tuple[str, ...]
+) -> None:
+    image = pod.image("busybox:latest")
+    for options, expected in (((), ""), (("-e", "LD_PRELOAD=/x"), "/x:")):
+        argv = ("run", "-d", "--name", "named", FULL, "-v", f"{inside['musl']}:/inside", *musl, *options, image)
+        pod(*argv, "sleep", "99").ok()
+        try:
+            words = ("sh", "-c", "echo $LD_PRELOAD; LD_PRELOAD=${LD_PRELOAD#/x:} /inside maps")
+            assert pod("exec", *options, "named", *words).ok() == f"{expected}/dev/.pod/root.so\n1\n"
+            assert pod("exec", "-e", "LD_PRELOAD=", "named", "/inside", "maps").ok() == "1\n"
+        finally:
+            pod("rm", "-f", "named").ok()
+    assert pod("run", "--rm", FULL, image, "sh", "-c", "echo $LD_PRELOAD").ok() == "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -34,14 +35,36 @@ def host() -> list[str]:
     return [found]
 
 
-def arm64() -> list[str]:
-    """A compiler of static arm64 programs: zig, of this Python or of the build's tools; skips where there is none."""
-    target = ["cc", "-target", "aarch64-linux-musl", "-static"]
+def zig(target: str, *flags: str) -> list[str]:
+    """zig, of this Python or of the build's tools, for TARGET; skips where there is none."""
     if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", *target]
-    for zig in sorted((places.REPOSITORY / "build").glob("tools-*/ziglang/zig")):
-        return [str(zig), *target]
+        return [sys.executable, "-m", "ziglang", "cc", "-target", target, *flags]
+    for program in sorted((places.REPOSITORY / "build").glob("tools-*/ziglang/zig")):
+        return [str(program), "cc", "-target", target, *flags]
     pytest.skip("capability zig: neither this Python nor the build has ziglang")
+
+
+def arm64() -> list[str]:
+    """A compiler of static arm64 programs."""
+    return zig("aarch64-linux-musl", "-static")
+
+
+def musl_loader() -> Path:
+    """musl's libc.so, which is its loader too, of this host or Debian's package; skips where neither is to be had."""
+    machine = os.uname().machine
+    name = f"lib/ld-musl-{machine}.so.1"
+    if (Path("/") / name).exists():
+        return (Path("/") / name).resolve()
+    sys.path.insert(0, str(places.REPOSITORY / "packaging"))
+    try:
+        sysroot = importlib.import_module("sysroot")
+    finally:
+        sys.path.pop(0)
+    try:
+        tree = sysroot.Packages(Path(f"/var/tmp/pod-test-musl-{os.getuid()}")).unpack(["musl"], machine)
+    except (sysroot.PackageError, OSError) as error:
+        pytest.skip(f"capability musl: {error}")
+    return (Path(tree) / name).resolve()
 
 
 def build(compiler: list[str], source: Path, target: Path, *flags: str) -> Path:
