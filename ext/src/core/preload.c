@@ -1,11 +1,14 @@
 #include "preload.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "beneath.h"
@@ -13,6 +16,7 @@
 #include "page.h"
 
 #define LIST "etc/ld.so.preload"
+#define LIBRARY_MAX (1 << 20) /* bytes of it: a bound */
 #if defined(__x86_64__)
 #define MUSL "lib/ld-musl-x86_64.so.1"
 #define LOADER_32 "ld-linux.so.2"
@@ -52,11 +56,9 @@ static int has_32bit_loader(const struct pod_plan *plan)
 int pod_preload_tree(const struct pod_plan *plan, int firstfd)
 {
     const char *library = library_of(plan);
-    struct statvfs fs;
     struct stat layer, tree;
 
-    /* On noexec the loader would complain about it at each start of a program. */
-    if (!library || statvfs(library, &fs) || fs.f_flag & ST_NOEXEC || has_32bit_loader(plan))
+    if (!library || has_32bit_loader(plan))
         return -1;
     POD_AUTO_FD int fd = open(tree_of(library), O_PATH | O_DIRECTORY | O_CLOEXEC);
     /* Of another file system, overlayfs would give every file another device number. */
@@ -82,6 +84,35 @@ static int bind_file(const char *source, int rootfd, const char *target, unsigne
     if (to < 0)
         return -1;
     return pod_mount_bind(from, to, MS_RDONLY | MS_NOSUID | MS_NODEV | flags, 0, target, &ignored);
+}
+
+/* The bytes of SOURCE in a new file of the container's own /dev, bound read-only over itself. Not the file of the cache: who
+ * has CAP_SYS_ADMIN in there makes such a bind writable again, and all containers of the user load that file. */
+static int copy_file(const char *source, int rootfd, const char *target)
+{
+    struct pod_err ignored;
+    struct statfs fs;
+    char name[256];
+    ssize_t got;
+    POD_AUTO_FD int from = open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (from < 0)
+        return -1;
+    POD_AUTO_FD int folder = pod_parent_in_root(rootfd, target, 1, name, &ignored);
+    /* In a /dev of the user's choice nothing is left; on noexec the loader would complain at each start of a program. */
+    if (folder < 0 || fstatfs(folder, &fs) || fs.f_type != TMPFS_MAGIC || fs.f_flags & ST_NOEXEC)
+        return -1;
+    POD_AUTO_FD int made =
+        openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (made < 0)
+        return -1;
+    for (off_t size = 0; (got = sendfile(made, from, NULL, LIBRARY_MAX)) > 0;)
+        if ((size += got) > LIBRARY_MAX)
+            return -1;
+    POD_AUTO_FD int path = openat(folder, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    if (got || fchmod(made, 0644) || path < 0)
+        return -1;
+    return pod_mount_bind(path, path, MS_RDONLY | MS_NOSUID | MS_NODEV, 0, target, &ignored);
 }
 
 /* Whether the root's list for glibc's loader is ours. */
@@ -116,9 +147,9 @@ void pod_preload_mount(const struct pod_plan *plan, int rootfd)
     if (!library || !folder)
         return;
     snprintf(page, sizeof page, "%s/shown", folder);
-    /* Without the page the library would only be in the way: it is bound last. */
+    /* Without the page the library would only be in the way: it comes last. */
     if (bind_file(page, rootfd, POD_PAGE_FILE, MS_NOEXEC) ||
-        bind_file(library, rootfd, POD_PAGE_LIBRARY, 0))
+        copy_file(library, rootfd, POD_PAGE_LIBRARY))
         cover_list(rootfd);
 }
 
