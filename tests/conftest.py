@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import images, places, podcli, tools
+from tests.support import images, mirror, places, podcli, tools
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
 from tests.support.scripted import Scripted
@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in CAPABILITIES:
         config.addinivalue_line("markers", f"{name}: the test needs this capability")
     config.addinivalue_line("markers", "image(name): the test needs this image of the test registry")
+    config.addinivalue_line("markers", "mirror(suite): the test needs packages of that Debian, from this host's mirror")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -57,6 +58,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(f"capability {name}: {reason}")
     for mark in item.iter_markers("image"):
         _need_image(mark.args[0])
+    for mark in item.iter_markers("mirror"):
+        reason = mirror.lacking(mark.args[0])
+        if reason:
+            pytest.skip(f"capability mirror {mark.args[0]}: {reason}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

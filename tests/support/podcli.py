@@ -86,7 +86,7 @@ class Pod:
             "PATH": tools.SEARCH,
             "HOME": str(self.home),
             "POD_ROOT": str(self.root),
-            "XDG_CACHE_HOME": os.environ.get("POD_TEST_XDG_CACHE", str(_shared_cache())),
+            "XDG_CACHE_HOME": os.environ.get("POD_TEST_XDG_CACHE", str(shared_cache())),
             "LANG": "C.UTF-8",
             "TERM": "xterm",
             **(extra or {}),
@@ -202,7 +202,7 @@ class Pod:
         tools.remove_tree(self.base)
 
 
-def _shared_cache() -> Path:
+def shared_cache() -> Path:
     """One cache of unpacked builds for all tests of a user, so that only the first start is a cold one."""
     path = Path("/var/tmp") / f"pod-test-cache-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
