@@ -1,4 +1,4 @@
-"""`python3 -m tests.bench [--rounds N] [--only start,exec,pull,extract]`: one table a case, peers beside pod.
+"""`python3 -m tests.bench [--rounds N] [--only start,exec,pull,extract,install]`: one table a case, peers beside pod.
 
 By a person: as that person. By root: once as each of the two test users, in a mount namespace of its own where the
 second cgroup hierarchy of a hybrid host is hidden (crun refuses to start beside it). Ratios of one run hold; absolute
@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench import measure, peers, table
+from tests.bench import installs, measure, peers, table
 from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
-CASES = ("start", "exec", "pull", "extract")
+CASES = ("start", "exec", "pull", "extract", "install")
 
 
 def say(*lines: str) -> None:
@@ -47,7 +47,7 @@ def report(
     )
 
 
-def run_cases(bench: peers.Bench, cases: list[str], rounds: int) -> None:
+def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -> None:
     if "start" in cases:
         subjects, missing = peers.starts(bench)
         bases = ["python3 -I -S -c pass", "crun", "podman"]
@@ -64,6 +64,11 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int) -> None:
         run_pulls(bench, few)
     if "extract" in cases:
         run_extractions(bench, few)
+    if "install" in cases:
+        subjects, missing = installs.subjects(bench)
+        report("install: apt-get install of postgresql and others (ms)", subjects, missing, max(3, rounds // 12), [])
+        if results:
+            installs.note(Path(results), subjects)
 
 
 def run_pulls(bench: peers.Bench, rounds: int) -> None:
@@ -104,11 +109,17 @@ def as_both_users(arguments: list[str]) -> int:
     prepare.prepare(list(images.RECIPES))
     hide = 'mountpoint -q /sys/fs/cgroup/unified && umount -l /sys/fs/cgroup/unified; exec "$@"'
     status = 0
-    for name in users.ensure():
-        command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", *arguments])
-        unshare = [tools.find("unshare") or "unshare", "--mount", "--propagation", "private"]
-        argv = [*unshare, "--", "/bin/sh", "-c", hide, "sh", *command]
-        status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
+    with tempfile.TemporaryDirectory(prefix="pod-bench-") as folder:
+        os.chmod(folder, 0o777)
+        results = Path(folder) / "results"
+        results.touch()
+        results.chmod(0o666)
+        for name in users.ensure():
+            command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", "--results", str(results), *arguments])
+            unshare = [tools.find("unshare") or "unshare", "--mount", "--propagation", "private"]
+            argv = [*unshare, "--", "/bin/sh", "-c", hide, "sh", *command]
+            status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
+        say(*installs.compare(results))
     return status
 
 
@@ -117,6 +128,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=40, help="rounds of start and exec (pull and extract: a sixth)")
     parser.add_argument("--only", default=",".join(CASES), help="cases, separated by commas")
     parser.add_argument("--scratch", default="/var/tmp", help="where the stores are made (/dev/shm: without a disk)")
+    parser.add_argument("--results", default="", help="a file for what root compares between both users")
     options = parser.parse_args(arguments)
     if os.getuid() == 0:
         return as_both_users(arguments)
@@ -129,7 +141,7 @@ def main(arguments: list[str]) -> int:
     with Registry(places.registry_storage(), scratch / "registry", readonly=True) as registry:
         bench = peers.Bench(scratch / "bench", registry)
         try:
-            run_cases(bench, options.only.split(","), options.rounds)
+            run_cases(bench, options.only.split(","), options.rounds, options.results)
         finally:
             bench.close()
     tools.remove_tree(scratch)
