@@ -189,6 +189,12 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
     else:
         raise UsageError(f"invalid user namespace mode: {options['userns']}", hint="keep-id, auto or host")
     request.userns = options["userns"]
+    ids = request.idmap
+    if request.root_emulation == "full" and ids.kind == "single" and (ids.uids[0][0] or ids.gids[0][0]):
+        raise UsageError(
+            "--root-emulation=full: not with --userns keep-id, whose one id is not root's",
+            hint="leave one of the two out: full emulation knows all users, and -u chooses one",
+        )
 
 
 def _keep_id(arguments: str) -> tuple[int, int]:

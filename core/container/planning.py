@@ -91,7 +91,11 @@ def root_emulation(engine: Engine, config: dict[str, Any]) -> str:
     if config["Pod"]["IdMap"]["Kind"] != "single":
         return ""
     asked = str(config["Pod"]["RootEmulation"])
-    return engine.facts.root_emulation if asked == "auto" else asked
+    if asked != "auto":
+        return asked
+    # The emulator gives files to id 0 first, which keep-id leaves unmapped: there the one id owns all.
+    ids = config["Pod"]["IdMap"]
+    return "basic" if ids["Uids"][0][0] or ids["Gids"][0][0] else engine.facts.root_emulation
 
 
 def running_emulation(config: dict[str, Any], state: dict[str, Any]) -> str:

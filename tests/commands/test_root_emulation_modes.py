@@ -131,3 +131,21 @@ def test_start_when_the_host_is_known_then_it_is_not_tried_again(pod: Pod, busyb
     before = (pointer / "facts").stat().st_mtime_ns
     pod("run", "--rm", pod.image("debian:12"), "true").ok()
     assert (pointer / "facts").stat().st_mtime_ns == before
+
+
+KEEP_ID = 'id -u; stat -c %u /b; touch /tmp/x /b/x; stat -c "%u:%g" /tmp/x /b/x'
+
+
+def test_auto_when_the_one_id_is_not_root_then_its_files_are_its_own(pod: Pod, tmp_path: Path) -> None:
+    """--userns keep-id: with one id nobody else is there, and what is emulated in full begins with root."""
+    own = ["5", "5", "5:6", "5:6"]
+    words = ("--userns", "keep-id:uid=5,gid=6", "-v", f"{tmp_path}:/b", pod.image("debian:12"), "sh", "-c", KEEP_ID)
+    assert pod("run", "--rm", *words).ok().split() == own
+    (tmp_path / "x").unlink()
+
+
+@pytest.mark.no_sub_ids
+@pytest.mark.parametrize("ids", ["uid=5,gid=0", "uid=0,gid=6"])
+def test_full_when_the_one_id_is_not_root_then_refused(pod: Pod, busybox: str, ids: str) -> None:
+    words = ("--root-emulation=full", "--userns", f"keep-id:{ids}", busybox, "true")
+    pod("run", "--rm", *words).failed(125, "keep-id", "--root-emulation=full")
