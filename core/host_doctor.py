@@ -153,7 +153,7 @@ def _emulation(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
     if reason.errno == errno.EBUSY:
         remedy = "run pod outside of the other container, or give that one --root-emulation=basic"
     elif reason.errno in (errno.EINVAL, errno.ENOSYS, errno.ENOTTY):
-        remedy = "Linux 5.14 or later"
+        remedy = "Linux 5.9 or later"
     so = "changing owners and ids is answered with success and not done"
     return [Fact(name, "limit", f"basic: {facts.root_emulation_reason}", proof, so, remedy)]
 

@@ -156,14 +156,18 @@ static int answer_value(int listener, struct pod_err *err)
 static int answer_descriptor(int listener, struct pod_err *err)
 {
     union question question;
+    int number;
     POD_AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     if (receive(listener, &question, err))
         return -1;
     struct descriptor add = {question.id, 2, (uint32_t)null, 0, O_CLOEXEC};
-    return ioctl(listener, ADD_DESCRIPTOR, &add) < 0
-               ? pod_fail(err, POD_PROBE, "a descriptor for a caller")
-               : 0;
+    if (ioctl(listener, ADD_DESCRIPTOR, &add) >= 0)
+        return 0;
+    add.flags = 0; /* before Linux 5.14 the copy is given first, then the answer */
+    number = errno == EINVAL ? ioctl(listener, ADD_DESCRIPTOR, &add) : -1;
+    return number < 0 ? pod_fail(err, POD_PROBE, "a descriptor for a caller")
+                      : reply(listener, question.id, number, 0, err);
 }
 
 /* The third: the kernel carries it out. */
