@@ -52,6 +52,8 @@ static void fill(char *at, size_t size)
     snprintf(address.sun_path, sizeof address.sun_path, any(3) ? "/race/link/s%u" : "s%u", any(100000));
     memcpy(at + SLOT * (any(4) + 4), &address, sizeof address);
     strcpy(at + SLOT, any(2) ? "user.pod.owner" : "system.posix_acl_access");
+    uint64_t how[] = {any(2) ? 0102 : 020200002, 0644, any(8)}; /* struct open_how: O_CREAT or O_TMPFILE */
+    memcpy(at + 3 * SLOT, how, sizeof how);
     uint32_t acl[] = {2, 1 | 7 << 16, ~0u, 2 | 5 << 16, any(9), 16 | any(9) << 16, ~0u, 32, ~0u};
     memcpy(at + 2 * SLOT, acl, sizeof acl);
 }
@@ -113,7 +115,9 @@ static void one_call(void)
         SYS_fchown, SYS_fchownat, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid,
         SYS_setfsuid, SYS_setfsgid, SYS_setgroups, SYS_getuid, SYS_getresuid, SYS_getresgid, SYS_getgroups, SYS_prctl,
         SYS_execve, SYS_execveat, SYS_getsockopt, SYS_bind, SYS_mknodat, SYS_mkdirat, SYS_symlinkat, SYS_openat, SYS_setxattr,
-        SYS_lsetxattr, SYS_fsetxattr, SYS_fstat, SYS_newfstatat, SYS_statx,
+        SYS_lsetxattr, SYS_fsetxattr, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_removexattr, SYS_fremovexattr,
+        SYS_listxattr, SYS_llistxattr, SYS_flistxattr, SYS_sched_setscheduler, SYS_sched_setattr, SYS_seccomp,
+        437, 437, 463, 465, 466, /* openat2, setxattrat, listxattrat, removexattrat */
     };
     long number = numbers[any(sizeof numbers / sizeof *numbers)], a[6];
     char *path = pool + SLOT * any(POOL / SLOT);
@@ -121,11 +125,17 @@ static void one_call(void)
     for (int i = 0; i < 6; i++)
         a[i] = any_argument();
     if (number == SYS_prctl)
-        a[0] = any(3) == 0 ? 8 : 29 + any(2);
+        a[0] = any(3) == 0 ? 8 : any(2) ? 22 : 29 + any(2);
+    if (number == SYS_seccomp)
+        a[0] = any(3), a[1] = 0;
     if (number == SYS_getsockopt)
         a[0] = 8, a[1] = 1, a[2] = 17;
     if (number == SYS_bind)
         a[0] = 8 + any(2), a[1] = (long)(pool + SLOT * (4 + any(4))), a[2] = any(4) ? 110 : any(120);
+    if (number == 437 && any(4)) {
+        syscall(number, any(2) ? AT_FDCWD : 3, path, pool + 3 * SLOT, 24);
+        return;
+    }
     if (any(2)) /* by a path, from the working directory */
         a[0] = number == SYS_fchownat || number == SYS_mknodat || number == SYS_mkdirat || number == SYS_openat ||
                        number == SYS_newfstatat || number == SYS_statx || number == SYS_symlinkat || number == SYS_execveat
@@ -146,7 +156,9 @@ static void one_call(void)
 static void one_narrow_call(void)
 {
     static const short numbers[] = {212, 198, 207, 298, 213, 214, 208, 215, 206, 199, 209, 205, 361, 172, 11, 358,
-                                    14,  297, 39,  296, 83,  304, 5,   295, 8,   226, 228, 383, 106, 195, 300, 102};
+                                    14,  297, 39,  296, 83,  304, 5,   295, 8,   226, 228, 383, 106, 195, 300, 102,
+                                    437, 463, 465, 466, 235, 232, 234, 197, 108, 107, 196, 365, 354, 156, 351, 182,
+                                    16,  95,  23,  46,  70,  71,  164, 138, 81,  24,  165, 80};
     long a[5], done;
 
     for (int i = 0; i < 5; i++)

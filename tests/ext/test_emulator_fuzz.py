@@ -37,6 +37,7 @@ def place(tmp_path: Path) -> Path:
     writer = plan.PlanWriter()
     writer.text("SOCKET_DIR", str(tmp_path / "run"))
     writer.text("UPPER", str(tmp_path / "outside"))
+    writer.texts("PRELOAD", ["/none", "/none"])  # so that there is a page
     (tmp_path / "plan").write_bytes(writer.finish("0" * 32))
     (tmp_path / "filter").write_bytes(seccomp_notify.programs(os.uname().machine)[0])
     return tmp_path

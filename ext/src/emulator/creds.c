@@ -27,7 +27,7 @@ static uint32_t hash_of(const struct pod_creds *creds)
 
 int pod_creds_begin(struct pod_creds_table *table, const struct pod_creds *root)
 {
-    table->count = 0;
+    table->count = table->bytes = 0;
     table->page = NULL;
     table->sets = calloc(POD_CREDS_MAX, sizeof(struct pod_creds *));
     table->slots = calloc(SLOTS, sizeof *table->slots);
@@ -46,7 +46,7 @@ int pod_creds_intern(struct pod_creds_table *table, const struct pod_creds *cred
         if (found->group_count == creds->group_count && !memcmp(found, creds, size))
             return (int)table->slots[slot] - 1;
     }
-    if (table->count == POD_CREDS_MAX)
+    if (table->count == POD_CREDS_MAX || table->bytes + size > POD_CREDS_BYTES)
         return -1;
     struct pod_creds *made = malloc(size);
     if (!made)
@@ -56,6 +56,7 @@ int pod_creds_intern(struct pod_creds_table *table, const struct pod_creds *cred
         free(made);
         return -1;
     }
+    table->bytes += (uint32_t)size;
     table->sets[table->count] = made;
     table->slots[slot] = ++table->count;
     return (int)table->count - 1;

@@ -10,7 +10,9 @@
 #include "page.h"
 
 #define POD_CREDS_GROUPS 1024 /* setgroups(2) beyond it is ENOMEM */
-#define POD_CREDS_MAX 16384 /* sets; beyond it changes of ids are EAGAIN */
+#define POD_CREDS_MAX \
+    16384 /* sets, and bytes of them together; beyond it changes of ids are EAGAIN */
+#define POD_CREDS_BYTES (4u << 20)
 
 enum pod_id { POD_ID_REAL, POD_ID_EFFECTIVE, POD_ID_SAVED, POD_ID_FS };
 
@@ -29,7 +31,7 @@ struct pod_creds {
 
 struct pod_creds_table {
     struct pod_creds **sets; /* by token */
-    uint32_t count;
+    uint32_t count, bytes;
     uint32_t *slots; /* hash table of token + 1; 0 is empty */
     struct pod_page_file *page; /* NULL, or where tokens are made known (page_writer.h) */
 };

@@ -447,6 +447,10 @@ union word {
     } basic;
 };
 
+_Static_assert(sizeof(struct pod_err) != sizeof(struct pod_handover) &&
+                   sizeof(struct pod_handover) > 8 && sizeof(struct pod_err) > 8,
+               "they are told apart by their size");
+
 /* 0 to go on listening; -1 is the child's failure or our own. */
 static int take_word(struct pod_launch *launch, pid_t child, union word *word, ssize_t got, int fd,
                      int *terminal, struct pod_err *err)
