@@ -160,6 +160,7 @@ def build_preload(output: Path) -> None:
     temporary = output.with_name(".pod-root.new")
     flags = [*SOURCES.preload_flags(), *SOURCES.preload_link_flags()]
     execute([*host_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
+    SOURCES.start_first(temporary)
     temporary.chmod(0o644)
     temporary.replace(output)
 

@@ -69,6 +69,8 @@ def check_preload(elf: Any) -> list[str]:
         faults.append("thread-local storage")
     if imports:
         faults.append(f"imports {', '.join(sorted(imports))}")
+    if not any(tag.entry.d_val & 0x20 for tag in tags.get("DT_FLAGS_1", [])):
+        faults.append("it is not initialised first")
     return faults
 
 

@@ -119,6 +119,7 @@ def build_preload(machine: str, output: Path) -> Path:
         name = output / f"preload-{path.stem}.o"
         objects.append(compile_one(target, sources.preload_flags(), path.relative_to(sources.ROOT), name))
     execute([*zig(), *target, *sources.preload_link_flags(), *map(str, objects), "-o", str(result)])
+    sources.start_first(result)
     return result
 
 

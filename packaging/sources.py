@@ -117,6 +117,20 @@ def preload_link_flags() -> list[str]:
     return ["-shared", "-nostdlib", *tables, "-Wl,-soname,pod-root.so", "-s"]
 
 
+def start_first(library: Path) -> None:
+    """Sets DF_1_INITFIRST (elf.h) in a library that was linked with -z now: its constructor is before all others. zig's
+    linker has no flag for it. ValueError where there is no such entry.
+    """
+    data = library.read_bytes()
+    entry = b"\xfb\xff\xff\x6f\0\0\0\0"  # DT_FLAGS_1
+    places = [at for at in range(0, len(data) - 16, 8) if data[at : at + 8] == entry]
+    if len(places) != 1:
+        raise ValueError(f"{library}: {len(places)} entries DT_FLAGS_1")
+    at = places[0] + 8
+    flags = int.from_bytes(data[at : at + 8], "little") | 0x20
+    library.write_bytes(data[:at] + flags.to_bytes(8, "little") + data[at + 8 :])
+
+
 def helper_flags(identity: str) -> list[str]:
     """Compiler flags of the helper besides those that choose the target."""
     return [*own_flags(identity), "-Os", "-g0", "-static"]

@@ -1,4 +1,4 @@
-"""`python3 -m tests.bench [--rounds N] [--only start,exec,pull,extract,install]`: one table a case, peers beside pod.
+"""`python3 -m tests.bench [--rounds N] [--only CASE,…]`: one table a case, peers beside pod.
 
 By a person: as that person. By root: once as each of the two test users, in a mount namespace of its own where the
 second cgroup hierarchy of a hybrid host is hidden (crun refuses to start beside it). Ratios of one run hold; absolute
@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench import installs, measure, peers, table
+from tests.bench import emulation, installs, measure, peers, table
 from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
-CASES = ("start", "exec", "pull", "extract", "install")
+CASES = ("start", "exec", "emulation", "pull", "extract", "install")
 
 
 def say(*lines: str) -> None:
@@ -58,8 +58,10 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
             report("exec: true in a running container (ms)", subjects, missing, rounds, ["crun", "podman"])
         finally:
             peers.end_sleepers(bench)
-    peers.settle()
     few = max(5, rounds // 6)
+    if "emulation" in cases and not tools.sub_ids():
+        run_emulation(bench, rounds, few)
+    peers.settle()
     if "pull" in cases:
         run_pulls(bench, few)
     if "extract" in cases:
@@ -69,6 +71,23 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         report("install: apt-get install of postgresql and others (ms)", subjects, missing, max(3, rounds // 12), [])
         if results:
             installs.note(Path(results), subjects)
+
+
+def run_emulation(bench: peers.Bench, rounds: int, few: int) -> None:
+    """With one id: what full root emulation costs."""
+    try:
+        say(*emulation.calls(bench), "")
+    except emulation.Missing as error:
+        say(f"calls: {error}", "")
+    for title, make, count, goal in (
+        ("start, full emulation beside none (ms)", emulation.starts, rounds, 1.05),
+        ("4 Python programs that import 200 modules (ms)", emulation.python, few, 1.05),
+        ("make -j2 of 24 C files (ms)", emulation.make, few, 1.1),
+    ):
+        try:
+            report(title, make(bench), [], count, ["off"], {"off": goal})
+        except emulation.Missing as error:
+            say(f"{title}: {error}", "")
 
 
 def run_pulls(bench: peers.Bench, rounds: int) -> None:

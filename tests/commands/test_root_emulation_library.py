@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -254,3 +255,37 @@ def test_library_when_musl_then_ld_preload_names_it_behind_the_users(
         finally:
             pod("rm", "-f", "named").ok()
     assert pod("run", "--rm", FULL, image, "sh", "-c", "echo $LD_PRELOAD").ok() == "\n"
+
+
+def test_library_when_a_program_is_sanitized_then_it_runs(pod: Pod, tmp_path: Path) -> None:
+    """AddressSanitizer refuses to run behind a library that is preloaded."""
+    source = Path(__file__).with_name("library_inside.c")
+    program = compilers.build(compilers.host(), source, tmp_path / "inside", "-fsanitize=address", "-lpthread")
+    found = subprocess.run(
+        ["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+    library = Path(found).resolve()
+    soname = ".".join(library.name.split(".")[:3])
+    options = ["-v", f"{program}:/inside:ro", "-v", f"{library}:/asan/{soname}:ro", "-e", "LD_LIBRARY_PATH=/asan"]
+    result = pod("run", "--rm", FULL, *options, pod.image("debian:12"), "sh", "-c", OWN + "errors")
+    if "GLIBC_" in result.err:
+        pytest.skip("capability compiler: this host's programs need a newer C library")
+    assert result.ok() == MODES["errors"] + "\n"
+
+
+def test_library_when_an_image_has_32_bit_programs_then_they_do_not_complain(pod: Pod, lasting: str) -> None:
+    """A loader of 32 bits would say of each that it cannot load it: glibc's list is not there then."""
+    assert pod("exec", lasting, "cat", "/etc/ld.so.preload").ok()
+    name = {"x86_64": "ld-linux.so.2", "aarch64": "ld-linux-armhf.so.3"}[MACHINE]
+    debian = [path for path in (pod.root / "layers").glob("*/*/diff/usr/lib") if (path / "os-release").exists()]
+    for folder in debian:
+        (folder / name).touch()
+    try:
+        script = "touch /f; chown 5:6 /f; stat -c %u:%g /f; ls /etc/ld.so.preload 2>&1 || true"
+        assert shell(pod, script) == [
+            "5:6",
+            "ls: cannot access '/etc/ld.so.preload': No such file or directory",
+        ]
+    finally:
+        for folder in debian:
+            (folder / name).unlink()
