@@ -26,7 +26,7 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
-ENOTCONN = 107
+ENOTCONN, ECONNRESET = 107, 104
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -37,6 +37,7 @@ _HINTS = {
     ("CLONE", EUSERS): "namespaces are nested too deep",
     ("USERNS", EPERM): _NAMESPACES,
     ("EMULATOR", ENOTCONN): "the process that emulates root for this container has ended: restart the container",
+    ("EMULATOR", ECONNRESET): "more than 255 execs at once find no room in a container: wait for some to end",
     ("USERNS", ENOSPC): _NAMESPACES,
     ("IDMAP", EPERM): _NAMESPACES,
     ("NEWUIDMAP", EPERM): _SUBIDS,

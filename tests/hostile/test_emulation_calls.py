@@ -25,7 +25,7 @@ def pod(_session_pod: Pod) -> Iterator[Pod]:
 
 @pytest.fixture(scope="module")
 def attacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return emulation.build(HERE / "emulation_calls.c", tmp_path_factory.mktemp("calls"))
+    return emulation.build(HERE / "emulation_calls.c", tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.parametrize(

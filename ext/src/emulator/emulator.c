@@ -97,9 +97,10 @@ static int await_byte(int fd, struct pod_err *err)
     struct pollfd slot = {.fd = fd, .events = POLLIN};
     char byte;
 
-    if (poll(&slot, 1, HANDOVER_MS) == 1 && read(fd, &byte, 1) == 1)
+    int said = poll(&slot, 1, HANDOVER_MS) == 1;
+    if (said && read(fd, &byte, 1) == 1)
         return 0;
-    return pod_fail_errno(err, POD_EMULATOR, ETIMEDOUT, NULL);
+    return pod_fail_errno(err, POD_EMULATOR, said ? ECONNRESET : ETIMEDOUT, NULL);
 }
 
 static int fork_it(struct pod_emulator *emulator, int wait, struct pod_err *err)
