@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-_LINGER = 0.25
+LINGER = 0.25
 """Seconds that are given to what outlives the command (a supervisor on its way out) before the next round."""
 
 
@@ -30,7 +30,7 @@ class Sample:
 class Subject:
     """Who is measured: its command, and what is made ready (unmeasured) before each round."""
 
-    __slots__ = ("name", "argv", "environ", "before", "after", "samples")
+    __slots__ = ("name", "argv", "environ", "before", "after", "linger", "samples")
 
     def __init__(
         self,
@@ -40,12 +40,14 @@ class Subject:
         *,
         before: Callable[[], None] | None = None,
         after: Callable[[], None] | None = None,
+        linger: float = LINGER,
     ) -> None:
         self.name = name
         self.argv = argv
         self.environ = dict(environ)
         self.before = before
         self.after = after
+        self.linger = linger
         self.samples: list[Sample] = []
 
 
@@ -67,7 +69,7 @@ def run(subject: Subject, log: Path) -> Sample:
     pid = os.posix_spawn(subject.argv[0], subject.argv, subject.environ, file_actions=actions)
     _, status, usage = os.wait4(pid, 0)
     wall = time.perf_counter() - begin
-    cpu = usage.ru_utime + usage.ru_stime + _linger()
+    cpu = usage.ru_utime + usage.ru_stime + _linger(subject.linger)
     if subject.after:
         subject.after()
     if status != 0:
@@ -76,10 +78,10 @@ def run(subject: Subject, log: Path) -> Sample:
     return Sample(wall, cpu)
 
 
-def _linger() -> float:
-    """CPU time of orphans that end soon after the command did."""
+def _linger(seconds: float) -> float:
+    """CPU time of orphans that end within ``seconds`` of the command's end; returns once there are none."""
     cpu = 0.0
-    deadline = time.perf_counter() + _LINGER
+    deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
         try:
             pid, _, usage = os.wait4(-1, os.WNOHANG)
