@@ -196,6 +196,25 @@ def container_plan(
     return writer.finish(launch.build_id())
 
 
+def _write_devices(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], *, joined: bool) -> bool:
+    """mknod of devices, which the kernel refuses where ids are real too, is recorded: whether it is.
+
+    Not where an engine in the container may want the listener that the kernel has one of, unless it is asked for.
+    """
+    asked, caps = config["Pod"]["RootEmulation"], capabilities(config["HostConfig"])
+    if asked not in ("auto", "full") or not engine.facts.seccomp_notify or not caps >> 27 & 1:
+        return False
+    if asked == "auto" and _may_nest(config["HostConfig"], caps):
+        return False
+    devices, shown = seccomp.device_filters(engine)
+    # The helper looks for earlier devices when a container starts; who joins it has nothing of its folder.
+    if asked == "full" or (joined and os.path.lexists(engine.paths.container(config["Id"]) + "/owners")):
+        devices = shown
+    writer.blob("NOTIFY", devices)
+    writer.blob("FEWER", shown)
+    return True
+
+
 def _may_nest(host: dict[str, Any], caps: int) -> bool:
     """Whether a process in there may get a user namespace of its own: not under the default profile without
     CAP_SYS_ADMIN.
@@ -223,7 +242,7 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process.tty = spec["Tty"]
     writer.number("NAMESPACES", namespaces(config["HostConfig"]))
     emulation = root_emulation(engine, config)
-    if emulation == "full":
+    if emulation == "full" or (not emulation and _write_devices(engine, writer, config, joined=False)):
         writer.texts("RECORDS", _records(engine, config))
     return _write_process(engine, writer, config, attachment, process, emulation)
 
@@ -366,6 +385,8 @@ def exec_plan(
     """plan.bin for one more process in a running container."""
     writer = plan.PlanWriter()
     emulation = running_emulation(config, state)
+    if not emulation:
+        _write_devices(engine, writer, config, joined=True)
     flags = _write_process(engine, writer, config, attachment, process, emulation)
     writer.number("FLAGS", plan.EXEC | attachment.flags() | flags)
     writer.text("ID", config["Id"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REVISION = 2
 """Counts changes of the default profile and of the compiler; part of every key."""
 
-NOTIFY_REVISION = 4
+NOTIFY_REVISION = 5
 """Counts changes of seccomp_notify.RULES."""
 
 UNCONFINED: dict[str, Any] = {
@@ -121,6 +121,21 @@ def notify_filters(engine: Engine) -> tuple[bytes, ...]:
         from pod.core.runtime import seccomp_notify
 
         found = seccomp_notify.programs(machine)
+        for name, code in zip(keys, found):
+            publish(engine, name, code)
+    return found
+
+
+def device_filters(engine: Engine) -> tuple[bytes, ...]:
+    """The two programs that record devices where ids are real (seccomp_notify.device_programs), likewise."""
+    machine = os.uname().machine
+    key = f"devices-{NOTIFY_REVISION}-{REVISION}-{machine}"
+    keys = (key, key + "-shown")
+    found = tuple([read_cached(engine, name) for name in keys])
+    if not all(found):
+        from pod.core.runtime import seccomp_notify
+
+        found = seccomp_notify.device_programs(machine)
         for name, code in zip(keys, found):
             publish(engine, name, code)
     return found

@@ -71,6 +71,31 @@ LIBRARY = (
 """Before them, where that library is in force."""
 
 
+_KIND, _CHARACTER, _BLOCK = 0o170000, 0o020000, 0o060000
+DEVICES = tuple(
+    # 0/0 is overlayfs' whiteout, which the kernel makes for anybody.
+    _notify(name, (at, "MASKED_EQ", _KIND, kind), *(((at + 1, "NE", 0, 0),) if kind == _CHARACTER else ()))
+    for name, at in (("mknod", 1), ("mknodat", 2))
+    for kind in (_CHARACTER, _BLOCK)
+)
+"""With real ids: what the kernel refuses in user namespaces. Calls that none of them names are free of cost (the kernel
+remembers those that a filter always allows)."""
+SHOWN = (
+    *DEVICES,
+    _notify("stat lstat stat64 lstat64 statx"),
+    Rule(("newfstatat", "fstat", "fstat64", "fstatat64"), ALLOW, ((0, "LE", 2, 0),)),
+    _notify("fstat newfstatat fstat64 fstatat64"),
+)
+"""The same where there are such devices: stat shows them."""
+
+
+def device_programs(machine: str) -> tuple[bytes, bytes]:
+    """(that of DEVICES, that of SHOWN); HostUnsupported for a machine without tables."""
+    nothing = Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())
+    devices, shown = [seccomp_bpf.compile_filter(machine, nothing, rules) for rules in (DEVICES, SHOWN)]
+    return devices, shown
+
+
 def programs(machine: str) -> tuple[bytes, bytes, bytes]:
     """(the filter with its listener, the same where the library is in force, what takes their place where the kernel
     gives no listener): struct sock_filter[] each.

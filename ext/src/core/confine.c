@@ -137,7 +137,8 @@ int pod_confine_notify(const struct pod_plan *plan, int fewer, int *reason, stru
     if (listener >= 0)
         return listener;
     *reason = errno;
-    return read_filter(plan, POD_KEY_BASIC, &program, err) || attach(&program, err) ? -1 : -2;
+    int missing = read_filter(plan, POD_KEY_BASIC, &program, err);
+    return missing < 0 || (!missing && attach(&program, err)) ? -1 : -2;
 }
 
 int pod_confine_noroot(struct pod_err *err)

@@ -124,6 +124,11 @@ static int64_t make_device(struct pod_call *call, struct birth *birth, uint32_t 
     POD_AUTO_FD int fd =
         openat(birth->parent, birth->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                without_umask(call, mode));
+    if (fd >= 0 && call->e->real && fchown(fd, birth->owned.uid, birth->owned.gid)) {
+        int failed = -errno;
+        unlinkat(birth->parent, birth->name, 0);
+        return failed;
+    }
     return fd < 0 ? -errno : record_open(call, birth, fd, 0);
 }
 
@@ -132,8 +137,12 @@ int64_t pod_answer_mknod(struct pod_call *call, int dirfd, uint64_t path, uint32
 {
     AUTO_BIRTH birth = NO_BIRTH;
     int is_device = S_ISBLK(mode) || (S_ISCHR(mode) && device); /* 0/0 is overlayfs' whiteout */
-    int64_t failed = prepare(call, dirfd, path, &birth);
 
+    if (call->e->real && (!is_device || pod_call_is_nested(call)))
+        return POD_CALL_PASS;
+    int64_t failed = prepare(call, dirfd, path, &birth);
+    if (call->e->real && (failed || !(call->creds->flags & POD_CREDS_CAPABLE)))
+        return failed == POD_CALL_GONE ? failed : POD_CALL_PASS; /* EPERM in the kernel's words */
     if (!failed && is_device)
         return pod_creds_capable(call->creds) ? make_device(call, &birth, mode, device) : -EPERM;
     if ((failed = own(failed, &birth)))

@@ -12,6 +12,8 @@
 
 #include "beneath.h"
 
+#define OVERFLOW_ID 65534
+
 /* ---- tables ----------------------------------------------------- */
 
 /* Without its birth: a number that is given again takes the row of its inode's over. */
@@ -138,6 +140,7 @@ void pod_records_begin(struct pod_records *records, const struct pod_plan *plan,
 
     memset(records, 0, sizeof *records);
     records->page = page;
+    records->real = !(pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_SINGLE_ID);
     records->fresh = faccessat(folder, "owners", F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
     pod_places_begin(records, plan, folder);
     for (int i = 0; i < records->places; i++)
@@ -271,11 +274,17 @@ static int has_attributes(uint32_t mode)
     return S_ISREG(mode) || S_ISDIR(mode);
 }
 
-static void find_record(struct pod_records *records, int fd, const struct pod_look *look,
-                        struct pod_owned *owned)
+/* Whether what is recorded about it is believed: not on files of somebody else on the host, whose id is mapped to nothing. */
+static int is_ours(const struct pod_records *records, const struct pod_look *look)
+{
+    return records->real ? look->uid != OVERFLOW_ID : !look->uid;
+}
+
+static void find_anything(struct pod_records *records, int fd, const struct pod_look *look,
+                          struct pod_owned *owned)
 {
     memset(owned, 0, sizeof *owned);
-    if (!look->uid) {
+    if (is_ours(records, look)) {
         if (has_attributes(look->mode) && read_attribute(fd, owned))
             return;
         if (look->place != POD_PLACE_CONTAINER)
@@ -285,6 +294,16 @@ static void find_record(struct pod_records *records, int fd, const struct pod_lo
     }
     if (look->place == POD_PLACE_CONTAINER && !look->dev)
         (void)find(records, &records->layers, layer_fingerprint(look->ino), 0, owned);
+}
+
+static void find_record(struct pod_records *records, int fd, const struct pod_look *look,
+                        struct pod_owned *owned)
+{
+    find_anything(records, fd, look, owned);
+    if (records->real) {
+        owned->uid = look->uid;
+        owned->gid = look->gid;
+    }
 }
 
 int pod_records_get(struct pod_records *records, int fd, struct pod_owned *owned)
@@ -344,7 +363,7 @@ int pod_records_set(struct pod_records *records, int fd, const struct pod_owned 
     find_record(records, fd, &look, &now);
     if (!memcmp(&now, owned, sizeof now))
         return 0;
-    if (look.uid)
+    if (!is_ours(records, &look))
         return -EPERM;
     if (has_attributes(look.mode)) {
         failed = pod_page_mark(records->page, look.ino);

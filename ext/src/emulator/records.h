@@ -59,6 +59,7 @@ struct pod_records {
     uint64_t root_dev, root_mount;
     struct pod_page_file *page; /* NULL, or where records are made known */
     int fresh; /* no emulator has served this container before: what has an attribute got it in this run */
+    int real; /* owners are the kernel's, only devices are recorded */
     int upper; /* overlayfs' upper folder, O_PATH, or -1 */
     struct pod_table own, layers, devices; /* fingerprint to ids; to kind and number, 0: none */
     struct pod_special *specials;

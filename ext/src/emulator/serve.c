@@ -111,6 +111,8 @@ static int adopt(struct server *s, const struct pod_handover *handover)
 {
     char path[40], text[24];
 
+    if (s->e.real)
+        return 0;
     creds_of(handover, &s->e.scratch);
     int token = pod_creds_intern(&s->e.creds, &s->e.scratch);
     if (token < 0)
@@ -275,6 +277,7 @@ _Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int r
     for (int i = 0; i < CONNECTIONS; i++)
         s->connections[i] = -1;
     s->listeners[0] = emulator->listener;
+    s->e.real = !(pod_plan_u64(emulator->plan, POD_KEY_FLAGS) & POD_PLAN_SINGLE_ID);
     pod_page_begin(&s->e.page, emulator->page);
     pod_records_begin(&s->e.records, emulator->plan, emulator->folder, &s->e.page);
     if (settle(s, emulator, ready))

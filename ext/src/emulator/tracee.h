@@ -20,6 +20,7 @@
 #define POD_CALL_GONE (INT64_MIN + 1) /* nobody waits any more, or the answer was sent already */
 
 struct pod_emulation {
+    int real; /* sub-ids: ids and owners are the kernel's, only devices are emulated */
     int proc; /* the host's /proc, also the working directory: "self/fd/N" names an open descriptor */
     struct pod_creds_table creds;
     struct pod_records records;

@@ -266,8 +266,9 @@ static void execute(char **argv, char **env, uint64_t cookie)
 static int emulate(struct pod_launch *launch, const struct pod_user *user, int rootfd,
                    struct pod_err *err)
 {
-    int fewer = pod_preload_in_force(launch->plan, rootfd);
-    struct pod_handover handover = {.kind = user->uid || user->gid ? 'U' : 'L',
+    int single = (flags(launch) & POD_PLAN_SINGLE_ID) != 0;
+    int other = single ? pod_preload_in_force(launch->plan, rootfd) : launch->has_devices;
+    struct pod_handover handover = {.kind = single && (user->uid || user->gid) ? 'U' : 'L',
                                     .uid = user->uid,
                                     .gid = user->gid,
                                     .group_count = (uint32_t)user->group_count};
@@ -276,8 +277,10 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, int r
         int32_t reason;
     } basic = {.kind = 'B'};
     char go;
-    POD_AUTO_FD int listener = pod_confine_notify(launch->plan, fewer, &basic.reason, err);
+    POD_AUTO_FD int listener = pod_confine_notify(launch->plan, other, &basic.reason, err);
 
+    if (listener == -2 && !single)
+        return 0; /* devices are refused, as the kernel does */
     if (listener == -2)
         return send(launch->sync[1], &basic, sizeof basic, MSG_NOSIGNAL) < 0
                    ? pod_fail(err, POD_SOCKET, NULL)
@@ -312,13 +315,15 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
     int made = pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
     if (made >= 0)
         close(made); /* where it cannot be made, chdir says why */
-    int emulated =
-        single && pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, rootfd, &err) : 0;
-    if (emulated < 0)
-        fail(launch, &err);
     if (!single)
         own_stdio(launch, &user);
-    else if ((user.uid || user.gid) && !emulated && enter_inner_userns(launch, &user, &err))
+    /* With real ids a container may have been started without it, and is joined without it. */
+    int emulated = pod_plan_has(plan, POD_KEY_NOTIFY) && (single || launch->emulator->socket >= 0)
+                       ? emulate(launch, &user, rootfd, &err)
+                       : 0;
+    if (emulated < 0)
+        fail(launch, &err);
+    if (single && !emulated && (user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
         fail(launch, &err);
     if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) ||
         pod_confine_rlimits(plan, &err) || pod_confine_bounding(caps, &err))
@@ -331,7 +336,7 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         fail(launch, &err);
     if (!single && pod_confine_ids(user.uid, user.gid, user.groups, user.group_count, &err))
         fail(launch, &err);
-    if (emulated && user.uid && pod_confine_noroot(&err))
+    if (single && emulated && user.uid && pod_confine_noroot(&err))
         fail(launch, &err);
     if (pod_confine_caps(user.uid ? 0 : caps, &err))
         fail(launch, &err);

@@ -30,6 +30,7 @@ struct pod_launch {
     char home[POD_HOME_SIZE];
     char preload[POD_PRELOAD_VARIABLE];
     struct pod_emulator *emulator; /* the parent's side */
+    int has_devices; /* real ids: some were made in an earlier run, stat is to show them */
     int basic;                     /* errno: why there is no listener */
 };
 

@@ -161,6 +161,8 @@ static int start(struct supervisor *s, struct pod_err *err)
     if (!joined && pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_listen(&s->emulator, err))
         return -1;
     s->launch.emulator = &s->emulator;
+    s->launch.has_devices = pod_plan_has(s->plan, POD_KEY_FEWER) && s->dirfd >= 0 &&
+                            !faccessat(s->dirfd, "owners", F_OK, AT_SYMLINK_NOFOLLOW);
     if (pod_launch_prepare(&s->launch, s->plan, err) || make_stdio(s, err))
         return -1;
     if (!joined && !(s->flags & POD_PLAN_NO_LOG) && pod_log_open(&s->relay.log, s->dirfd, err))
@@ -352,7 +354,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         finish_failed(s, &err);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "running";
-        if (pod_plan_has(plan, POD_KEY_NOTIFY))
+        if (pod_plan_has(plan, POD_KEY_NOTIFY) && (s->flags & POD_PLAN_SINGLE_ID))
             s->state.emulation = s->launch.basic ? "basic" : "full";
         s->state.pid = s->relay.child;
         s->state.pid_start = pod_process_start(s->relay.child);
