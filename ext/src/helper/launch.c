@@ -277,12 +277,14 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, int r
         int32_t reason;
     } basic = {.kind = 'B'};
     char go;
+
+    /* With real ids a container may have been started without it, and is joined without it. */
+    if (!single && launch->emulator->socket < 0)
+        return 0;
     POD_AUTO_FD int listener = pod_confine_notify(launch->plan, other, &basic.reason, err);
 
-    if (listener == -2 && !single)
-        return 0; /* devices are refused, as the kernel does */
-    if (listener == -2)
-        return send(launch->sync[1], &basic, sizeof basic, MSG_NOSIGNAL) < 0
+    if (listener == -2) /* with real ids devices are refused, as the kernel does: no word of it */
+        return single && send(launch->sync[1], &basic, sizeof basic, MSG_NOSIGNAL) < 0
                    ? pod_fail(err, POD_SOCKET, NULL)
                    : 0;
     if (listener < 0)
@@ -317,10 +319,7 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         close(made); /* where it cannot be made, chdir says why */
     if (!single)
         own_stdio(launch, &user);
-    /* With real ids a container may have been started without it, and is joined without it. */
-    int emulated = pod_plan_has(plan, POD_KEY_NOTIFY) && (single || launch->emulator->socket >= 0)
-                       ? emulate(launch, &user, rootfd, &err)
-                       : 0;
+    int emulated = pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, rootfd, &err) : 0;
     if (emulated < 0)
         fail(launch, &err);
     if (single && !emulated && (user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
