@@ -220,8 +220,12 @@ _Noreturn void worker(void)
     setitimer(ITIMER_REAL, &every, NULL);
     for (int i = 20 + (int)any(100); i > 0; i--) {
         any(5) ? one_call() : one_narrow_call();
+        pid_t parent = getpid();
         if (!any(40) && fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+            if (getppid() != parent)
+                _exit(0); /* it died before */
+            setitimer(ITIMER_REAL, &every, NULL); /* not inherited */
             any((uint32_t)i);
         }
     }

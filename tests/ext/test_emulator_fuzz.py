@@ -35,6 +35,7 @@ def place(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "outside/secret").write_text("of the host")
     writer = plan.PlanWriter()
+    writer.number("FLAGS", plan.SINGLE_ID)
     writer.text("SOCKET_DIR", str(tmp_path / "run"))
     writer.text("UPPER", str(tmp_path / "outside"))
     writer.texts("PRELOAD", ["/none", "/none"])  # so that there is a page
