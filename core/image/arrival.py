@@ -182,8 +182,8 @@ class Arrival:
     """Brings the layers ``todo`` of one image; those of ``missing`` have no blob in the store."""
 
     __slots__ = (
-        "_blocked", "_downloads", "_engine", "_extractor", "_failures", "_held", "_idmap", "_jobs", "_limit",
-        "_missing", "_progress", "_todo", "_trash", "_tries", "_wake",
+        "_answers", "_blocked", "_downloads", "_engine", "_extractor", "_failures", "_held", "_idmap", "_jobs",
+        "_limit", "_missing", "_progress", "_todo", "_trash", "_tries", "_wake",
     )  # fmt: skip
 
     def __init__(
@@ -200,6 +200,7 @@ class Arrival:
         self._missing = missing
         self._progress = progress
         self._jobs: dict[int, _Job] = {}
+        self._answers: list[Answer] = []
         self._failures: dict[str, PodError] = {}
         self._tries: dict[int, int] = {}
         self._held: dict[int, tuple[int, float, float]] = {}
@@ -331,13 +332,25 @@ class Arrival:
         if self._wake[0] in ready:
             os.read(self._wake[0], 4096)
         if self._extractor is not None and self._extractor.fileno() in ready:
-            self._take(self._extractor.receive())
+            self._answers.append(self._extractor.receive())
+        for answer in [answer for answer in self._answers if self._is_due(answer)]:
+            self._answers.remove(answer)
+            self._take(answer)
         for given in self._jobs.values():
             if given.followed is None or given.unpacking.layer["digest"] in self._downloads.there:
                 self._tell_extracting(given)
         for digest, failure in list(self._failures.items()):
             if digest in self._downloads.there:
                 raise failure  # The blob is what it should be: so the image is at fault.
+
+    def _is_due(self, answer: Answer) -> bool:
+        """Not before people were told that the download is complete, which the extraction may overtake."""
+        given = self._jobs[answer.number]
+        return (
+            answer.error is not None
+            or given.followed is None
+            or given.unpacking.layer["digest"] in self._downloads.there
+        )
 
     def _take(self, answer: Answer) -> None:
         given = self._jobs[answer.number]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from pod.core.errors import (
     Unreachable,
     UsageError,
 )
-from pod.core.image import layers, pull, store, unpacking
+from pod.core.image import arrival, layers, pull, store, unpacking
 from pod.core.oci import platform
 from tests.support import tools
 from tests.unit.core.image.conftest import Built, Pusher, Told, archive, digest
@@ -55,6 +57,23 @@ def test_pull_when_new_then_layers_are_extracted_and_told_as_docker_does(
     statuses = told.texts("layer", "status")
     assert statuses.count("Pulling fs layer") == statuses.count("Pull complete") == 2
     assert image.record["size"] == len(BASE) + len(TOP)
+
+
+def test_pull_when_the_extraction_overtakes_then_the_download_is_told_complete_first(
+    engine: Engine, pusher: Pusher, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = arrival.Progress.tell
+
+    def late(self: arrival.Progress, layer: dict[str, Any], status: str, current: int | None = None) -> None:
+        if status == "Verifying Checksum":
+            time.sleep(0.5)
+        tell(self, layer, status, current)
+
+    monkeypatch.setattr(arrival.Progress, "tell", late)
+    pull.pull(engine, pusher.image("team/late", "v1", Built(BASE, architecture=HOST)))
+    statuses = told.texts("layer", "status")
+    words = [status for status in statuses if status != "Downloading"]
+    assert words == ["Pulling fs layer", "Verifying Checksum", "Download complete", "Extracting", "Pull complete"]
 
 
 def test_pull_when_again_then_up_to_date_and_nothing_new(engine: Engine, pusher: Pusher, told: Told) -> None:
