@@ -104,13 +104,15 @@ def test_bind_when_given_away_then_only_attributes_are_written_there(pod: Pod, s
 
 @pytest.fixture
 def linked(writable_registry: Registry, tmp_path: Path) -> str:
-    """An image with links and FIFOs that are not root's, all of the same second."""
+    """An image with links, FIFOs, a file and a folder that are not root's, all of the same second."""
     with layers.Layer(tmp_path / "links.tar") as layer:
         layer.folder("l")
         for number, name in enumerate(("moved", "stays", "changed")):
             layer.add(f"l/{name}", kind=tarfile.SYMTYPE, mode=0o777, link=name, owner=(5, number))
         for number, name in enumerate(("pipe", "other")):
             layer.add(f"l/{name}", kind=tarfile.FIFOTYPE, mode=0o600, owner=(6, number))
+        layer.folder("o", 0o2775, owner=(0, 8))
+        layer.add("o/secret", b"", mode=0o640, owner=(0, 42))
     layers.busybox(tmp_path / "busybox.tar")
     parts = [(tmp_path / name).read_bytes() for name in ("busybox.tar", "links.tar")]
     return Pusher(writable_registry).image("team/linked", "v1", Built(*parts, architecture=HOST))
@@ -137,24 +139,24 @@ def test_volume_when_it_gets_links_then_their_owners_too(fresh_pod: Pod, linked:
         assert shown == ["changed 5:2", "moved 5:0", "other 6:1", "pipe 6:0", "stays 5:1"]
 
 
-def test_plain_tree_when_there_is_no_overlay_then_the_images_owners(pod: Pod, tmp_path: Path) -> None:
-    image = pod.image("debian:12")
+def test_plain_tree_when_there_is_no_overlay_then_the_images_owners(pod: Pod, linked: str, tmp_path: Path) -> None:
     script = """
-        stat -c '%n %u:%g %a' /etc/shadow /var/mail; if [ -e /s ]; then stat -c %u:%g /s /l; exit; fi
-        mv /etc/shadow /s; touch /etc/shadow; chown 9:9 /var/mail; ln -s x /l; chown -h 4:5 /l; stat -c %u:%g /s
+        stat -c '%n %u:%g %a' /o/secret /o /l/moved /l/pipe; if [ -e /s ]; then stat -c %u:%g /s /n; exit; fi
+        mv /o/secret /s; touch /o/secret; chown 9:9 /o; ln -s x /n; chown -h 4:5 /n; stat -c %u:%g /s
     """
     done = on_overlay(
         pod,
         tmp_path,
-        ["run", FULL, "--name", "plain", "-v", "var:/var", image, "sh", "-ec", script],
+        ["run", FULL, "--name", "plain", "-v", "some:/o", linked, "sh", "-ec", script],
         ["start", "-a", "plain"],
-        ["run", FULL, "--rm", "-v", "var:/v", image, "stat", "-c", "%n %u:%g", "/var/mail", "/v/mail"],
+        ["run", FULL, "--rm", "-v", "some:/v", linked, "stat", "-c", "%n %u:%g", "/o", "/v"],
         ["rm", "plain"],
     )
+    links = ["/l/moved 5:0 777", "/l/pipe 6:0 600"]
     assert done.ok().splitlines() == [
-        *("/etc/shadow 0:42 640", "/var/mail 0:8 2775", "0:42"),
-        *("/etc/shadow 0:0 644", "/var/mail 9:9 2775", "0:42", "4:5"),
-        *("/var/mail 0:8", "/v/mail 9:9", "plain"),
+        *("/o/secret 0:42 640", "/o 0:8 2775", *links, "0:42"),
+        *("/o/secret 0:8 644", "/o 9:9 2775", *links, "0:42", "4:5"),
+        *("/o 0:8", "/v 9:9", "plain"),
     ]
 
 
