@@ -79,7 +79,7 @@ def run(subject: Subject, log: Path) -> Sample:
 
 
 def _linger(seconds: float) -> float:
-    """CPU time of orphans that end within ``seconds`` of the command's end; returns once there are none."""
+    """CPU time of orphans that end soon after the command did: the first within ``seconds``, others soon after it."""
     cpu = 0.0
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
@@ -89,6 +89,7 @@ def _linger(seconds: float) -> float:
             break
         if pid:
             cpu += usage.ru_utime + usage.ru_stime
+            deadline = time.perf_counter() + LINGER
         else:
             time.sleep(0.001)
     return cpu
