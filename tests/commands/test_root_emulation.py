@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.emulation import emulator, emulators
 from tests.support.podcli import Pod
 
 FULL = "--root-emulation=full"
@@ -207,20 +211,8 @@ def test_full_when_container_is_started_again_then_owners_are_kept(pod: Pod) -> 
 
 @pytest.mark.no_sub_ids
 def test_full_when_emulator_is_killed_then_calls_fail_and_nothing_hangs(pod: Pod, lasting: str) -> None:
-    import os
-    import signal
-    from pathlib import Path
-
     pod("exec", lasting, "id").ok()
-    supervisor = pod.inspect(lasting)["State"]["Pid"]
-    parent = Path(f"/proc/{supervisor}/status").read_text().split("PPid:")[1].split()[0]
-    found = [
-        int(pid)
-        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        if Path(f"/proc/{pid}/comm").read_text() == "pod-emulator\n"
-    ]
-    assert len(found) == 1
-    os.kill(found[0], signal.SIGKILL)
+    os.kill(emulator(pod, lasting), signal.SIGKILL)
     started = time.monotonic()
     pod("exec", lasting, "id").failed(125, "emulator")
     pod("kill", lasting).ok()
@@ -228,15 +220,22 @@ def test_full_when_emulator_is_killed_then_calls_fail_and_nothing_hangs(pod: Pod
 
 
 @pytest.mark.no_sub_ids
-def test_full_when_nothing_asks_then_no_emulator_runs(pod: Pod, busybox: str) -> None:
-    pod("run", "-d", "--name", "quiet", FULL, busybox, "sleep", "300").ok()
+def test_full_when_only_ids_of_root_are_asked_for_then_no_emulator_runs(pod: Pod, busybox: str) -> None:
+    # Every applet of a static busybox begins with getuid().
+    process = pod.start("run", "-i", "--name", "quiet", FULL, busybox, "cat")
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
+        process.stdin.write(b"begun\n")
+        assert process.stdout.readline() == b"begun\n"
         init = pod.inspect("quiet")["State"]["Pid"]
-        with open(f"/proc/{init}/status") as file:
-            fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
-        assert fields["Seccomp_filters"].strip() == "2"
+        assert "\nSeccomp_filters:\t2\n" in Path(f"/proc/{init}/status").read_text()
+        assert emulators(pod, "quiet") == []
+        assert pod("exec", "quiet", "sh", "-c", "chown 5 /tmp; stat -c %u /tmp").ok() == "5\n"
+        assert len(emulators(pod, "quiet")) == 1
     finally:
         pod("rm", "-f", "quiet").ok()
+        process.wait(20)
 
 
 def test_full_when_io_uring_then_refused(pod: Pod) -> None:

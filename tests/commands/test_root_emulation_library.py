@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import compilers
+from tests.support.emulation import emulator
 from tests.support.podcli import Pod
 
 FULL = "--root-emulation=full"
@@ -39,10 +40,7 @@ def lasting(pod: Pod) -> Iterator[str]:
 
 def woken(pod: Pod, name: str) -> int:
     """How often the container's emulator has waited for a call so far."""
-    init = pod.inspect(name)["State"]["Pid"]
-    parent = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    (found,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-emulator\n"]
+    found = emulator(pod, name)
     return int(Path(f"/proc/{found}/status").read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0])
 
 

@@ -21,13 +21,18 @@ def build(source: Path, folder: Path, *flags: str) -> Path:
     return program
 
 
-def emulator(pod: Pod, name: str) -> int:
-    """The emulator's pid: a child of the supervisor."""
+def emulators(pod: Pod, name: str) -> list[int]:
+    """The emulator's pid, a child of the supervisor; empty before the first call that needs it."""
     init = pod.inspect(name)["State"]["Pid"]
     parent = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    (found,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-emulator\n"]
-    return int(found)
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-emulator\n"]
+
+
+def emulator(pod: Pod, name: str) -> int:
+    """Its pid where it must be there."""
+    (found,) = emulators(pod, name)
+    return found
 
 
 @contextlib.contextmanager

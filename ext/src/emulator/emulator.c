@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "numbers.h"
 #include "page_writer.h"
 
 #define HANDOVER_MS 20000
@@ -132,6 +134,34 @@ static int fork_it(struct pod_emulator *emulator, int wait, struct pod_err *err)
 int pod_emulator_start(struct pod_emulator *emulator, struct pod_err *err)
 {
     return emulator->pid ? 0 : fork_it(emulator, 0, err);
+}
+
+/* All threads are root's, as long as no call to change that came: the kernel's own answer is right. */
+static int is_known(const struct seccomp_notif *call)
+{
+    int bits;
+    enum pod_kind kind = pod_kind_of(&call->data, &bits);
+
+    return kind == GETUID || kind == GETEUID || kind == GETGID || kind == GETEGID;
+}
+
+int pod_emulator_call(struct pod_emulator *emulator, struct pod_err *err)
+{
+    union pod_message answer;
+
+    if (emulator->pid)
+        return 0;
+    memset(&emulator->call, 0, sizeof emulator->call); /* the kernel insists */
+    if (ioctl(emulator->listener, SECCOMP_IOCTL_NOTIF_RECV, &emulator->call))
+        return errno == ENOENT || errno == EINTR ? 0 : pod_emulator_start(emulator, err);
+    emulator->asked = !is_known(&emulator->call.notif);
+    if (emulator->asked)
+        return pod_emulator_start(emulator, err);
+    memset(&answer, 0, sizeof answer);
+    answer.answer.id = emulator->call.notif.id;
+    answer.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    ioctl(emulator->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it was killed */
+    return 0;
 }
 
 int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *handover,

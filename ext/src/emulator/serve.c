@@ -23,22 +23,11 @@
 #define CONNECTIONS 16
 #define SILENCE_S 20 /* for a connection between connect and handover: a join and a fork */
 
-#ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
-#define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1u
-#endif
-
 /* Memory, roots and slack of the container's processes; its files as its root would have them. */
 #define CAPS \
     (1ull << CAP_SYS_PTRACE | 1ull << CAP_SYS_NICE | 1ull << CAP_SYS_CHROOT | 1ull << CAP_CHOWN | \
      1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER | \
      1ull << CAP_FSETID | 1ull << CAP_MKNOD)
-
-/* What a listener's message may be as large as (seccomp_unotify(2): newer kernels may have more than our headers). */
-union message {
-    struct seccomp_notif notif;
-    struct seccomp_notif_resp answer;
-    char room[512];
-};
 
 struct server {
     struct pod_emulation e;
@@ -46,22 +35,19 @@ struct server {
     int socket;
     int listeners[LISTENERS], connections[CONNECTIONS]; /* -1: free */
     time_t until[CONNECTIONS]; /* when one that has said nothing is closed */
-    union message in, out;
+    union pod_message in, out;
     struct pollfd slots[1 + LISTENERS + CONNECTIONS];
 };
 
-/* -1: LISTENER is none. */
-static int answer_one(struct server *s, int listener)
+/* The call that came in. */
+static void answer_it(struct server *s, int listener)
 {
     struct pod_call call = {.e = &s->e, .listener = listener, .notif = &s->in.notif};
-
-    memset(&s->in, 0, sizeof s->in); /* the kernel insists */
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &s->in))
-        return errno == ENOENT || errno == EINTR ? 0 : -1; /* it was killed meanwhile */
     /* A pid of 0: a process that this one cannot see. */
     int64_t result = s->in.notif.pid ? pod_call_answer(&call) : POD_CALL_PASS;
+
     if (result == POD_CALL_GONE)
-        return 0;
+        return;
     memset(&s->out, 0, sizeof s->out);
     s->out.answer.id = s->in.notif.id;
     if (result == POD_CALL_PASS)
@@ -71,6 +57,15 @@ static int answer_one(struct server *s, int listener)
     else
         s->out.answer.val = result;
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &s->out); /* ENOENT: it was killed */
+}
+
+/* -1: LISTENER is none. */
+static int answer_one(struct server *s, int listener)
+{
+    memset(&s->in, 0, sizeof s->in); /* the kernel insists */
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &s->in))
+        return errno == ENOENT || errno == EINTR ? 0 : -1; /* it was killed meanwhile */
+    answer_it(s, listener);
     return 0;
 }
 
@@ -282,6 +277,10 @@ _Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int r
     pod_records_begin(&s->e.records, emulator->plan, emulator->folder, &s->e.page);
     if (settle(s, emulator, ready))
         _exit(1);
+    if (emulator->asked) {
+        s->in = emulator->call;
+        answer_it(s, s->listeners[0]);
+    }
     for (;;)
         loop(s);
 }

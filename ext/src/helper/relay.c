@@ -281,13 +281,16 @@ static void accept_client(struct pod_relay *relay)
     pod_relay_add(relay, fd, 0, 0);
 }
 
-/* A call waits for its answer, or an exec wants to hand its listener over. */
-static void start_emulator(struct pod_relay *relay)
+/* A call waits for its answer, or an exec wants to hand its listener over. Where the emulator cannot be forked, its
+ * descriptors are closed: the calls fail and do not hang. */
+static void call_emulator(struct pod_relay *relay, int an_exec)
 {
     struct pod_err ignored;
 
-    /* Where it cannot be forked, its descriptors are closed: the calls fail and do not hang. */
-    pod_emulator_start(relay->emulator, &ignored);
+    if (an_exec)
+        pod_emulator_start(relay->emulator, &ignored);
+    else
+        pod_emulator_call(relay->emulator, &ignored);
 }
 
 enum {
@@ -377,7 +380,7 @@ void pod_relay_run(struct pod_relay *relay)
         if (slots[SLOT_LISTENER].revents)
             accept_client(relay);
         if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)
-            start_emulator(relay);
+            call_emulator(relay, slots[SLOT_EXECS].revents & POLLIN);
     }
     drain(relay);
     pod_log_finish(&relay->log);
