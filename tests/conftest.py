@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def lacking(capability: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Who runs the suite in the background may have ignored it, and what is started inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in CAPABILITIES:
         config.addinivalue_line("markers", f"{name}: the test needs this capability")
     config.addinivalue_line("markers", "image(name): the test needs this image of the test registry")

@@ -8,6 +8,7 @@ The interpreter is the one that runs this file; it must have pytest.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ def run_as(name: str, pytest: list[str]) -> tuple[int, dict[str, int]]:
     pytest's usual one is shared by all runs of a user, and every run tidies up after all the others.
     """
     folder = tempfile.mkdtemp(prefix=f"pod-suite-{name}-", dir="/var/tmp")
-    shutil.chown(folder, name)
+    shutil.chown(folder, name, pwd.getpwnam(name).pw_gid)
     try:
         return run([*users.as_user(name, [*pytest, f"--basetemp={folder}/t"])])
     finally:
