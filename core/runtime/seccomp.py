@@ -113,29 +113,24 @@ def cached(
 
 def notify_filters(engine: Engine) -> tuple[bytes, ...]:
     """The three programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise."""
-    machine = os.uname().machine
-    key = f"notify-{NOTIFY_REVISION}-{REVISION}-{machine}"
-    keys = (key, key + "-library", key + "-basic")
-    found = tuple([read_cached(engine, name) for name in keys])
-    if not all(found):
-        from pod.core.runtime import seccomp_notify
-
-        found = seccomp_notify.programs(machine)
-        for name, code in zip(keys, found):
-            publish(engine, name, code)
-    return found
+    return _listening(engine, "notify", ("", "-library", "-basic"))
 
 
 def device_filters(engine: Engine) -> tuple[bytes, ...]:
     """The two programs that record devices where ids are real (seccomp_notify.device_programs), likewise."""
+    return _listening(engine, "devices", ("", "-shown"))
+
+
+def _listening(engine: Engine, kind: str, ends: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The programs of one ``kind``, in the order of the ``ends`` of their names in the cache."""
     machine = os.uname().machine
-    key = f"devices-{NOTIFY_REVISION}-{REVISION}-{machine}"
-    keys = (key, key + "-shown")
+    keys = [f"{kind}-{NOTIFY_REVISION}-{REVISION}-{machine}{end}" for end in ends]
     found = tuple([read_cached(engine, name) for name in keys])
     if not all(found):
         from pod.core.runtime import seccomp_notify
 
-        found = seccomp_notify.device_programs(machine)
+        build = seccomp_notify.programs if kind == "notify" else seccomp_notify.device_programs
+        found = build(machine)
         for name, code in zip(keys, found):
             publish(engine, name, code)
     return found
