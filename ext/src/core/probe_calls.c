@@ -61,7 +61,7 @@ static int try_netns(const char *scratch, struct pod_err *err)
     return 0;
 }
 
-static int attach(unsigned int answer, unsigned long flags, struct pod_err *err)
+int pod_probe_filter(unsigned int answer, unsigned long flags, struct pod_err *err)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -73,15 +73,14 @@ static int attach(unsigned int answer, unsigned long flags, struct pod_err *err)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return pod_fail(err, POD_NO_NEW_PRIVS, NULL);
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) < 0
-               ? pod_fail(err, POD_SECCOMP, NULL)
-               : 0;
+    int done = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    return done < 0 ? pod_fail(err, POD_SECCOMP, NULL) : done;
 }
 
 static int try_seccomp(const char *scratch, struct pod_err *err)
 {
     (void)scratch;
-    if (attach(SECCOMP_RET_ERRNO | ESRCH, 0, err))
+    if (pod_probe_filter(SECCOMP_RET_ERRNO | ESRCH, 0, err))
         return -1;
     if (syscall(SYS_getpgid, 0) != -1 || errno != ESRCH)
         return pod_fail_errno(err, POD_SECCOMP, EIO, "the filter has no effect");
@@ -91,7 +90,8 @@ static int try_seccomp(const char *scratch, struct pod_err *err)
 static int try_seccomp_notify(const char *scratch, struct pod_err *err)
 {
     (void)scratch;
-    return attach(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER, err);
+    return pod_probe_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER, err) < 0 ? -1
+                                                                                               : 0;
 }
 
 static int try_pidfd(const char *scratch, struct pod_err *err)

@@ -4,7 +4,6 @@
 #include "probe_trials.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -67,33 +66,18 @@ struct descriptor {
 #define STILL_THERE _IOC(_IOC_WRITE, '!', 2, 8)
 #define ADD_DESCRIPTOR _IOC(_IOC_WRITE, '!', 3, 24)
 
-static int listen_to_getpgid(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof code[0], code};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        return -1;
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-                        &program);
-}
-
 /* The program whose calls are answered: tells its listener's number (or a negative errno), then makes three calls and holds
  * the answers against what was promised. */
 static _Noreturn void ask(int writer)
 {
     volatile char text[4] = "ask";
+    struct pod_err why;
     int listener;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     alarm(POD_PROBE_SECONDS);
-    listener = listen_to_getpgid();
-    listener = listener < 0 ? -errno : listener;
+    listener = pod_probe_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER, &why);
+    listener = listener < 0 ? -why.errnum : listener;
     if (write(writer, &listener, sizeof listener) != sizeof listener || listener < 0)
         _exit(1);
     if (syscall(SYS_getpgid, text) != ANSWER || text[0] != 'A' ||
