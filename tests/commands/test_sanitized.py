@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,8 +19,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the working tree whose helper is instrumented (and dynamic: the sanitizers have no static runtime)."""
     folder = tmp_path_factory.mktemp("sanitized")
-    for name in ("core", "cli", "ext", "packaging/pod"):
-        shutil.copytree(places.REPOSITORY / name, folder / name, symlinks=True)
+    places.copy_sources(folder)
     sys.path.insert(0, str(places.REPOSITORY / "packaging"))
     try:
         import sources

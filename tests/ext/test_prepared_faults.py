@@ -53,8 +53,7 @@ class Helper:
         }
 
     def build(self) -> None:
-        for name in ("core", "cli", "ext", "packaging/pod"):
-            shutil.copytree(places.REPOSITORY / name, self.folder / name, symlinks=True)
+        places.copy_sources(self.folder)
         compiler = shutil.which("cc")
         if compiler is None:
             pytest.skip("capability compiler: cc is not installed")

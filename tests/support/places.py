@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,3 +42,10 @@ def fetched() -> Path:
 def trees() -> Path:
     """Unpacked Debian trees with a Python: bullseye (3.9), bookworm (3.11), trixie (3.13)."""
     return cache() / "tree"
+
+
+def copy_sources(folder: Path) -> None:
+    """A copy of what pod is made of, to build it otherwise; no compiled Python: others may not read theirs."""
+    for name in ("core", "cli", "ext", "packaging/pod"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / name, folder / name, symlinks=True, ignore=ignored)
