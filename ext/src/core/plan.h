@@ -22,7 +22,7 @@
 
 #define POD_PLAN_VERSION 1
 #define POD_PLAN_MAX (64u << 20)
-#define POD_KEY_MAX 64
+#define POD_KEY_MAX 128
 
 enum pod_plan_type { POD_TYPE_U64 = 1, POD_TYPE_STR = 2, POD_TYPE_STRV = 3, POD_TYPE_BLOB = 4 };
 
