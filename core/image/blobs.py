@@ -106,13 +106,18 @@ class Writer:
         return self
 
     def _make(self) -> None:
-        import contextlib
         import fcntl
 
-        self._path = f"{self._engine.paths.blobs}/{_prefix(self.digest)}{os.getpid()}-{os.urandom(4).hex()}"
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with contextlib.suppress(OSError):  # Without flock on this file system the grace time alone protects it.
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            self._path = f"{self._engine.paths.blobs}/{_prefix(self.digest)}{os.getpid()}-{os.urandom(4).hex()}"
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:  # Who looked for a dead writer's file saw it before its lock: it is theirs now.
+                os.close(self._fd)
+            except OSError:
+                return  # Without flock on this file system the grace time alone protects it.
 
     def _take_over(self) -> bool:
         """Whether there is a dead writer's file of this blob; it is ours then."""

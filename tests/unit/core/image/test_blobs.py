@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import threading
@@ -142,6 +143,27 @@ def test_writer_when_another_lives_then_a_file_of_its_own(engine: Engine) -> Non
         first.write(b"x")
         first.commit()
     assert os.listdir(engine.paths.blobs) == [digest(b"x")[7:]]
+
+
+def test_writer_when_its_file_is_taken_over_before_it_is_locked_then_another_file(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open, others = os.open, []
+
+    def open_and_be_late(path: str, flags: int, mode: int = 0o777) -> int:
+        fd = really_open(path, flags, mode)
+        if flags & os.O_EXCL and not others:  # another process finds it before it has its lock
+            others.append(really_open(path, os.O_RDWR))
+            fcntl.flock(others[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
+
+    monkeypatch.setattr(os, "open", open_and_be_late)
+    with blobs.Writer(engine, digest(b"x"), 1) as writer:
+        writer.write(b"x")
+        assert os.fstat(others[0]).st_size == 0
+        writer.commit()
+    os.close(others[0])
+    assert blobs.has(engine, digest(b"x"), 1)
 
 
 def test_writer_when_the_dead_one_had_more_than_there_is_then_not_used(engine: Engine) -> None:
