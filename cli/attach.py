@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pod.cli.options import Command
 
 TYPE_CHECKING = False
@@ -25,14 +27,17 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import run
+    from pod.cli import detach_keys, run
     from pod.core.container import attach, lifecycle, planning, store
+    from pod.core.errors import PodError
 
     container = lifecycle.settle(engine, store.find(engine, options.args[0]))
     attachment = planning.Attachment()
     attachment.stdin = not options["no-stdin"]
     attachment.sig_proxy = options["sig-proxy"]
     attachment.winsize = run.window_size()
-    if "detach-keys" in options.given:
-        attachment.detach_keys = planning.parse_detach_keys(options["detach-keys"])
+    attachment.detach_keys = detach_keys.choose(engine, options)
+    attach.check(container)
+    if attachment.stdin and container.config["Config"]["Tty"] and not os.isatty(0):
+        raise PodError("the input device is not a TTY", hint="--no-stdin leaves it out")
     attach.attach(engine, container, attachment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod.cli.options import Command
-from pod.core.errors import Conflict, UsageError
+from pod.core.errors import PodError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.runtime import launch
 
     container = store.find(engine, options.args[0])
-    if not container.is_running:
-        from pod.core.container import lifecycle
+    if not container.is_running or container.state.get("paused") or container.state.get("restarting"):
+        from pod.core.container import attach, lifecycle
 
         container = lifecycle.settle(engine, container)
-        raise Conflict(f"container {container.id} is not running", hint=f"start it first: pod start {container.name}")
-    attachment = _attachment(options)
+        attach.check_exec(container)
+    attachment = _attachment(engine, options)
     config = container.config["Config"]
     env = list(config["Env"])
     if options["tty"] and not any(entry.startswith("TERM=") for entry in env):
@@ -67,20 +67,20 @@ def main(engine: Engine, options: Options) -> int:
     launch.become_client(engine, plan)
 
 
-def _attachment(options: Options) -> Attachment:
+def _attachment(engine: Engine, options: Options) -> Attachment:
     from pod.core.container import planning
 
     attachment = planning.Attachment()
     attachment.detach = options["detach"]
     attachment.stdin = options["interactive"]
-    # Docker's exec forwards no signals: the client dies of them, the process goes on.
-    attachment.sig_proxy = False
-    if "detach-keys" in options.given:
-        attachment.detach_keys = planning.parse_detach_keys(options["detach-keys"])
+    if options["tty"] or "detach-keys" in options.given:
+        from pod.cli import detach_keys
+
+        attachment.detach_keys = detach_keys.choose(engine, options)
     if options["tty"]:
         from pod.cli.run import window_size
 
         attachment.winsize = window_size()
         if attachment.stdin and not attachment.detach and not os.isatty(0):
-            raise UsageError("the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal")
+            raise PodError("the input device is not a TTY", hint="leave out -t, or run it where stdin is a terminal")
     return attachment

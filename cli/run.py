@@ -34,6 +34,10 @@ def main(engine: Engine, options: Options) -> int:
 
     engine = _prepare_next(engine, options)
     attachment = make_attachment(options)
+    if options["tty"]:
+        from pod.cli import detach_keys
+
+        attachment.detach_keys = detach_keys.choose(engine, options)
     container = create_container(engine, options, to_run=True)
     if attachment.detach:
         attachment.printed = container.id + "\n"

@@ -28,7 +28,7 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output, run
+    from pod.cli import detach_keys, output, run
     from pod.core.container import lifecycle, planning, store
 
     if options["attach"] or options["interactive"]:
@@ -38,8 +38,7 @@ def main(engine: Engine, options: Options) -> int:
         attachment = planning.Attachment()
         attachment.stdin = options["interactive"] and container.config["Config"]["OpenStdin"]
         attachment.winsize = run.window_size()
-        if "detach-keys" in options.given:
-            attachment.detach_keys = planning.parse_detach_keys(options["detach-keys"])
+        attachment.detach_keys = detach_keys.choose(engine, options)
         lifecycle.start(engine, container, attachment)
     failed = 0
     for name in options.args:

@@ -37,12 +37,40 @@ def connect(engine: Engine, container: Container) -> int:
         os.close(folder)
 
 
+def obstacle(container: Container) -> str:
+    """Why nothing can be done inside: "restarting", "paused", "stopped", or "" where it can."""
+    for word in ("restarting", "paused"):
+        if container.status == word or (container.is_running and container.state.get(word)):
+            return word
+    return "" if container.is_running else "stopped"
+
+
+_HINTS = {"restarting": "'pod ps' tells when it is", "paused": "pod unpause {}", "stopped": "pod start -a {}"}
+
+
+def check(container: Container) -> None:
+    """Conflict, in Docker's words, where nobody can attach to the container."""
+    found = obstacle(container)
+    if found:
+        then = {"restarting": "wait until it is running", "paused": "unpause it first", "stopped": "start it first"}
+        hint = _HINTS[found].format(container.name)
+        raise Conflict(f"You cannot attach to a {found} container, {then[found]}", hint=hint)
+
+
+def check_exec(container: Container) -> None:
+    """Conflict, in Docker's words, where no process can be added to the container."""
+    found = obstacle(container)
+    if found == "stopped":
+        raise Conflict(f"container {container.id} is not running", hint=f"start it first: pod start {container.name}")
+    if found:
+        then = {"restarting": "wait until the container is running", "paused": "unpause the container before exec"}
+        hint = _HINTS[found].format(container.name)
+        raise Conflict(f"Container {container.id} is {found}, {then[found]}", hint=hint)
+
+
 def attach(engine: Engine, container: Container, attachment: Attachment) -> NoReturn:
     """Becomes a client of the running container. Conflict where it does not run."""
-    if not container.is_running:
-        raise Conflict(
-            "You cannot attach to a stopped container, start it first", hint=f"pod start -a {container.name}"
-        )
+    check(container)
     control = connect(engine, container)
     spec = container.config["Config"]
     attachment.stdin = attachment.stdin and spec["OpenStdin"]

@@ -146,6 +146,8 @@ def parse_detach_keys(text: str) -> bytes:
             keys += part.encode()
         elif part.isascii() and part[:5] == "ctrl-" and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
             keys.append(ord(part[5].upper()) & 0x1F)
+        elif part == "DEL":
+            keys.append(0x7F)
         else:
             raise UsageError(
                 f"invalid detach keys ({text}): Unknown character: '{part}'",

@@ -286,6 +286,15 @@ static int take_frame(struct client *c)
     }
 }
 
+/* A monitor whose client merely vanishes ends its process. It takes frames at any time, so this does not wait for long. */
+static void say_detached(struct client *c)
+{
+    struct pollfd slot = {.fd = c->control, .events = POLLOUT};
+
+    while (refused(c, POD_FRAME_DETACH, 0, NULL, 0))
+        poll(&slot, 1, -1);
+}
+
 enum { SLOT_CONTROL, SLOT_SIGNALS, SLOT_INPUT, SLOTS };
 
 static int relay(struct client *c)
@@ -313,6 +322,8 @@ static int relay(struct client *c)
         }
         if (slots[SLOT_INPUT].revents && take_input(c)) {
             restore_terminal(c);
+            if (c->flags & POD_PLAN_EXEC)
+                say_detached(c);
             return 0;
         }
         push(c);

@@ -16,6 +16,7 @@
  *   EOF       client      -                        -            no more input
  *   WINSIZE   client      rows << 16 | columns     -
  *   SIGNAL    client      number                   -            for the container's first process
+ *   DETACH    client      -                        -            it leaves because it was told to: what exec runs goes on
  */
 #ifndef POD_FRAME_H
 #define POD_FRAME_H
@@ -40,6 +41,7 @@ enum pod_frame_type {
     POD_FRAME_SIGNAL = 'S',
     POD_FRAME_BASIC = 'B',
     POD_FRAME_TAKEN = 'T',
+    POD_FRAME_DETACH = 'D',
 };
 
 struct pod_frame {

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hangup.h"
+
 #define STALLED_MS 10000
 
 static int64_t now_ms(void)
@@ -213,6 +215,9 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
         if (!relay->ended && packet->head.value > 0 && packet->head.value < 65)
             kill(relay->child, (int)packet->head.value);
         break;
+    case POD_FRAME_DETACH:
+        relay->bound = 0;
+        break;
     default:
         drop(client);
     }
@@ -358,7 +363,7 @@ void pod_relay_run(struct pod_relay *relay)
     if (relay->in >= 0)
         fcntl(relay->in, F_SETFL, fcntl(relay->in, F_GETFL) | O_NONBLOCK);
     while (!relay->ended) {
-        int timeout = fill(relay, slots);
+        int timeout = pod_hangup_look(relay, fill(relay, slots));
         if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, timeout) < 0)
             continue;
         /* A terminal without its other side reports POLLHUP for ever: look again a little later. */

@@ -40,6 +40,8 @@ struct pod_relay {
     int input_eof;
     struct pod_log log;
     struct pod_emulator *emulator; /* started when the first call waits for it */
+    int bound;       /* the process is to end with its primary client, clients[0]: exec */
+    int64_t kill_at; /* 0, or when it is killed (hangup.h) */
     int ended;  /* the process has ended: */
     int status; /* wait(2) status */
 };

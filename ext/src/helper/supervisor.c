@@ -364,6 +364,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     if (s->launch.basic)
         pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);
     pod_relay_tell(&s->relay, POD_FRAME_RUNNING, (uint32_t)s->relay.child);
+    s->relay.bound = (s->flags & POD_PLAN_EXEC) && !(s->flags & POD_PLAN_DETACH);
     pod_relay_run(&s->relay);
     finish(s);
 }

@@ -42,7 +42,7 @@ def test_attachment_flags_when_detached_then_no_stream() -> None:
     ("text", "keys"),
     [
         *(("", b""), ("ctrl-p,ctrl-q", b"\x10\x11"), ("a", b"a"), ("ctrl-@", b"\0")),
-        *(("ctrl-[,x", b"\x1bx"), ("ctrl-A", b"\1")),
+        *(("ctrl-[,x", b"\x1bx"), ("ctrl-A", b"\1"), ("DEL,b", b"\x7fb")),
     ],
 )
 def test_parse_detach_keys_when_dockers(text: str, keys: bytes) -> None:
