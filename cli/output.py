@@ -117,7 +117,7 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
     "" or "table": every field of ``headers``. "table TEMPLATE": the template, with its headings first. "json": one
     document a line. Otherwise a template, a line for each row. PodError where the template is not one.
     """
-    kept = [dict(sorted(row.items())) for row in rows]
+    kept = [_in_order(row) for row in rows]
     if format in ("", "table"):
         table(list(headers.values()), [[str(row[name]) for name in headers] for row in kept])
         return
@@ -133,9 +133,20 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
     if not as_table:
         write("".join(parsed.execute(row, strict=True) + "\n" for row in kept))
         return
-    heading = parsed.execute(template.OpenMap(headers), headings=True) + "\n"
-    shown = [{k: visible(v) if isinstance(v, str) else v for k, v in row.items()} for row in kept]
-    write(align(heading + "".join(parsed.execute(row, strict=True) + "\n" for row in shown)))
+    names = headers if hasattr(headers, "methods") else template.OpenMap(headers)
+    heading = parsed.execute(names, headings=True) + "\n"
+    for row in kept:
+        row.update({key: visible(value) for key, value in row.items() if isinstance(value, str)})
+    write(align(heading + "".join(parsed.execute(row, strict=True) + "\n" for row in kept)))
+
+
+def _in_order(row: Row) -> dict[str, Any]:
+    """A copy with its members as JSON shows them; a row with methods (cli/template_values) keeps them."""
+    if not hasattr(row, "methods"):
+        return dict(sorted(row.items()))
+    copy: Any = type(row)(sorted(row.items()))  # type: ignore[call-arg]
+    copy.methods = row.methods
+    return copy  # type: ignore[no-any-return]
 
 
 def document(docs: Sequence[Any], format: str) -> None:

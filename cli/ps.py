@@ -1,4 +1,7 @@
-"""``pod ps``: docker/cli's container ls and its formatter."""
+"""``pod ps``: docker/cli's container ls and its formatter.
+
+On the warm path: each column is a function, so that a list costs what it shows.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import time
 
 from pod.cli import output
 from pod.cli.options import Command
-from pod.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.cli.options import Options
@@ -22,7 +25,11 @@ COMMAND = Command(
     "List containers",
     (
         ("all", "a", "bool", "Show all containers (default shows just running)"),
-        ("filter", "f", "filter", "Filter output: ancestor, exited, id, label, name, status"),
+        (
+            *("filter", "f", "filter"),
+            "Filter output: ancestor, before, exited, expose, health, id, is-task, label, name, network, publish,"
+            " since, status, volume",
+        ),
         ("format", "", "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"),
         ("last", "n", "int", "Show n last created containers (includes all states)", -1),
         ("latest", "l", "bool", "Show the latest created container (includes all states)"),
@@ -48,113 +55,232 @@ HEADERS = {
     "LocalVolumes": "LOCAL VOLUMES",
     "Mounts": "MOUNTS",
     "Networks": "NETWORKS",
+    "Platform": "PLATFORM",
+    "HealthStatus": "HEALTH STATUS",
     "Size": "SIZE",
 }
 _DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+_RAW = (
+    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n"
+    "state: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\n"
+    "ports: {{- pad .Ports 1 0}}\n"
+)
 
 
 def main(engine: Engine, options: Options) -> int:
+    """Docker's order of things: the newest first; -n and -l count what the filters let through, of all states."""
     from pod.core.container import lifecycle
 
+    format, whole = options["format"], options["no-trunc"]
+    _check(format)
+    wanted: dict[str, list[str]] = {}
+    if options["filter"]:
+        from pod.core.container import listing
+
+        wanted = listing.read(options["filter"])
+    last = options["last"] if "last" in options.given or not options["latest"] else 1
     containers = lifecycle.settle_all(engine)
-    last = 1 if options["latest"] else options["last"]
-    filters = [entry.partition("=")[::2] for entry in options["filter"]]
-    named_state = any(name in ("status", "exited") for name, _ in filters)
-    if last < 0 and not options["all"] and not named_state:
-        containers = [c for c in containers if c.status in ("running", "elsewhere")]
-    containers = [c for c in containers if _matches(c, filters)]
-    if last >= 0:
+    if wanted:
+        containers = listing.select(engine, containers, wanted)
+    if last > 0:
         containers = containers[:last]
-    whole = options["no-trunc"]
+    elif not options["all"] and "status" not in wanted:
+        containers = [one for one in containers if one.status not in ("created", "exited")]
     if options["quiet"]:
-        for container in containers:
-            output.line(container.id if whole else container.id[:12])
+        if format == "raw":
+            output.write("".join(f"container_id: {one.id if whole else one.id[:12]}\n" for one in containers))
+        else:
+            output.write("".join((one.id if whole else one.id[:12]) + "\n" for one in containers))
         return 0
-    rows = [_row(engine, container, time.time(), whole=whole, size=options["size"]) for container in containers]
-    if options["format"] in ("", "table"):
+    view = View(engine, whole=whole, size=options["size"] or ".Size" in format)
+    if format in ("", "table"):
         fields = (*_DEFAULT, "Size") if options["size"] else _DEFAULT
-        output.table([HEADERS[name] for name in fields], [[row[name] for name in fields] for row in rows])
+        columns = [_FIELDS[name] for name in fields]
+        rows = [[column(one, view) for column in columns] for one in containers]
+        output.table([HEADERS[name] for name in fields], rows)
         return 0
-    output.format_rows(options["format"], HEADERS, rows)
+    if format == "raw":
+        format = _RAW + ("size: {{.Size}}\n" if options["size"] else "")
+    _through_template(view, containers, format)
     return 0
 
 
-def _matches(container: Container, filters: list[tuple[str, ...]]) -> bool:
-    """Values of one name are alternatives, names are all asked for (docker's rule); labels are all asked for."""
-    by_name: dict[str, list[str]] = {}
-    for name, value in filters:
-        by_name.setdefault(name, []).append(value)
-    for name, values in by_name.items():
-        found = [_test(container, name, value) for value in values]
-        if not (all(found) if name == "label" else any(found)):
-            return False
-    return True
+def _check(format: str) -> None:
+    """PodError for a template that is none, before anything is looked at."""
+    if "{" in format:
+        from pod.cli import template
+
+        template.parse(format[len("table") :] if format.startswith("table") else format)
 
 
-def _test(container: Container, name: str, value: str) -> bool:
-    config = container.config["Config"]
-    if name == "id":
-        return container.id.startswith(value)
-    if name == "name":
-        import re
+def _through_template(view: View, containers: list[Container], format: str) -> None:
+    from pod.cli.template_values import WithMethods
 
-        try:
-            return re.search(value, container.name) is not None
-        except re.error as error:
-            raise UsageError(f"invalid filter 'name={value}': {error}") from None
-    if name == "status":
-        return container.status == value
-    if name == "exited":
-        return container.status == "exited" and str(container.exit_code) == value
-    if name == "ancestor":
-        return value in (config["Image"], container.config["Image"]) or container.config["Image"][7:].startswith(value)
-    if name == "label":
-        key, equals, wanted = value.partition("=")
-        labels = config["Labels"] or {}
-        return key in labels and (not equals or labels[key] == wanted)
-    raise UsageError(f"invalid filter '{name}'", hint="ancestor, exited, id, label, name, status")
+    rows = []
+    for one in containers:
+        labels = one.config["Config"]["Labels"] or {}
+        row = WithMethods({name: column(one, view) for name, column in _FIELDS.items()})
+        row.methods = {"Label": lambda key, labels=labels: labels.get(key, "")}
+        rows.append(row)
+    headers = WithMethods(HEADERS)
+    headers.methods = {"Label": _label_heading}
+    output.format_rows(format, headers, rows)
 
 
-def describe_status(container: Container, now: float) -> str:
-    """ "Up 2 hours", "Exited (0) 3 minutes ago", "Created": docker's State.String."""
-    if container.status in ("running", "orphaned"):
-        return "Up " + output.human_duration(now - output.seconds_of(container.state["startedAt"]))
-    if container.status == "elsewhere":
-        return f"Elsewhere ({container.state.get('hostname', '')})"
-    if container.status == "created":
+def _label_heading(key: str) -> str:
+    return key.rpartition(".")[2].replace("-", " ").replace("_", " ")
+
+
+class View:
+    """What the columns need besides the container: the present in seconds, ids and texts whole or cut, sizes or not."""
+
+    __slots__ = ("engine", "now", "size", "whole")
+
+    def __init__(self, engine: Engine, *, whole: bool, size: bool) -> None:
+        self.engine = engine
+        self.now = time.time()
+        self.whole = whole
+        self.size = size
+
+
+def _id(one: Container, view: View) -> str:
+    return one.id if view.whole else one.id[:12]
+
+
+def _image(one: Container, view: View) -> str:
+    """As it was asked for; without the digest, unless nothing is to be cut."""
+    name: str = one.config["Config"]["Image"]
+    if view.whole:
+        return name
+    if name == one.config["Image"] or (len(name) == 64 and name == one.config["Image"][7:]):
+        return str(one.config["Image"][7:19])
+    return name.partition("@")[0] or name
+
+
+def _command(one: Container, view: View) -> str:
+    """Docker's: arguments with a space in single quotes, twenty characters, and the whole as a literal of Go's."""
+    config = one.config
+    text = " ".join([config["Path"], *(f"'{arg}'" if " " in arg else arg for arg in config["Args"])])
+    if not view.whole:
+        text = _cut(text, 20)
+    if '"' in text or "\\" in text or not text.isprintable():
+        from pod.cli.template_format import quote
+
+        return quote(text)
+    return f'"{text}"'
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _created_at(one: Container, view: View) -> str:
+    """Go's time.String in the caller's time zone."""
+    fields = time.localtime(int(output.seconds_of(one.config["Created"])))
+    return f"{fields.tm_year:04d}" + time.strftime("-%m-%d %H:%M:%S %z %Z", fields)
+
+
+def _running_for(one: Container, view: View) -> str:
+    return output.ago(one.config["Created"], view.now)
+
+
+def _status(one: Container, view: View) -> str:
+    """Docker's State.String: "Up 2 hours (healthy)", "Exited (0) 3 minutes ago", "Created" …"""
+    if one.status == "created":
         return "Created"
-    return f"Exited ({container.exit_code}) " + output.ago(container.state.get("finishedAt", ""), now)
+    state = one.state
+    if one.status == "exited":
+        return f"Exited ({one.exit_code}) " + output.ago(state.get("finishedAt", ""), view.now)
+    if one.status == "elsewhere":
+        return f"Elsewhere ({state.get('hostname', '')})"
+    if one.status == "restarting" or state.get("restarting"):
+        code = int(state.get("exitCode", 0))
+        return f"Restarting ({code}) " + output.ago(state.get("finishedAt", ""), view.now)
+    text = "Up " + output.human_duration(view.now - output.seconds_of(state["startedAt"]))
+    if state.get("paused"):
+        return text + " (Paused)"
+    if one.config["Config"].get("Healthcheck"):
+        health = _health(one, view)
+        if health:
+            return f"{text} ({'health: ' if health == 'starting' else ''}{health})"
+    return text
 
 
-def _row(engine: Engine, container: Container, now: float, *, whole: bool, size: bool) -> dict[str, Any]:
-    config = container.config["Config"]
-    command = " ".join([container.config["Path"], *container.config["Args"]])
-    if not whole and len(command) > 20:
-        command = command[:19] + "…"
-    created = container.config["Created"]
-    mounts = container.config["Mounts"]
-    names = [mount.get("Name") or mount["Source"] for mount in mounts]
-    if not whole:
-        names = [name if len(name) <= 15 else name[:14] + "…" for name in names]
-    row: dict[str, Any] = {
-        "ID": container.id if whole else container.id[:12],
-        "Image": config["Image"],
-        "Command": f'"{command}"',
-        "CreatedAt": created[:19].replace("T", " ") + " +0000 UTC",
-        "RunningFor": output.ago(created, now),
-        "Status": describe_status(container, now),
-        "State": "running" if container.status == "orphaned" else container.status,
-        "Ports": "",
-        "Names": container.name,
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted((config["Labels"] or {}).items())),
-        "LocalVolumes": str(sum(mount["Type"] == "volume" for mount in mounts)),
-        "Mounts": ",".join(names),
-        "Networks": container.config["HostConfig"]["NetworkMode"],
-        "Size": "",
-    }
-    if size:
-        from pod.core.container import inspect
+def _health(one: Container, view: View) -> str:
+    if not one.config["Config"].get("Healthcheck"):
+        return ""
+    from pod.core.container import phase
 
-        document = inspect.document(engine, container, size=True)
-        row["Size"] = f"{output.human_size(document['SizeRw'])} (virtual {output.human_size(document['SizeRootFs'])})"
-    return row
+    found = phase.health(one)
+    return found["Status"] if found else ""
+
+
+def _state(one: Container, view: View) -> str:
+    from pod.core.container import phase
+
+    return phase.phase(one)
+
+
+def _ports(one: Container, view: View) -> str:
+    """ "0.0.0.0:8080->80/tcp, 443/tcp"; with the host's network there is nothing to tell."""
+    if one.config["HostConfig"]["NetworkMode"] in ("host", "none"):
+        return ""
+    from pod.core.container import ports
+
+    found = ports.shown(one)
+    return ", ".join(f"{host}:{public}->{port}/{kind}" if host else f"{port}/{kind}" for port, kind, host, public in found)
+
+
+def _names(one: Container, view: View) -> str:
+    return one.name
+
+
+def _labels(one: Container, view: View) -> str:
+    return ",".join(sorted(f"{key}={value}" for key, value in (one.config["Config"]["Labels"] or {}).items()))
+
+
+def _local_volumes(one: Container, view: View) -> str:
+    return str(sum(mount["Type"] == "volume" for mount in one.config["Mounts"]))
+
+
+def _mounts(one: Container, view: View) -> str:
+    names = [mount.get("Name") or mount.get("Source") or "" for mount in one.config["Mounts"]]
+    return ",".join(names if view.whole else [_cut(name, 15) for name in names])
+
+
+def _networks(one: Container, view: View) -> str:
+    return str(one.config["HostConfig"]["NetworkMode"])
+
+
+def _platform(one: Container, view: View) -> str:
+    return str(one.config["Pod"].get("Platform", ""))
+
+
+def _size(one: Container, view: View) -> str:
+    """ "4B (virtual 21.5MB)"; Docker counts it only where it is asked for, and says 0B elsewhere."""
+    if not view.size:
+        return "0B"
+    from pod.core.container import inspect
+
+    own, image = inspect.sizes(view.engine, one)
+    return output.human_size(own) + (f" (virtual {output.human_size(image)})" if image else "")
+
+
+_FIELDS: dict[str, Callable[[Container, View], Any]] = {
+    "Command": _command,
+    "CreatedAt": _created_at,
+    "HealthStatus": _health,
+    "ID": _id,
+    "Image": _image,
+    "Labels": _labels,
+    "LocalVolumes": _local_volumes,
+    "Mounts": _mounts,
+    "Names": _names,
+    "Networks": _networks,
+    "Platform": _platform,
+    "Ports": _ports,
+    "RunningFor": _running_for,
+    "Size": _size,
+    "State": _state,
+    "Status": _status,
+}

@@ -15,12 +15,12 @@ from pod.cli import template_nodes as nodes
 from pod.cli.template_format import MAX_OUTPUT, TooLong, quote, show, type_name
 from pod.cli.template_functions import FUNCTIONS, HEADINGS, NAMES, PARAMETERS, truth
 from pod.cli.template_parse import Parser
-from pod.cli.template_values import NIL, OpenMap, with_open_maps
+from pod.cli.template_values import NIL, OpenMap, WithMethods, with_open_maps
 from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from pod.cli.template_nodes import Body, Term
@@ -258,6 +258,10 @@ class _Execution:
             return self.function(first, command, command.args[1:], dot, final)
         has_arguments = len(command.args) > 1 or final is not _ABSENT
         if isinstance(first, (nodes.Field, nodes.Chain)) or (isinstance(first, nodes.Variable) and first.names):
+            if len(first.names) == 1 and isinstance(first, nodes.Field) and isinstance(dot, WithMethods):
+                method = dot.methods.get(first.names[0])
+                if method is not None:
+                    return self.method(method, first, command.args[1:], dot, final)
             return self.chain(first, dot, has_arguments=has_arguments)
         if not isinstance(first, nodes.Pipe):
             self.node = first
@@ -266,6 +270,18 @@ class _Execution:
         if isinstance(first, nodes.Nil):
             raise self.error("nil is not a command")
         return self.value(first, dot)
+
+    def method(
+        self, method: Callable[[str], str], node: nodes.Field, args: Sequence[Term], dot: Any, final: Any
+    ) -> str:
+        """A function of one text that belongs to the dot."""
+        count = len(args) + (final is not _ABSENT)
+        if count != 1:
+            raise self.error(f"wrong number of args for {node.names[0]}: want 1 got {count}")
+        value = self.argument(args[0], dot, "string") if args else final
+        self.node = node
+        self.check_type(value, "string")
+        return method(value)
 
     def value(self, node: Term, dot: Any) -> Any:
         """The value of an operand, also as an argument."""

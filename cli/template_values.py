@@ -5,12 +5,14 @@ NilMap      such a map that is nil: prints map[], json null
 NilSlice    a list that is nil: prints [], json null
 NIL         a nil pointer: prints <nil>, json null
 None        an interface that holds nothing: prints <no value> by itself, <nil> inside others
+WithMethods a map with functions of one text beside its members ({{.Label "key"}}); JSON does not show them
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     AnyDict = dict[str, Any]
@@ -30,6 +32,13 @@ class NilMap(OpenMap):
     """See the table above."""
 
     __slots__ = ()
+
+
+class WithMethods(AnyDict):
+    """See the table above. ``methods`` is set by who makes it."""
+
+    __slots__ = ("methods",)
+    methods: dict[str, Callable[[str], str]]
 
 
 class NilSlice(AnyList):

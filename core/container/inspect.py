@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pod.core.container import model
+import os
+
+from pod.core.container import model, phase, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,25 +17,29 @@ if TYPE_CHECKING:
 def state(container: Container) -> dict[str, Any]:
     """The member State."""
     record = container.state
-    running = container.status in ("running", "orphaned")
-    status = "running" if running else container.status
+    status = phase.phase(container)
+    running = status in ("running", "paused", "restarting")
     failure = record.get("error")
     error = ""
     if isinstance(failure, dict):
         error = f"{str(failure.get('step', '')).lower()}: {failure.get('path', '')}"
-    return {
+    result: dict[str, Any] = {
         "Status": status,
         "Running": running,
-        "Paused": False,
-        "Restarting": False,
-        "OOMKilled": False,
+        "Paused": status == "paused",
+        "Restarting": status == "restarting",
+        "OOMKilled": bool(record.get("oomKilled", False)),
         "Dead": False,
         "Pid": container.pid,
-        "ExitCode": container.exit_code,
+        "ExitCode": int(record.get("exitCode", 0)) if status == "restarting" else container.exit_code,
         "Error": error,
         "StartedAt": record.get("startedAt", model.ZERO_TIME),
-        "FinishedAt": model.ZERO_TIME if running else record.get("finishedAt", model.ZERO_TIME),
+        "FinishedAt": record.get("finishedAt", model.ZERO_TIME),
     }
+    health = phase.health(container)
+    if health is not None and record:
+        result["Health"] = health
+    return result
 
 
 def document(engine: Engine, container: Container, *, size: bool = False) -> dict[str, Any]:
@@ -53,7 +59,7 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
         "HostsPath": directory + "/hosts",
         "LogPath": "" if host["LogConfig"]["Type"] == "none" else directory + "/log",
         "Name": config["Name"],
-        "RestartCount": 0,
+        "RestartCount": int(container.state.get("restartCount", 0)),
         "Driver": "overlay" if engine.facts.overlay == "native" else "plain",
         "Platform": "linux",
         "MountLabel": "",
@@ -67,10 +73,18 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
         "NetworkSettings": _network(host["NetworkMode"]),
     }
     if size:
-        rewritten = tree_size(directory + "/upper")
-        result["SizeRw"] = rewritten
-        result["SizeRootFs"] = rewritten + _image_size(engine, container)
+        result["SizeRw"], result["SizeRootFs"] = sizes(engine, container)
     return result
+
+
+def sizes(engine: Engine, container: Container) -> tuple[int, int]:
+    """Bytes of what the container has written, and of that with its image; walks the container's files."""
+    image = _image_size(engine, container)
+    if os.path.isdir(container.directory + "/rootfs"):  # a copy of the image that it writes to
+        whole = tree_size(container.directory + "/rootfs")
+        return max(whole - image, 0), max(whole, image)
+    written = tree_size(container.directory + "/upper")
+    return written, written + image
 
 
 def _root_emulation(engine: Engine, container: Container) -> str:
@@ -135,10 +149,8 @@ def _network(mode: str) -> dict[str, Any]:
 
 def tree_size(path: str) -> int:
     """Bytes of the regular files below ``path``; what may not be looked at counts nothing."""
-    import os
-
     total = 0
-    for folder, _, names in os.walk(path, onerror=None):
+    for folder, _, names in os.walk(path):
         for name in names:
             try:
                 total += os.lstat(folder + "/" + name).st_size
