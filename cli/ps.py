@@ -228,7 +228,9 @@ def _ports(one: Container, view: View) -> str:
     from pod.core.container import ports
 
     found = ports.shown(one)
-    return ", ".join(f"{host}:{public}->{port}/{kind}" if host else f"{port}/{kind}" for port, kind, host, public in found)
+    return ", ".join(
+        f"{host}:{public}->{port}/{kind}" if host else f"{port}/{kind}" for port, kind, host, public in found
+    )
 
 
 def _names(one: Container, view: View) -> str:

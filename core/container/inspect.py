@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core.container import model, phase, ports
+from pod.core.container import model, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

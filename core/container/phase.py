@@ -1,7 +1,7 @@
 """What Docker calls the state of a container, from its records: pure but for the file of its health check.
 
-    phase     created running paused restarting exited, and ours: elsewhere
-    health    "" where no check runs, else starting healthy unhealthy
+phase     created running paused restarting exited, and ours: elsewhere
+health    "" where no check runs, else starting healthy unhealthy
 """
 
 from __future__ import annotations

@@ -67,9 +67,7 @@ def column(one: Container, name: str, *, whole: bool = False) -> Any:
         ("elsewhere", {"hostname": "node7"}, "Elsewhere (node7)", "elsewhere"),
     ],
 )
-def test_status_is_worded_as_dockers(
-    tmp_path: Path, status: str, state: dict[str, Any], text: str, word: str
-) -> None:
+def test_status_is_worded_as_dockers(tmp_path: Path, status: str, state: dict[str, Any], text: str, word: str) -> None:
     one = made(tmp_path, status, state)
     assert (column(one, "Status"), column(one, "State")) == (text, word)
 
