@@ -81,6 +81,8 @@ def main(engine: Engine, options: Options) -> int:
     last = options["last"] if "last" in options.given or not options["latest"] else 1
     containers = lifecycle.settle_all(engine)
     if wanted:
+        from pod.core.container import listing
+
         containers = listing.select(engine, containers, wanted)
     if last > 0:
         containers = containers[:last]
@@ -120,11 +122,15 @@ def _through_template(view: View, containers: list[Container], format: str) -> N
     for one in containers:
         labels = one.config["Config"]["Labels"] or {}
         row = WithMethods({name: column(one, view) for name, column in _FIELDS.items()})
-        row.methods = {"Label": lambda key, labels=labels: labels.get(key, "")}
+        row.methods = {"Label": _label_of(labels)}
         rows.append(row)
     headers = WithMethods(HEADERS)
     headers.methods = {"Label": _label_heading}
     output.format_rows(format, headers, rows)
+
+
+def _label_of(labels: dict[str, str]) -> Callable[[str], str]:
+    return lambda key: labels.get(key, "")
 
 
 def _label_heading(key: str) -> str:
