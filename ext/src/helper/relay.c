@@ -386,6 +386,10 @@ void pod_relay_run(struct pod_relay *relay)
             accept_client(relay);
         if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)
             call_emulator(relay, slots[SLOT_EXECS].revents & POLLIN);
+        else if (slots[SLOT_CALLS].revents) { /* nobody is left to call: it would say so for ever */
+            pod_cleanup_fd(&relay->emulator->listener);
+            relay->emulator->listener = -1;
+        }
     }
     drain(relay);
     pod_log_finish(&relay->log);
