@@ -30,7 +30,7 @@ def main(engine: Engine, options: Options) -> int:
     for name in options.args:
         try:
             container = lifecycle.settle(engine, store.find(engine, name))
-            lifecycle.signal(container, number)
+            lifecycle.signal(engine, container, number)
             if number == 9:
                 lifecycle.await_end(engine, container, 10.0)
             output.line(name)

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "system": ("system", "Manage pod", "group"),
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
     "create": ("create", "Create a new container", ""),
+    "events": ("events", "Get real time events from the store", ""),
     "history": ("history", "Show the history of an image", ""),
     "inspect": ("inspect", "Return low-level information on containers and images", ""),
     "kill": ("kill", "Kill one or more running containers", ""),
@@ -57,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " build builder buildx commit compose config context cp diff events export import load login logout"
+    " build builder buildx commit compose config context cp diff export import load login logout"
     " manifest network pause plugin port push rename restart save search secret stats top trust unpause update volume"
     " wait "
 )

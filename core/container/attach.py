@@ -77,5 +77,7 @@ def attach(engine: Engine, container: Container, attachment: Attachment) -> NoRe
     writer = plan.PlanWriter()
     terminal = planning.write_terminal(writer, attachment) if spec["Tty"] else 0
     writer.number("FLAGS", attachment.flags() | terminal)
+    writer.text("ID", container.id)
+    planning.write_events(engine, writer, container.config)
     writer.texts("EXPLAIN", planning.explain_command(container.config, "attach"))
     launch.become_client(engine, writer.finish(launch.build_id()), control=control)

@@ -58,6 +58,8 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
         raise
     container = model.Container(engine, final, config, {})
     container.image = image
+    if not to_run:  # else the client that it becomes tells it, also of starts without Python
+        _tell(engine, container, "create")
     return container
 
 
@@ -181,12 +183,21 @@ def start(engine: Engine, container: Container, attachment: Attachment, *, fresh
                 raise StillRunning(f"start container: {container.name}: it is running already")
         try:
             attachment.lock = lock.hand_over()
+            attachment.created = fresh
             plan = prepare_start(engine, container, attachment)
             launch.become_client(engine, plan)
         except BaseException:
+            if fresh:
+                _tell(engine, container, "create")
             if container.config["HostConfig"]["AutoRemove"]:
                 _delete_held(engine, container, volumes=True)
             raise
+
+
+def _tell(engine: Engine, container: Container, action: str, **more: str) -> None:
+    from pod.core.container import happened
+
+    happened.tell(engine, container, action, **more)
 
 
 def _read_again(engine: Engine, container: Container) -> Container:
@@ -196,13 +207,14 @@ def _read_again(engine: Engine, container: Container) -> Container:
         raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
 
 
-def signal(container: Container, number: int) -> None:
+def signal(engine: Engine, container: Container, number: int) -> None:
     """Sends a signal to the container's first process. Conflict where it does not run."""
     if container.pid == 0:
         raise Conflict(
             f"kill container: {container.name}: container {container.id} is not running",
             hint="'pod ps -a' shows its state",
         )
+    _tell(engine, container, "kill", signal=str(number))
     send(container.pid, int(container.state["pidStart"]), number)
 
 
@@ -248,10 +260,11 @@ def stop(engine: Engine, container: Container, timeout: int | None, number: int 
         return
     if timeout is None:
         timeout = int(container.config["Config"].get("StopTimeout", 10))
-    signal(container, number or stop_signal(container))
+    signal(engine, container, number or stop_signal(container))
     if not await_end(engine, container, None if timeout < 0 else float(timeout)):
-        signal(container, 9)
+        signal(engine, container, 9)
         await_end(engine, container, None)
+    _tell(engine, container, "stop")
 
 
 def await_end(engine: Engine, container: Container, timeout: float | None) -> bool:
@@ -300,6 +313,7 @@ def settle(engine: Engine, container: Container) -> Container:
                 "finishedAt": statefile.timestamp(),
             }
             record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
+            _tell(engine, container, "die", exitCode=str(model.UNKNOWN_EXIT))
             statefile.write(container.directory + "/state.json", record)
             container = model.Container(engine, container.directory, container.config, record)
     if removes and (container.status == "exited" or model.maker_died(engine, container)):
@@ -364,7 +378,7 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
                 f'cannot remove container "{container.name}": container is running',
                 hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
             )
-        signal(container, 9)
+        signal(engine, container, 9)
         if not await_end(engine, container, 30.0):
             raise Busy(
                 f'cannot remove container "{container.name}": it did not end within 30 s of SIGKILL',
@@ -393,6 +407,7 @@ def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None
         if mount.get("Anonymous"):
             _to_trash(engine, mount["Source"][: -len("/_data")])
     _forget_run_folder(engine, container.id)
+    _tell(engine, container, "destroy")
 
 
 def _forget_run_folder(engine: Engine, container_id: str) -> None:

@@ -26,6 +26,7 @@ class Attachment:
     """The caller's side of a start: which streams, which terminal, what a detached start prints."""
 
     __slots__ = (
+        "created",
         "detach",
         "detach_keys",
         "lock",
@@ -39,6 +40,7 @@ class Attachment:
     )
 
     def __init__(self) -> None:
+        self.created = False  # the client tells of the creation too: it is just made
         self.detach = False
         self.stdin = False
         self.stdout = True
@@ -175,6 +177,7 @@ def container_plan(
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "start"))
     writer.text("HOST", statefile.dumps(engine.host.as_dict())[1:-1])
+    write_events(engine, writer, config, "create" if attachment.created else "")
     _ids(engine, writer, config)
     _root(engine, writer, config, directory, layers)
     writer.mounts(_mounts(engine, config, directory, single=single))
@@ -196,6 +199,18 @@ def container_plan(
     if attachment.printed:
         writer.text("PRINT", attachment.printed)
     return writer.finish(launch.build_id())
+
+
+def write_events(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], due: str = "") -> None:
+    """What the helper needs to tell of events of the container; ``due``: an action that the client tells at once."""
+    given = config["Config"]["Labels"] or {}
+    labels = statefile.dumps(given)[1:-1]
+    if len(labels) > 4096 or "name" in given or "image" in given:
+        from pod.core import events
+
+        labels = events.label_members(given)
+    image = statefile.dumps(config["Config"]["Image"])
+    writer.texts("EVENTS", [engine.paths.root, config["Name"][1:], image, labels, due])
 
 
 def _write_devices(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], *, joined: bool) -> bool:
@@ -394,6 +409,7 @@ def exec_plan(
     writer.text("ID", config["Id"])
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "exec", process.argv[0]))
+    write_events(engine, writer, config)
     writer.number("PID", int(state["pid"]))
     writer.number("PID_START", int(state["pidStart"]))
     writer.number("NAMESPACES", namespaces(config["HostConfig"]) & ~plan.CLONE_NEWUSER)

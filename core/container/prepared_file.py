@@ -174,6 +174,8 @@ def _patches(values: dict[str, bytes], record: dict[str, Any]) -> list[tuple[str
     words = values["EXPLAIN"].split(b"\0")
     name = words[-3]  # …, name, program, and nothing after the last NUL
     found.append(("EXPLAIN", len(b"\0".join(words[:-3])) + 1, _NAME, len(name)))
+    parts = values["EVENTS"].split(b"\0")
+    found.append(("EVENTS", len(parts[0]) + 1, _NAME, len(name)))
     if path:
         found.append(("REMOVE", len(b"\0".join(values["REMOVE"].split(b"\0")[:2])) - len(name), _NAME, len(name)))
     return found

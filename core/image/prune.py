@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import storedir
+from pod.core import events, storedir
 from pod.core.errors import PodError
 from pod.core.image import filters as image_filters
 from pod.core.image import layout, leftovers, listing, remove, sizes, store
@@ -57,11 +57,14 @@ def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = Fal
         if all(test(image) for test in tests):
             gone = [ref for ref in refs if store.untag(engine, ref.canonical())]
             untagged += [Removal("Untagged", ref.familiar()) for ref in gone]
+            for _ in gone:
+                events.emit(engine, "image", "untag", image.id, {"name": image.id})
             doomed.append(image)
     outcome = remove.delete(engine, doomed)
     outcome.removals[:0] = untagged
     outcome.reclaimed += _sweep(engine)
     leftovers.collect(engine)
+    events.emit(engine, "image", "prune", "", {"reclaimed": str(outcome.reclaimed)})
     if doomed:
         layout.write_index(engine)
     return outcome

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 
+from pod.core import events
 from pod.core.errors import ManifestUnknown, NoSuchImage, StoreCorrupt, Unauthorized, Unreachable, UsageError
 from pod.core.image import blobs, durable, install, store
 from pod.core.image.variant import platform_of
@@ -175,6 +176,7 @@ def _pull_one(engine: Engine, client: Client, reference: Reference, wanted: Plat
     manifest, index = install.choose(source, document.raw, document.media_type, wanted, reference.familiar())
     image = install.install(engine, source, manifest, index, reference=reference, wanted=wanted)
     engine.progress("digest", {"digest": document.digest})
+    events.emit(engine, "image", "pull", reference.familiar(), {"name": reference.familiar_name})
     same = before is not None and before["image"] == image.id
     text = "Image is up to date" if same else "Downloaded newer image"
     engine.progress("status", {"text": f"{text} for {reference.familiar()}"})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile, storedir
+from pod.core import events, statefile, storedir
 from pod.core.errors import ImageInUse, InvalidReference, PodError
 from pod.core.image import layout, store, unpacking
 from pod.core.oci import digest as digests
@@ -73,6 +73,8 @@ def remove(engine: Engine, name: str, *, force: bool, is_running: Callable[[str]
                 hint=f"remove the container first: pod rm {users[0].id[:12]}",
             )
     removals = [Removal("Untagged", one.familiar()) for one in doomed if store.untag(engine, one.canonical())]
+    for _ in removals:
+        events.emit(engine, "image", "untag", image.id, {"name": image.id})
     if len(doomed) == len(refs) and not users:
         removals += delete(engine, [image]).removals
     layout.write_index(engine)
@@ -178,6 +180,7 @@ def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
         manifests = {image.record["manifest"] for image in gone}
         for image in gone:
             outcome.removals.append(Removal("Deleted", image.id))
+            events.emit(engine, "image", "delete", image.id, {"name": image.id})
             for digest in _blobs(image.record) - kept_blobs:
                 outcome.reclaimed += max(unlink(engine.paths.blob(digest)), 0)
             chains = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]

@@ -223,6 +223,7 @@ def put(engine: Engine, record: dict[str, Any], reference: Reference | None, dig
 
 def tag(engine: Engine, source: str, target: str) -> Reference:
     """Gives the image ``source`` one more name. InvalidReference for a target with a digest."""
+    from pod.core import events
     from pod.core.image import layout
 
     image = resolve(engine, source)
@@ -238,6 +239,7 @@ def tag(engine: Engine, source: str, target: str) -> Reference:
     with collection_lock(engine, publish=True):
         by_id(engine, image.id)  # An rmi may have been faster.
         _write_ref(engine, reference, digest, image.id)
+    events.emit(engine, "image", "tag", image.id, {"name": reference.familiar()})
     layout.write_index(engine)
     return reference
 

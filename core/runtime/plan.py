@@ -60,6 +60,7 @@ KEYS: dict[str, tuple[int, int]] = {
     "RECORDS": (56, STRV),
     "PRELOAD": (54, STRV),
     "FEWER": (55, BLOB),
+    "EVENTS": (110, STRV),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),

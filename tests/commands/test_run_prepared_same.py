@@ -207,7 +207,7 @@ def _plan_of(client: int, name: str) -> dict[str, str]:
         data = head + memory.read(int.from_bytes(head[12:], "little") - 16)
     values = {key: value.decode("latin-1") for key, value in plan.parse(data).items()}
     assert len(values.pop("LOCK")) == 8
-    for key in {"EXPLAIN", "REMOVE"} & set(values):
+    for key in {"EVENTS", "EXPLAIN", "REMOVE"} & set(values):
         values[key] = values[key].replace(f"/{name}\0", "/NAME\0").replace(f"\0{name}\0", "\0NAME\0")
     return values
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "event.h"
 #include "frame.h"
 #include "supervisor.h"
 
@@ -147,9 +148,11 @@ static void take_signal(struct client *c)
             c->winsize_due = 1;
         else if (info.ssi_signo == SIGHUP && c->flags & POD_PLAN_TTY)
             c->hangup = 1; /* the terminal closed: detach, the container goes on */
-        else if (c->flags & POD_PLAN_SIG_PROXY)
+        else if (c->flags & POD_PLAN_SIG_PROXY) {
+            if (!(c->flags & POD_PLAN_EXEC))
+                pod_event_kill(c->plan, (int)info.ssi_signo);
             c->signals_due |= UINT64_C(1) << ((info.ssi_signo - 1) & 63);
-        else
+        } else
             c->hangup = 1;
     }
 }
@@ -373,6 +376,7 @@ int pod_client_run(const struct pod_plan *plan)
         pod_client_explain(plan, &err);
         return 125;
     }
+    pod_event_client(plan);
     pid_t child = fork();
     if (child < 0) {
         pod_fail(&err, POD_FORK, NULL);
@@ -395,6 +399,7 @@ int pod_client_join(const struct pod_plan *plan, int control)
                        (flags & POD_PLAN_ATTACH_ERR ? 4u : 0);
     uint64_t size = pod_plan_u64(plan, POD_KEY_WINSIZE);
 
+    pod_event_client(plan);
     pod_frame_send(control, POD_FRAME_ATTACH, 0, streams, NULL, 0);
     if (size)
         pod_frame_send(control, POD_FRAME_WINSIZE, 0, (uint32_t)size, NULL, 0);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "emulator.h"
+#include "event.h"
 #include "join.h"
 #include "launch.h"
 #include "relay.h"
@@ -33,6 +34,8 @@ struct supervisor {
     struct pod_state state;
     struct pod_relay relay;
     struct pod_emulator emulator;
+    struct pod_events events;
+    char exec_id[65]; /* of an exec */
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -261,8 +264,10 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
         pod_log_now(s->state.finished);
         remove_socket(s);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
-        if (s->flags & POD_PLAN_REMOVE)
+        if (s->flags & POD_PLAN_REMOVE) {
             remove_names(s);
+            pod_events_tell(&s->events, s->plan, "destroy", NULL);
+        }
     }
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0) {
@@ -289,11 +294,16 @@ static _Noreturn void finish(struct supervisor *s)
         remove_socket(s);
         s->state.status = "exited";
         pod_log_now(s->state.finished);
+        pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
-        if (s->flags & POD_PLAN_REMOVE)
+        if (s->flags & POD_PLAN_REMOVE) {
             remove_names(s);
+            pod_events_tell(&s->events, s->plan, "destroy", NULL);
+        }
         if (s->map.newuidmap)
             pod_userns_unpin(&s->map);
+    } else {
+        pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id);
     }
     pod_relay_tell(&s->relay, POD_FRAME_EXIT, (uint32_t)s->state.exit_code);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
@@ -341,6 +351,11 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     s->relay.child = -1;
     pod_relay_add(&s->relay, control, wanted_streams(s->flags), 1);
     read_map(s);
+    pod_events_open(&s->events, plan, (s->flags & POD_PLAN_EXEC) != 0);
+    if (s->flags & POD_PLAN_EXEC) {
+        pod_event_new_id(s->exec_id);
+        pod_event_exec(&s->events, plan, "exec_create", s->exec_id);
+    }
     s->dirfd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
     pod_emulator_init(&s->emulator, plan, s->dirfd);
     s->relay.emulator = &s->emulator;
@@ -360,6 +375,9 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         s->state.pid_start = pod_process_start(s->relay.child);
         pod_log_now(s->state.started);
         pod_state_write(s->dirfd, plan, &s->state, &ignored);
+        pod_events_tell(&s->events, plan, "start", NULL);
+    } else {
+        pod_event_exec(&s->events, plan, "exec_start", s->exec_id);
     }
     if (s->launch.basic)
         pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);

@@ -1,0 +1,41 @@
+/* One line of the store's file "events": Docker's JSON of something that happened to the plan's container. core/events.py
+ * writes the same lines and reads them; docs/state.md describes the file.
+ *
+ * EVENTS of the plan: the store's folder · the container's name · its image as JSON · its labels as JSON members · actions
+ * that the starting client tells first. Without EVENTS all of this does nothing. Nothing here fails: an event that cannot
+ * be written is left out. */
+#ifndef POD_EVENT_H
+#define POD_EVENT_H
+
+#include <sys/types.h>
+
+#include "plan.h"
+
+/* Where events go. A process that joins a container opens it before: then the path is another's. */
+struct pod_events {
+    int folder; /* the store; -1: nowhere */
+    int file; /* the file as it was then, for who may not enter the store any more; -1 */
+};
+
+/* Opens both for a process that joins a container (KEEP), else the folder alone. */
+void pod_events_open(struct pod_events *events, const struct pod_plan *plan, int keep);
+void pod_events_close(struct pod_events *events);
+/* MORE: further members of the attributes as JSON text, or NULL. */
+void pod_events_tell(const struct pod_events *events, const struct pod_plan *plan,
+                     const char *action, const char *more);
+/* All three for a single event. */
+void pod_event(const struct pod_plan *plan, const char *action, const char *more);
+/* What the client that starts or attaches tells: what is due, and "attach". */
+void pod_event_client(const struct pod_plan *plan);
+/* "kill" with the signal's number. */
+void pod_event_kill(const struct pod_plan *plan, int number);
+/* The end of a process that began at START (clock ticks after boot): "die", or "exec_die" of EXEC_ID. */
+void pod_event_die(const struct pod_events *events, const struct pod_plan *plan, int exit_code,
+                   uint64_t start, const char *exec_id);
+/* "exec_create: ARGV" or "exec_start: ARGV" of EXEC_ID. */
+void pod_event_exec(const struct pod_events *events, const struct pod_plan *plan,
+                    const char *action, const char *exec_id);
+/* 64 random hex digits and a NUL. */
+void pod_event_new_id(char *id);
+
+#endif
