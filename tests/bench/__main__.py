@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench import emulation, installs, measure, peers, table
+from tests.bench import emulation, installs, living, measure, peers, table
 from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
-CASES = ("start", "exec", "emulation", "pull", "extract", "install")
+CASES = ("start", "exec", "life", "emulation", "pull", "extract", "install")
 
 
 def say(*lines: str) -> None:
@@ -59,6 +59,8 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         finally:
             peers.end_sleepers(bench)
     few = max(5, rounds // 6)
+    if "life" in cases:
+        run_lives(bench, rounds, few)
     if "emulation" in cases and not tools.sub_ids():
         run_emulation(bench, rounds, few)
     peers.settle()
@@ -88,6 +90,19 @@ def run_emulation(bench: peers.Bench, rounds: int, few: int) -> None:
             report(title, make(bench), [], count, ["off"], {"off": goal})
         except emulation.Missing as error:
             say(f"{title}: {error}", "")
+
+
+def run_lives(bench: peers.Bench, rounds: int, few: int) -> None:
+    """What people do to containers that live, beside podman."""
+    goals = living.GOALS
+    title = "run -d: until it returns (ms)"
+    report(title, living.detached(bench), [], rounds, ["podman"], {"podman": goals["run -d"]})
+    title = f"rm: a container that wrote {living.FILES} files (ms)"
+    report(title, living.removals(bench), [], few, ["podman"], {"podman": goals["rm"]})
+    subjects, clear = living.listings(bench)
+    title = f"ps -a: {living.CONTAINERS} containers (ms)"
+    report(title, subjects, [], rounds, ["podman"], {"podman": goals["ps"]})
+    clear()
 
 
 def run_pulls(bench: peers.Bench, rounds: int) -> None:

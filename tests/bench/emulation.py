@@ -85,7 +85,7 @@ def make(bench: Bench) -> list[Subject]:
     (folder / "Makefile").write_text(_MAKEFILE.format(objects=objects))
     for number in range(_FILES):
         functions = [
-            f"int f{number}_{i}(char *s) {{ char b[64]; snprintf(b, 64, \"%s%d\", s, {i}); return (int)strlen(b); }}"
+            f'int f{number}_{i}(char *s) {{ char b[64]; snprintf(b, 64, "%s%d", s, {i}); return (int)strlen(b); }}'
             for i in range(40)
         ]
         main = ["int main(void) { return 0; }"] if not number else []
