@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "ls": ("ps", "List containers"),
     "list": ("ps", ""),
     "ps": ("ps", ""),
+    "port": ("port", "List port mappings or a specific mapping for the container"),
+    "prune": ("container_prune", "Remove all stopped containers"),
     "rm": ("rm", "Remove one or more containers"),
     "remove": ("rm", ""),
     "run": ("run", "Create and run a new container from an image"),

@@ -1,9 +1,9 @@
-"""``pod inspect``: containers first, then images, as docker looks."""
+"""``pod inspect``: containers first, then images, networks and volumes, as docker looks."""
 
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import NoSuchContainer, NoSuchImage, NotFound, UsageError
+from pod.core.errors import NoSuchContainer, NoSuchImage, NoSuchNetwork, NotFound, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,23 +16,49 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
-    "Return low-level information on containers and images",
+    "Return low-level information on pod's objects",
     (
         ("format", "f", "string", "Format output: 'json', or a Go template"),
         ("size", "s", "bool", "Display total file sizes if the type is container"),
-        ("type", "", "string", "Return JSON for that type: container or image"),
+        ("type", "", "string", "Only objects of this type: container, image, network or volume"),
     ),
     min_args=1,
 )
 
+_ELSEWHERE = ("config", "node", "plugin", "secret", "service", "task")
+"""Docker's kinds that pod never has."""
+
 
 def main(engine: Engine, options: Options) -> int:
     kind = options["type"]
-    if kind not in ("", "container", "image"):
-        raise UsageError(f'"{kind}" is not a valid value for --type', hint="container or image")
-    if options["size"] and kind == "image":
-        raise UsageError("--size is not supported with --type image")
-    return show(options.args, options["format"], lambda name: _look_up(engine, name, kind, size=options["size"]))
+    allowed = '", "'.join(_KINDS)
+    if "type" in options.given and kind not in _KINDS:
+        what = "type is empty" if not kind else f'unknown type: "{kind}"'
+        hint = "pod has no objects of that type" if kind in _ELSEWHERE else None
+        raise PodError(f'{what}: must be one of "{allowed}"', hint=hint)
+    size = options["size"]
+
+    def look_up(name: str) -> dict[str, Any]:
+        if kind:
+            return _sized(engine, kind, name, size=size)
+        for each, (_, missing) in _KINDS.items():
+            try:
+                return _sized(engine, each, name, size=size)
+            except missing:
+                continue
+        raise NotFound(f"No such object: {name}", hint="'pod ps -a' and 'pod images' list what there is")
+
+    return show(options.args, options["format"], look_up)
+
+
+def _sized(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
+    """The document, and a word where --size says nothing of that kind."""
+    document = _KINDS[kind][0](engine, name, size)
+    if size and kind != "container":
+        from pod.cli import output
+
+        output.warning(f"--size ignored for {kind}s")
+    return document
 
 
 def show(names: list[str], format: str, look_up: Callable[[str], dict[str, Any]]) -> int:
@@ -44,11 +70,11 @@ def show(names: list[str], format: str, look_up: Callable[[str], dict[str, Any]]
 
         template.parse(format)  # a broken one is said before anything is looked up
     found: list[Any] = []
-    failures: list[NotFound] = []
+    failures: list[PodError] = []
     for name in names:
         try:
             found.append(look_up(name))
-        except NotFound as error:
+        except PodError as error:
             failures.append(error)
     if found or not format:
         output.document(harmless.for_reader(found) if format not in ("", "json") else found, format)
@@ -57,22 +83,39 @@ def show(names: list[str], format: str, look_up: Callable[[str], dict[str, Any]]
     return 1 if failures else 0
 
 
-def _look_up(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, Any]:
+def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     from pod.core.container import inspect, lifecycle, store
 
-    if kind != "image":
-        try:
-            container = lifecycle.settle(engine, store.find(engine, name))
-            return inspect.document(engine, container, size=size)
-        except NoSuchContainer:
-            if kind:
-                raise
-    from pod.core.image import inspect as image_inspect
-    from pod.core.image import store as image_store
+    container = lifecycle.settle(engine, store.find(engine, name))
+    return inspect.document(engine, container, size=size)
+
+
+def _image(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    from pod.core.errors import InvalidReference
+    from pod.core.image import inspect, store
 
     try:
-        return image_inspect.document(engine, image_store.resolve(engine, name))
-    except NoSuchImage:
-        if kind:
-            raise
-        raise NotFound(f"No such object: {name}", hint="'pod ps -a' and 'pod images' list what there is") from None
+        return inspect.document(engine, store.resolve(engine, name))
+    except InvalidReference as error:  # what is no name of an image may still be one of something else
+        raise NoSuchImage(error.message, hint=error.hint) from None
+
+
+def _network(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    from pod.core.container import model
+    from pod.core.network import predefined
+
+    network = predefined.find(name)
+    members = [
+        (one.id, one.name)
+        for one in model.list_all(engine)
+        if one.is_running and one.config["HostConfig"]["NetworkMode"] == network
+    ]
+    return predefined.document(engine, network, members)
+
+
+_KINDS: dict[str, tuple[Callable[[Engine, str, bool], dict[str, Any]], type[PodError]]] = {
+    "container": (_container, NoSuchContainer),
+    "image": (_image, NoSuchImage),
+    "network": (_network, NoSuchNetwork),
+}
+"""Docker's order; each with the error that says there is none of that name."""

@@ -41,9 +41,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "create": ("create", "Create a new container", ""),
     "events": ("events", "Get real time events from the store", ""),
     "history": ("history", "Show the history of an image", ""),
-    "inspect": ("inspect", "Return low-level information on containers and images", ""),
+    "inspect": ("inspect", "Return low-level information on pod's objects", ""),
     "kill": ("kill", "Kill one or more running containers", ""),
     "logs": ("logs", "Fetch the logs of a container", ""),
+    "port": ("port", "List port mappings or a specific mapping for the container", ""),
     "rm": ("rm", "Remove one or more containers", ""),
     "rmi": ("rmi", "Remove one or more images", ""),
     "start": ("start", "Start one or more stopped containers", ""),
@@ -58,8 +59,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " build builder buildx commit compose config context cp diff export import load login logout"
-    " manifest network pause plugin port push rename restart save search secret stats top trust unpause update volume"
+    " build builder buildx commit compose config context cp diff export import load login logout manifest"
+    " network pause plugin push rename restart save search secret stats top trust unpause update volume "
     " wait "
 )
 """Docker's commands that this version does not have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core.container import model, phase
+from pod.core.container import inspect_shape, model, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
     """The whole document; ``size`` adds SizeRw and SizeRootFs (bytes), which walks the container's files."""
     config = container.config
     directory = container.directory
-    host = {**config["HostConfig"], "RootEmulation": _root_emulation(engine, container)}
+    host = config["HostConfig"]
     result: dict[str, Any] = {
         "Id": container.id,
         "Created": config["Created"],
@@ -66,14 +66,15 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": host,
+        "HostConfig": inspect_shape.host_config({**host, "RootEmulation": _root_emulation(engine, container)}),
         "GraphDriver": _graph_driver(engine, container),
-        "Mounts": [_mount(mount) for mount in config["Mounts"]],
-        "Config": config["Config"],
-        "NetworkSettings": _network(host["NetworkMode"]),
     }
     if size:
         result["SizeRw"], result["SizeRootFs"] = sizes(engine, container)
+    ports = host.get("PortBindings", {}) if container.is_running else {}
+    result["Mounts"] = [_mount(mount) for mount in config["Mounts"]]
+    result["Config"] = inspect_shape.config(config["Config"])
+    result["NetworkSettings"] = inspect_shape.network_settings(host["NetworkMode"], ports)
     return result
 
 
@@ -121,29 +122,6 @@ def _graph_driver(engine: Engine, container: Container) -> dict[str, Any]:
             "UpperDir": directory + "/upper",
             "WorkDir": directory + "/work",
         },
-    }
-
-
-def _network(mode: str) -> dict[str, Any]:
-    end = {
-        "IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "NetworkID": "", "EndpointID": "",
-        "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0, "DriverOpts": None,
-    }  # fmt: skip
-    return {
-        "Bridge": "",
-        "SandboxID": "",
-        "SandboxKey": "",
-        "Ports": {},
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": {mode: end},
     }
 
 
