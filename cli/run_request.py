@@ -43,12 +43,6 @@ _LIMITS = [
 _NETWORK = ["ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias", "publish", "publish-all"]
 _LATER = [
     "gpus",
-    "health-cmd",
-    "health-interval",
-    "health-retries",
-    "health-start-interval",
-    "health-start-period",
-    "health-timeout",
     "mount",
     "use-api-socket",
     "volume-driver",
@@ -227,6 +221,10 @@ def _details(engine: Engine, request: Request, options: Options) -> None:
     request.dns_option = options["dns-option"]
     request.add_host = values.extra_hosts(options["add-host"])
     request.expose = values.exposed(options["expose"])
+    if options["no-healthcheck"] or any(flag.startswith("health-") for flag in options.given):
+        from pod.cli import run_health
+
+        request.healthcheck = run_health.healthcheck(options)
     if options["stop-signal"]:
         defaults.parse_signal(options["stop-signal"])
         request.stop_signal = options["stop-signal"]

@@ -28,21 +28,9 @@ def phase(container: Container) -> str:
 
 
 def health(container: Container) -> dict[str, Any] | None:
-    """The document of a running container's health check (Docker's State.Health), None where there is none."""
-    check = container.config["Config"].get("Healthcheck")
-    if not check or not check.get("Test") or check["Test"][:1] == ["NONE"]:
+    """The document of a container's health check (Docker's State.Health), None where there is none."""
+    if not container.config["Config"].get("Healthcheck"):
         return None
-    from pod.core import statefile
-    from pod.core.errors import StoreCorrupt
+    from pod.core.container import health as checks
 
-    try:
-        found = statefile.read(container.directory + "/health.json")
-    except (OSError, StoreCorrupt):
-        found = {}
-    entries = found.get("Log")
-    streak = found.get("FailingStreak")
-    return {
-        "Status": str(found.get("Status") or "starting"),
-        "FailingStreak": streak if isinstance(streak, int) else 0,
-        "Log": entries if isinstance(entries, list) else [],
-    }
+    return checks.read(container)

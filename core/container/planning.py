@@ -186,6 +186,11 @@ def container_plan(
         if spec["Domainname"]:
             writer.text("DOMAINNAME", spec["Domainname"])
     writer.texts("SYSCTLS", _sysctls(host, config["Pod"]["IdMap"]))
+    if spec.get("Healthcheck"):
+        from pod.core.container import health
+
+        own = plan.EXEC | plan.PROBE | plan.ATTACH_OUT | plan.ATTACH_ERR | flags & (plan.NO_NEW_PRIVS | plan.SINGLE_ID)
+        health.write_plan(writer, spec, own, namespaces(host) & ~plan.CLONE_NEWUSER)
     limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
     if limits:
         writer.blob("RLIMITS", plan.rlimits(limits))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RECORD_VERSION = 1
 
 _TEXTS = ("User", "WorkingDir", "StopSignal")
-_LISTS = ("Env", "Cmd", "Entrypoint")
+_LISTS = ("Env", "Cmd", "Entrypoint", "Shell")
 _SETS = ("Volumes", "ExposedPorts")
 
 
@@ -26,7 +26,7 @@ class Request:
 
     __slots__ = (
         "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices", "dns",
-        "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "hostname", "idmap",
+        "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck", "hostname", "idmap",
         "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name", "network", "pid",
         "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal", "stop_timeout",
         "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volumes", "workdir",
@@ -72,6 +72,7 @@ class Request:
         self.dns_option: list[str] = []
         self.add_host: list[str] = []
         self.expose: list[str] = []
+        self.healthcheck: dict[str, Any] | None = None
         self.stop_signal = ""
         self.stop_timeout: int | None = None
         self.log_driver = "json-file"
@@ -133,8 +134,10 @@ def checked(config: Mapping[str, Any], image_name: str) -> dict[str, Any]:
                     hint="the image was made by a faulty tool, or by somebody who means harm",
                 )
             found[name] = value
-    if isinstance(config.get("Healthcheck"), dict):
-        found["Healthcheck"] = config["Healthcheck"]
+    if config.get("Healthcheck"):
+        from pod.core.container import health
+
+        found["Healthcheck"] = health.of_image(config["Healthcheck"], image_name)
     return found
 
 
@@ -220,8 +223,12 @@ def _config(
         result["StopSignal"] = stop_signal
     if request.stop_timeout is not None:
         result["StopTimeout"] = request.stop_timeout
-    if config.get("Healthcheck"):
-        result["Healthcheck"] = config["Healthcheck"]
+    if config.get("Healthcheck") or request.healthcheck:
+        from pod.core.container import health
+
+        result["Healthcheck"] = health.merge(request.healthcheck, config.get("Healthcheck"))
+    if config.get("Shell"):
+        result["Shell"] = config["Shell"]
     return result
 
 

@@ -61,6 +61,9 @@ KEYS: dict[str, tuple[int, int]] = {
     "PRELOAD": (54, STRV),
     "FEWER": (55, BLOB),
     "EVENTS": (110, STRV),
+    "HEALTH": (90, BLOB),
+    "HEALTH_ARGV": (91, STRV),
+    "HEALTH_LATE": (92, STR),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),
@@ -91,6 +94,7 @@ REMOVE = 1 << 11
 LOOPBACK = 1 << 12
 EXEC = 1 << 13
 NO_LOG = 1 << 14
+PROBE = 1 << 20
 
 # enum pod_mount_kind
 FS, BIND, MKDIR, SYMLINK, MASK, RDONLY, VOLUME = 1, 2, 3, 4, 5, 6, 7

@@ -51,6 +51,9 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "full-emulation": ("--root-emulation", "full"),
     "basic-emulation": ("--root-emulation", "basic"),
     "named": ("--name", "prepared-name"),
+    "healthy": ("--health-cmd", "true", "--health-interval", "1m", "--health-timeout", "2s", "--health-retries", "4"),
+    "starting": ("--health-cmd", "a b", "--health-start-period", "1s", "--health-start-interval", "90ms"),
+    "no-healthcheck": ("--no-healthcheck",),
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
     "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),
     "kept": ("--rm=false",),
@@ -62,7 +65,6 @@ NOT_PREPARED = {
     "gidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "uidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "log-opt": "refused in this version",
-    "no-healthcheck": "there are no health checks in this version",
     "platform": "asks the registry's module",
 }
 

@@ -47,6 +47,7 @@ enum pod_plan_flags {
     POD_PLAN_LOOPBACK = 1 << 12,     /* own network namespace: bring lo up */
     POD_PLAN_EXEC = 1 << 13,         /* join PID instead of making a container */
     POD_PLAN_NO_LOG = 1 << 14,
+    POD_PLAN_PROBE = 1 << 20, /* with EXEC: a probe of the supervisor's own (helper/health.h) */
 };
 
 struct pod_plan {
@@ -58,21 +59,21 @@ struct pod_plan {
 
 /* struct pod_mount.kind */
 enum pod_mount_kind {
-    POD_MOUNT_FS = 1,      /* a new file system of type `fstype` with `data` on `target` */
+    POD_MOUNT_FS = 1, /* a new file system of type `fstype` with `data` on `target` */
     POD_MOUNT_BIND =
-        2,    /* the host's `source` on `target`, which is made as a file or folder like it */
-    POD_MOUNT_MKDIR = 3,   /* `target` with `mode` */
+        2, /* the host's `source` on `target`, which is made as a file or folder like it */
+    POD_MOUNT_MKDIR = 3, /* `target` with `mode` */
     POD_MOUNT_SYMLINK = 4, /* `target` -> `source`, unless something is there */
     POD_MOUNT_MASK =
-        5,    /* hides a file behind /dev/null, a folder behind an empty tmpfs; missing is fine */
-    POD_MOUNT_RDONLY = 6,  /* `target` bound over itself, read-only; missing is fine */
+        5, /* hides a file behind /dev/null, a folder behind an empty tmpfs; missing is fine */
+    POD_MOUNT_RDONLY = 6, /* `target` bound over itself, read-only; missing is fine */
     POD_MOUNT_VOLUME =
-        7,  /* BIND, after an empty `source` got the content that the image has at `target` */
+        7, /* BIND, after an empty `source` got the content that the image has at `target` */
 };
 
 enum pod_mount_bits {
-    POD_MOUNT_OPTIONAL = 1,  /* failure is not an error (cgroup2 on hosts without it) */
-    POD_MOUNT_NOFOLLOW = 2,  /* no component of target may be a symbolic link */
+    POD_MOUNT_OPTIONAL = 1, /* failure is not an error (cgroup2 on hosts without it) */
+    POD_MOUNT_NOFOLLOW = 2, /* no component of target may be a symbolic link */
     POD_MOUNT_ON_PROC = 4, /* target must lie on a proc file system (CVE-2019-19921 and its kin) */
     POD_MOUNT_REC_RDONLY = 8 /* read-only for submounts too */
 };

@@ -48,6 +48,9 @@
     POD_KEY(54, PRELOAD,     STRV) /* the library that answers in programs, and a layer that has glibc load it (preload.h) */ \
     POD_KEY(55, FEWER,       BLOB) /* struct sock_filter[]: NOTIFY where that library is in force; with real ids: where devices were made before */ \
     POD_KEY(110, EVENTS,     STRV) /* of an event: the store's folder, name, image (JSON), labels (JSON members), what the client tells first (helper/event.h) */ \
+    POD_KEY(90, HEALTH,      BLOB) /* struct pod_health_settings (helper/health.h): absent: no health check */ \
+    POD_KEY(91, HEALTH_ARGV, STRV) /* what a probe runs, with ENV, USER, CWD and all limits of the container */ \
+    POD_KEY(92, HEALTH_LATE, STR)  /* what is said of a probe that took too long */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

@@ -267,6 +267,8 @@ static void reap(struct pod_relay *relay)
             relay->status = status;
         } else if (pid == relay->emulator->pid) {
             relay->emulator->pid = -1; /* its number may be somebody else's now */
+        } else {
+            pod_health_reaped(relay->health, pid);
         }
 }
 
@@ -306,6 +308,7 @@ enum {
     SLOT_OUT,
     SLOT_ERR,
     SLOT_IN,
+    SLOT_HEALTH,
     SLOT_CLIENTS
 };
 
@@ -330,7 +333,7 @@ static int fill(struct pod_relay *relay, struct pollfd *slots)
         if (client->pending && !client->primary)
             timeout = 1000;
     }
-    return timeout;
+    return pod_health_fill(relay->health, &slots[SLOT_HEALTH], timeout);
 }
 
 /* The process is gone: whatever it wrote is in the pipes already. */
@@ -390,6 +393,7 @@ void pod_relay_run(struct pod_relay *relay)
             pod_cleanup_fd(&relay->emulator->listener);
             relay->emulator->listener = -1;
         }
+        pod_health_tick(relay->health, slots[SLOT_HEALTH].revents);
     }
     drain(relay);
     pod_log_finish(&relay->log);

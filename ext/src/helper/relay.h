@@ -9,6 +9,7 @@
 
 #include "emulator.h"
 #include "frame.h"
+#include "health.h"
 #include "log.h"
 
 #define POD_CLIENTS_MAX 32
@@ -42,6 +43,7 @@ struct pod_relay {
     struct pod_emulator *emulator; /* started when the first call waits for it */
     int bound;       /* the process is to end with its primary client, clients[0]: exec */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */
+    struct pod_health *health;     /* NULL: no health check */
     int ended;  /* the process has ended: */
     int status; /* wait(2) status */
 };

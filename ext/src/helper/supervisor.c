@@ -145,9 +145,14 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
     /* The join makes this process part of the container's namespaces but for the pid namespace, which only its children enter. */
     if (pod_join(s->plan, err))
         return -1;
+    if (s->flags & POD_PLAN_PROBE)
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* joining cleared it */
     pid_t child = clone_process(0);
     if (child < 0)
         return pod_fail(err, POD_FORK, NULL);
+    /* What a probe leaves in the background is found below it when it takes too long (health_probe.c); exec keeps this. */
+    if (child == 0 && s->flags & POD_PLAN_PROBE)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (child == 0)
         pod_launch_joined(&s->launch);
     s->relay.child = child;
@@ -285,6 +290,7 @@ static _Noreturn void finish(struct supervisor *s)
 {
     struct pod_err ignored;
 
+    pod_health_end(s->relay.health);
     pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (!(s->flags & POD_PLAN_EXEC)) {
@@ -374,6 +380,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         s->state.pid = s->relay.child;
         s->state.pid_start = pod_process_start(s->relay.child);
         pod_log_now(s->state.started);
+        s->relay.health = pod_health_new(plan, s->dirfd);
+        pod_health_begin(s->relay.health, s->relay.child);
         pod_state_write(s->dirfd, plan, &s->state, &ignored);
         pod_events_tell(&s->events, plan, "start", NULL);
     } else {

@@ -1,0 +1,149 @@
+"""Health checks: run by the supervisor, judged as Docker judges them, shown by ps and inspect."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.support import podcli
+from tests.support.podcli import Pod
+
+CONFINED = "grep -E '^(Uid|Gid|Groups|Cap.*|NoNewPrivs|Seccomp|Seccomp_filters):' /proc/self/status; id; pwd; ulimit -n"
+
+
+def health(pod: Pod, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = pod.state(name)["Health"]
+    return found
+
+
+def run(pod: Pod, image: str, *flags: str, program: tuple[str, ...] = ("sleep", "1000")) -> str:
+    return pod("run", "-d", "--network", "none", *flags, image, *program).ok().strip()
+
+
+def until_status(pod: Pod, name: str, status: str, seconds: float = 15) -> dict[str, Any]:
+    podcli.until(lambda: bool(health(pod, name)["Status"] == status), seconds, f"{name} to be {status}")
+    return health(pod, name)
+
+
+def listed(pod: Pod, *flags: str) -> str:
+    return pod("ps", "--format", "{{.Status}}", *flags).ok().strip()
+
+
+def test_health_when_a_probe_fails_and_then_succeeds(pod: Pod, busybox: str) -> None:
+    check = ("--health-cmd", "echo seen; test -e /good", "--health-interval", "200ms", "--health-retries", "2")
+    name = run(pod, busybox, *check)
+    assert listed(pod).endswith(" (health: starting)")
+    found = until_status(pod, name, "unhealthy")
+    assert found["FailingStreak"] >= 2
+    assert {(entry["ExitCode"], entry["Output"]) for entry in found["Log"]} == {(1, "seen\n")}
+    assert listed(pod, "--filter", "health=unhealthy").endswith(" (unhealthy)")
+    pod("exec", name, "touch", "/good").ok()
+    assert until_status(pod, name, "healthy")["FailingStreak"] == 0
+    assert re.fullmatch(r"Up .* \(healthy\)", listed(pod, "--filter", "health=healthy"))
+    assert listed(pod, "--filter", "health=starting") == listed(pod, "--filter", "health=none") == ""
+    podcli.until(lambda: len(health(pod, name)["Log"]) == 5, 10, "five results")
+    time.sleep(0.3)
+    entries = health(pod, name)["Log"]
+    assert len(entries) == 5
+    assert [entry["Start"] for entry in entries] == sorted(entry["Start"] for entry in entries)
+    assert all(entry["Start"] < entry["End"] for entry in entries)
+    assert pod.inspect(name)["Config"]["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "echo seen; test -e /good"], "Interval": 200_000_000, "Retries": 2,
+    }  # fmt: skip
+    pod("stop", "-t", "0", name).ok()
+    assert health(pod, name)["Status"] == "unhealthy"
+    assert listed(pod, "-a").startswith("Exited (137)")
+    pod("start", name).ok()
+    until_status(pod, name, "healthy")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("-u", "1000:100", "-w", "/tmp", "--ulimit", "nofile=77:88"),
+        ("--cap-drop", "ALL", "--read-only", "--security-opt", "no-new-privileges", "-e", "A=b"),
+        ("--security-opt", "seccomp=unconfined", "--pid", "host"),
+        ("--init", "--root-emulation", "basic"),
+    ],
+    ids=["plain", "user", "confined", "host-pids", "init"],
+)
+def test_health_probe_is_confined_as_an_exec(pod: Pod, busybox: str, flags: tuple[str, ...]) -> None:
+    """But for the container's own limits, which a probe has, and its interval."""
+    name = run(pod, busybox, *flags, "--health-cmd", CONFINED + "; echo $A$HOME$HOSTNAME", "--health-interval", "100ms")
+    until_status(pod, name, "healthy")
+    limit = "77" if "--ulimit" in flags else ""
+    mine = pod("exec", name, "sh", "-c", CONFINED + "; echo $A$HOME$HOSTNAME").ok().splitlines()
+    probes = health(pod, name)["Log"][-1]["Output"].splitlines()
+    assert len(mine) == len(probes) >= 10
+    assert probes[-2] == limit or not limit
+    assert probes[:-2] + probes[-1:] == mine[:-2] + mine[-1:]
+
+
+def test_health_when_it_starts_slowly_then_failures_do_not_count_yet(pod: Pod, busybox: str) -> None:
+    slow = run(
+        pod, busybox, "--health-cmd", "test -e /ready", "--health-start-period", "1500ms", "--health-retries", "1",
+        "--health-start-interval", "100ms", "--health-interval", "5m",
+    )  # fmt: skip
+    long = run(
+        pod, busybox, "--health-cmd", "false", "--health-start-period", "1s", "--health-retries", "1",
+        "--health-start-interval", "100ms", "--health-interval", "200ms",
+    )  # fmt: skip
+    podcli.until(lambda: len(health(pod, slow)["Log"]) >= 3, 10, "probes at the start's own pace")
+    found = health(pod, slow)
+    assert (found["Status"], found["FailingStreak"]) == ("starting", 0)
+    pod("exec", slow, "touch", "/ready").ok()
+    until_status(pod, slow, "healthy")
+    count = health(pod, slow)["Log"]
+    until_status(pod, long, "unhealthy")
+    assert health(pod, slow)["Log"] == count, "once healthy the usual interval counts"
+
+
+def test_health_when_there_is_none_then_nothing_is_said(pod: Pod, busybox: str) -> None:
+    name = run(pod, busybox, "--no-healthcheck")
+    assert pod.inspect(name)["Config"]["Healthcheck"] == {"Test": ["NONE"]}
+    assert "Health" not in pod.state(name)
+    assert "(" not in listed(pod)
+    assert listed(pod, "--filter", "health=none")
+    assert not (pod.root / "containers" / name / "health.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--health-interval", "500us"), "Interval in Healthcheck cannot be less than 1ms"),
+        (("--health-timeout", "1ns"), "Timeout in Healthcheck cannot be less than 1ms"),
+        (("--health-start-period", "999us"), "StartPeriod in Healthcheck cannot be less than 1ms"),
+        (("--health-start-interval", "999us"), "StartInterval in Healthcheck cannot be less than 1ms"),
+        (("--health-interval=-1s",), "--health-interval cannot be negative"),
+        (("--health-timeout=-1s",), "--health-timeout cannot be negative"),
+        (("--health-retries=-1",), "--health-retries cannot be negative"),
+        (("--health-start-period=-1s",), "--health-start-period cannot be negative"),
+        (("--health-start-interval=-1s",), "--health-start-interval cannot be negative"),
+        (("--health-interval", "30"), 'missing unit in duration "30"'),
+        (("--health-retries", "many"), "invalid syntax"),
+        (("--no-healthcheck", "--health-cmd", "true"), "--no-healthcheck conflicts with --health-* options"),
+    ],
+)
+def test_health_flags_that_make_no_sense_are_refused(
+    pod: Pod, busybox: str, flags: tuple[str, ...], said: str
+) -> None:
+    pod("run", *flags, busybox, "true").failed(125, said)
+    assert pod.containers() == []
+
+
+def test_health_when_the_supervisor_is_killed_then_nothing_of_the_probe_is_left(pod: Pod, busybox: str) -> None:
+    name = run(pod, busybox, "--health-cmd", "echo on; sleep 1000", "--health-interval", "50ms")
+    record = pod.root / "containers" / name / "state.json"
+    podcli.until(lambda: "sleep 1000" in pod("exec", name, "ps").ok().replace("sh -c", ""), 10, "the probe")
+    os.kill(json.loads(record.read_text())["supervisor"], signal.SIGKILL)
+    pod.wait_for(name, "exited")
+    assert health(pod, name)["Status"] == "unhealthy"
+    pod("rm", name).ok()
+    assert pod.leftovers() == []
