@@ -88,7 +88,7 @@ def test_health_probe_is_confined_as_an_exec(pod: Pod, busybox: str, flags: tupl
 
 def test_health_when_it_starts_slowly_then_failures_do_not_count_yet(pod: Pod, busybox: str) -> None:
     slow = run(
-        pod, busybox, "--health-cmd", "test -e /ready", "--health-start-period", "1500ms", "--health-retries", "1",
+        pod, busybox, "--health-cmd", "test -e /ready", "--health-start-period", "1m", "--health-retries", "1",
         "--health-start-interval", "100ms", "--health-interval", "5m",
     )  # fmt: skip
     long = run(
