@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "frame.h"
 #include "health.h"
 #include "supervisor.h"
@@ -37,6 +38,12 @@ void pod_log_now(char text[40])
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(text, 40, "%ld", (long)now.tv_sec);
+}
+
+void pod_event(const struct pod_plan *plan, const char *action, const char *more)
+{
+    if (!more && pod_plan_str(plan, POD_KEY_DIR))
+        printf("%s\n", action);
 }
 
 uint64_t pod_process_start(pid_t pid)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "frame.h"
 #include "log.h"
 #include "text.h"
@@ -164,7 +165,13 @@ static void write_file(const struct pod_health *health)
 
 static void set_status(struct pod_health *health, const char *status)
 {
+    char action[40];
+
+    if (!strcmp(health->status, status))
+        return;
     health->status = status;
+    snprintf(action, sizeof action, "health_status: %s", status);
+    pod_event(health->plan, action, NULL);
 }
 
 /* Takes over OUTPUT (from malloc). */
@@ -328,7 +335,7 @@ void pod_health_begin(struct pod_health *health, pid_t child)
     health->held = 0;
     health->streak = 0;
     health->began = now_ms();
-    set_status(health, "starting");
+    health->status = "starting";
     health->next = health->began + interval(health, health->began);
     write_file(health);
 }
@@ -390,6 +397,6 @@ void pod_health_end(struct pod_health *health)
         return;
     health->running = 0;
     drop_probe(health);
-    set_status(health, "unhealthy"); /* Docker's word for what runs no more */
+    health->status = "unhealthy"; /* Docker's word for what runs no more */
     write_file(health);
 }
