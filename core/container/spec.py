@@ -25,11 +25,11 @@ class Request:
     """What ``run`` and ``create`` were asked for; every field has the meaning of Docker's flag of that name."""
 
     __slots__ = (
-        "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices", "dns",
-        "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck", "hostname", "idmap",
-        "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name", "network", "pid",
-        "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal", "stop_timeout",
-        "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volumes", "workdir",
+        "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices",
+        "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck",
+        "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name",
+        "network", "pid", "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal",
+        "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volumes", "workdir",
     )  # fmt: skip
 
     def __init__(self, image_name: str) -> None:
