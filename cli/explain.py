@@ -26,7 +26,7 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
-ENOTCONN, ECONNRESET = 107, 104
+ENOTCONN, ECONNRESET, EOPNOTSUPP = 107, 104, 95
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -49,6 +49,9 @@ _HINTS = {
     ("RLIMIT", EPERM): "a hard limit cannot be raised above your own: see 'ulimit -H -a'",
     ("BIND", ENOENT): "the path to bind must exist on the host",
     ("BIND", EACCES): "the path to bind must be readable by you",
+    ("BIND", ENOTDIR): "a folder cannot be mounted on a file, nor a file on a folder",
+    ("BIND", EINVAL): "what is mounted below the source may not be left out: use bind-recursive=enabled",
+    ("BIND", EOPNOTSUPP): "this kernel cannot make mounts below the source read-only: use bind-recursive=writable",
     ("GROUPS", EPERM): "the id map has no such group",
     ("WAIT", 3): "it was killed; 'pod ps -a' tells what became of the container",
 }
@@ -81,6 +84,9 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
     elif step == "RESOLVE" and errnum == EXDEV:
         reason = f"mount target {path}: it leads to /proc"
         hint = "the image has a link there; name another target"
+    elif step == "SUBPATH":
+        reason = f"subpath {path}: " + ("it leads out of the volume" if errnum in (ELOOP, EXDEV) else reason)
+        hint = "the path must be there, in the volume or image, and no link may lead out of it"
     elif step == "WAIT":
         reason = "the container's supervisor ended unexpectedly"
         if what == "exec":

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "container": ("container", "Manage containers", "group"),
     "image": ("image", "Manage images", "group"),
     "system": ("system", "Manage pod", "group"),
+    "volume": ("volume", "Manage volumes", "group"),
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
     "create": ("create", "Create a new container", ""),
     "events": ("events", "Get real time events from the store", ""),
@@ -60,7 +61,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 LATER = (
     " build builder buildx commit compose config context cp diff export import load login logout manifest"
-    " network pause plugin push rename restart save search secret stats top trust unpause update volume "
+    " network pause plugin push rename restart save search secret stats top trust unpause update "
     " wait "
 )
 """Docker's commands that this version does not have."""

@@ -43,10 +43,7 @@ _LIMITS = [
 _NETWORK = ["ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias", "publish", "publish-all"]
 _LATER = [
     "gpus",
-    "mount",
     "use-api-socket",
-    "volume-driver",
-    "volumes-from",
     "isolation",
     "cpu-count",
     "cpu-percent",
@@ -109,6 +106,9 @@ _PLAIN = frozenset(
     ("interactive", "tty", "rm", "name", "network", "detach", "user", "workdir", "entrypoint", "hostname", "init")
 )
 """Flags that _details has nothing to do for."""
+
+
+_MOUNTS = frozenset(("mount", "volumes-from", "volume-driver"))
 
 
 def _attached(options: Options) -> set[str]:
@@ -212,6 +212,10 @@ def _details(engine: Engine, request: Request, options: Options) -> None:
     request.security_opt = values.security_options(options["security-opt"])
     request.group_add = options["group-add"]
     request.volumes = values.volumes(options["volume"])
+    if not _MOUNTS.isdisjoint(options.given):
+        from pod.cli import run_mounts
+
+        run_mounts.add(request, options)
     request.tmpfs = values.tmpfs(options["tmpfs"])
     request.devices = values.devices(options["device"])
     if "shm-size" in options.given:

@@ -98,7 +98,9 @@ def _root_emulation(engine: Engine, container: Container) -> str:
 
 
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in mount.items() if name not in ("Anonymous", "NoCopy")}
+    from pod.core.volume.attach import OURS
+
+    return {name: value for name, value in mount.items() if name not in OURS}
 
 
 def _graph_driver(engine: Engine, container: Container) -> dict[str, Any]:

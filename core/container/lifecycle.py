@@ -43,16 +43,21 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     made: list[str] = []
     try:
         _make_folders(engine, temporary)
-        if request.volumes or config["Config"]["Volumes"]:
+        if request.volumes or request.volumes_from or config["Config"]["Volumes"]:
             from pod.core.volume import attach
 
-            config["Mounts"] = attach.resolve(engine, request.volumes, config, made)
+            others = [(store.find(engine, other).config, read_only) for other, read_only in request.volumes_from]
+            config["Mounts"] = attach.resolve(engine, request.volumes, config, made, others)
         statefile.write(temporary + "/config.json", config, sync=not request.auto_remove)
         os.rename(temporary, final)
         # From here on rmi sees the container; had it been quicker, the image's record is gone now.
         store.confirm_name(engine, name, container_id)
         if not os.path.exists(engine.paths.image(image.id)):
             raise NoSuchImage(f"No such image: {request.image_name}", hint="it was removed a moment ago; pull it again")
+        if config["Mounts"]:
+            from pod.core.volume import attach
+
+            attach.confirm(engine, config["Mounts"])
     except BaseException:
         _undo(engine, name, container_id, (temporary, final, *made))
         raise
@@ -160,7 +165,13 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
     files.write_all(container.directory, container.config)
     if layers:
         _fresh_work(container.directory)
-    return planning.container_plan(engine, container.config, container.directory, layers, attachment)
+    images = None
+    if any(mount["Type"] == "image" for mount in container.config["Mounts"]):
+        from pod.core.container import mounting
+
+        idmap = planning.id_map(engine, container.config)
+        images = mounting.images(engine, container.config, container.directory, idmap)
+    return planning.container_plan(engine, container.config, container.directory, layers, attachment, images)
 
 
 def _fresh_work(directory: str) -> None:
@@ -353,6 +364,11 @@ def _collect_litter(engine: Engine) -> None:
     except FileNotFoundError:
         return
     store.release_stale_names(engine)
+    volumes = os.listdir(engine.paths.volumes) if os.path.isdir(engine.paths.volumes) else []
+    if volumes:
+        from pod.core.volume import leftovers
+
+        leftovers.collect(engine, volumes)
     boot = engine.host.boot[:8]
     for name in entries:
         made_on, _, pid = name[66:].partition(".")
@@ -403,9 +419,11 @@ def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None
     """:func:`delete` for who holds the lock; its file goes with the rest."""
     _to_trash(engine, container.directory)
     store.release_name(engine, container.name, container.id)
-    for mount in container.config["Mounts"] if volumes else []:
-        if mount.get("Anonymous"):
-            _to_trash(engine, mount["Source"][: -len("/_data")])
+    anonymous = [mount["Name"] for mount in container.config["Mounts"] if mount.get("Anonymous")]
+    if volumes and anonymous:
+        from pod.core.volume import remove as volume_remove
+
+        volume_remove.release(engine, anonymous, container.id)
     _forget_run_folder(engine, container.id)
     _tell(engine, container, "destroy")
 

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pod.core.container.mounting import Images
     from pod.core.engine import Engine
     from pod.core.runtime.userns import IdMap
 
@@ -159,9 +160,16 @@ def parse_detach_keys(text: str) -> bytes:
 
 
 def container_plan(
-    engine: Engine, config: dict[str, Any], directory: str, layers: list[str], attachment: Attachment
+    engine: Engine,
+    config: dict[str, Any],
+    directory: str,
+    layers: list[str],
+    attachment: Attachment,
+    images: Images | None = None,
 ) -> bytes:
-    """plan.bin for a start of the container; ``layers`` are the folders of its image's layers, base first."""
+    """plan.bin for a start of the container; ``layers`` are the folders of its image's layers, base first, ``images``
+    those of the images that it mounts.
+    """
     host, spec = config["HostConfig"], config["Config"]
     writer = plan.PlanWriter()
     single = config["Pod"]["IdMap"]["Kind"] == "single"
@@ -180,7 +188,9 @@ def container_plan(
     write_events(engine, writer, config, "create" if attachment.created else "")
     _ids(engine, writer, config)
     _root(engine, writer, config, directory, layers)
-    writer.mounts(_mounts(engine, config, directory, single=single))
+    writer.mounts(_mounts(engine, config, directory, images, single=single))
+    if images is not None and images.lowers:
+        writer.texts("IMAGE_LOWERS", images.lowers)
     if host["UTSMode"] != "host":
         writer.text("HOSTNAME", spec["Hostname"])
         if spec["Domainname"]:
@@ -343,19 +353,16 @@ def _root(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], direc
     writer.text("OVERLAY", "userxattr,volatile" if volatile else "userxattr")
 
 
-def _mounts(engine: Engine, config: dict[str, Any], directory: str, *, single: bool) -> list[plan.Mount]:
+def _mounts(
+    engine: Engine, config: dict[str, Any], directory: str, images: Images | None = None, *, single: bool
+) -> list[plan.Mount]:
     host = config["HostConfig"]
     mounts = rootfs.base_mounts(host, single=single, fresh_proc=engine.facts.fresh_proc)
     user: list[plan.Mount] = []
-    for mount in config["Mounts"]:
-        user.append(
-            rootfs.bind(
-                mount["Source"],
-                mount["Destination"],
-                read_only=not mount["RW"],
-                volume=mount["Type"] == "volume" and not mount.get("NoCopy"),
-            )
-        )
+    if config["Mounts"]:
+        from pod.core.container import mounting
+
+        user = mounting.user_mounts(config, images)
     user += [rootfs.tmpfs(target, options) for target, options in host["Tmpfs"].items()]
     taken = {mount.target for mount in user}
     for name in ("hosts", "hostname", "resolv.conf"):

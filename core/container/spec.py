@@ -29,7 +29,8 @@ class Request:
         "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck",
         "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name",
         "network", "pid", "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal",
-        "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volumes", "workdir",
+        "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volume_driver",
+        "volumes", "volumes_from", "workdir",
     )  # fmt: skip
 
     def __init__(self, image_name: str) -> None:
@@ -62,6 +63,8 @@ class Request:
         self.security_opt: list[str] = []
         self.group_add: list[str] = []
         self.volumes: list[Any] = []
+        self.volumes_from: list[tuple[str, bool]] = []
+        self.volume_driver = ""
         self.tmpfs: dict[str, str] = {}
         self.devices: list[tuple[str, str, str]] = []
         self.ulimits: list[tuple[str, int, int]] = []
@@ -209,7 +212,7 @@ def _config(
         "Env": merge_env(image_env, request.env, tty=request.tty, hostname=hostname),
         "Cmd": command or None,
         "Image": request.image_name,
-        "Volumes": config.get("Volumes") or None,
+        "Volumes": _volumes(request, config) or None,
         "WorkingDir": request.workdir or config.get("WorkingDir") or "",
         "Entrypoint": entrypoint or None,
         "Labels": labels,
@@ -232,10 +235,21 @@ def _config(
     return result
 
 
+def _volumes(request: Request, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The image's VOLUMEs, and those of -v without a source, as Docker's client has it."""
+    volumes = dict(config.get("Volumes") or {})
+    volumes.update({v.target: {} for v in request.volumes if not v.source and v.document is None})
+    return volumes
+
+
 def _host_config(request: Request) -> dict[str, Any]:
     unconfined = request.privileged or "systempaths=unconfined" in request.security_opt
     return {
-        "Binds": [v.source + ":" + v.target + (":" + v.mode if v.mode else "") for v in request.volumes if v.source]
+        "Binds": [
+            v.source + ":" + v.target + (":" + v.mode if v.mode else "")
+            for v in request.volumes
+            if v.source and v.document is None
+        ]
         or None,
         "ContainerIDFile": "",
         "LogConfig": {"Type": request.log_driver, "Config": request.log_opts},
@@ -243,8 +257,8 @@ def _host_config(request: Request) -> dict[str, Any]:
         "PortBindings": {},
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "AutoRemove": request.auto_remove,
-        "VolumeDriver": "",
-        "VolumesFrom": None,
+        "VolumeDriver": request.volume_driver,
+        "VolumesFrom": [name + (":ro" if read_only else "") for name, read_only in request.volumes_from] or None,
         "ConsoleSize": [0, 0],
         "CapAdd": request.cap_add or None,
         "CapDrop": request.cap_drop or None,
@@ -279,4 +293,11 @@ def _host_config(request: Request) -> dict[str, Any]:
         "Init": request.init,
         "MaskedPaths": [] if unconfined else list(defaults.MASKED_PATHS),
         "ReadonlyPaths": [] if unconfined else list(defaults.READONLY_PATHS),
+        **_mounts(request),
     }
+
+
+def _mounts(request: Request) -> dict[str, Any]:
+    """--mount; Docker leaves the member out where there is none."""
+    documents = [v.document for v in request.volumes if v.document is not None]
+    return {"Mounts": documents} if documents else {}

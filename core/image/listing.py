@@ -127,6 +127,6 @@ def containers(engine: Engine) -> dict[str, int]:
     from pod.core.image import remove
 
     counts: dict[str, int] = {}
-    for image_id in remove.images_of_containers(engine).values():
+    for image_id, *_ in remove.images_of_containers(engine).values():
         counts[image_id] = counts.get(image_id, 0) + 1
     return counts

@@ -48,7 +48,7 @@ def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = Fal
     wanted = _read(filters, everything=everything)
     tests = image_filters.tests(engine, wanted, time.time())
     names = listing.names_of_images(engine)
-    used = set(remove.images_of_containers(engine).values())
+    used = remove.used_images(engine)
     doomed, untagged = [], []
     for image in store.list_images(engine):
         refs = names.get(image.id, [])

@@ -134,22 +134,30 @@ def _in_use(image: Image, force: str, state: str, user: User) -> ImageInUse:
     )
 
 
-def images_of_containers(engine: Engine) -> dict[str, str]:
-    """The image id of each container by the container's id, from the "Image" of its config.json."""
+def images_of_containers(engine: Engine) -> dict[str, list[str]]:
+    """The ids of the images that each container needs, by the container's id: its own first ("Image" of its
+    config.json), then those that it mounts.
+    """
     found = {}
     for container_id in sorted(name for name in storedir.names(engine.paths.containers) if not name.startswith(".")):
         try:
             config = statefile.read(engine.paths.container(container_id) + "/config.json")
         except (FileNotFoundError, NotADirectoryError):
             continue  # Being made or removed at this moment.
-        found[container_id] = str(config.get("Image"))
+        mounted = [str(mount["Image"]) for mount in config.get("Mounts") or [] if mount.get("Image")]
+        found[container_id] = [str(config.get("Image")), *mounted]
     return found
+
+
+def used_images(engine: Engine) -> set[str]:
+    """The ids of the images that any container needs."""
+    return {image_id for images in images_of_containers(engine).values() for image_id in images}
 
 
 def containers_of(engine: Engine, image_id: str, is_running: Callable[[str], bool]) -> list[User]:
     """The containers made from an image."""
     used = images_of_containers(engine)
-    return [User(one, running=is_running(one)) for one in used if used[one] == image_id]
+    return [User(one, running=is_running(one)) for one in used if image_id in used[one]]
 
 
 class Outcome:
@@ -202,12 +210,12 @@ def _unpublish(engine: Engine, images: Sequence[Image]) -> list[Image]:
     containers are looked at once more when the records are gone, and what one has found meanwhile is put back.
     """
     named = {ref["image"] for ref in store.list_refs(engine)}
-    used = set(images_of_containers(engine).values())
+    used = used_images(engine)
     gone = []
     for image in images:
         if image.id not in named and image.id not in used and unlink(engine.paths.image(image.id)) >= 0:
             gone.append(image)
-    used = set(images_of_containers(engine).values()) if gone else set()
+    used = used_images(engine) if gone else set()
     for image in gone:
         if image.id in used:
             statefile.write(engine.paths.image(image.id), image.record, sync=True)

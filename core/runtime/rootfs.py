@@ -142,10 +142,10 @@ def covers(host: dict[str, Any], *, fresh_proc: bool) -> list[Mount]:
     return mounts
 
 
-def tmpfs(target: str, options: str) -> Mount:
-    """--tmpfs TARGET[:options] with Docker's defaults: noexec, nosuid, nodev, mode 1777."""
-    flags = _NOSUID_NODEV_NOEXEC
-    data = {"mode": "1777"}
+def tmpfs(target: str, options: str, *, bare: bool = False) -> Mount:
+    """--tmpfs TARGET[:options] with Docker's defaults: noexec, nosuid, nodev, mode 1777; ``bare``: without them."""
+    flags = 0 if bare else _NOSUID_NODEV_NOEXEC
+    data = {} if bare else {"mode": "1777"}
     for option in options.split(",") if options else []:
         name, equals, value = option.partition("=")
         if option in _OPTION_FLAGS:
@@ -160,10 +160,36 @@ def tmpfs(target: str, options: str) -> Mount:
     return Mount(plan.FS, target, fstype="tmpfs", flags=flags, data=text)
 
 
-def bind(source: str, target: str, *, read_only: bool, volume: bool = False) -> Mount:
-    """A host path or a volume's folder on ``target``."""
-    flags = plan.MS_REC | (plan.MS_RDONLY if read_only else 0)
-    return Mount(plan.VOLUME if volume else plan.BIND, target, source=source, flags=flags)
+def bind(
+    source: str,
+    target: str,
+    *,
+    read_only: bool,
+    volume: bool = False,
+    copy: bool = True,
+    below: str = "",
+    recursive: bool = True,
+    depth: str = "below",
+    slave: bool = False,
+) -> Mount:
+    """A host path or a volume's folder (``copy``: with the image's content at first), or the path ``below`` it, on
+    ``target``. ``recursive``: with what is mounted there. ``depth``: how far read-only reaches (VolumeSpec).
+    """
+    flags = plan.MS_REC if recursive else 0
+    bits = 0 if copy or not volume else plan.NOCOPY
+    if read_only:
+        flags |= plan.MS_RDONLY
+        bits |= {"below": plan.REC_RDONLY, "top": 0, "whole": plan.WHOLE_RDONLY}[depth]
+    flags |= plan.MS_SLAVE if slave else 0
+    kind = plan.VOLUME if volume else plan.BIND
+    return Mount(kind, target, source=source, flags=flags, bits=bits, data=below)
+
+
+def image(target: str, first: int, count: int, below: str) -> Mount:
+    """An image's tree, read-only: ``count`` layers of the plan's IMAGE_LOWERS from ``first`` on."""
+    return Mount(
+        plan.IMAGE, target, fstype="userxattr", flags=plan.MS_RDONLY, mode=first << 16 | count, data=below
+    )
 
 
 def device(source: str, target: str) -> Mount:

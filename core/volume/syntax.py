@@ -1,13 +1,22 @@
-"""The syntax of -v and --tmpfs: pure. What a value means is decided here, whether it exists elsewhere."""
+"""The syntax of -v, and what -v, --mount and --volumes-from have in common: pure."""
 
 from __future__ import annotations
 
 from pod.core.errors import UsageError
 
-_OPTIONS = frozenset(
-    ("ro", "rw", "z", "Z", "nocopy", "copy", "private", "rprivate", "cached", "delegated", "consistent")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PROPAGATIONS = frozenset(("private", "rprivate", "slave", "rslave", "shared", "rshared"))
+_GROUPS = (
+    frozenset(("ro", "rw")),
+    frozenset(("z", "Z")),
+    PROPAGATIONS,
+    frozenset(("nocopy",)),
+    frozenset(("cached", "delegated", "consistent")),
 )
-_UNSUPPORTED = frozenset(("shared", "rshared", "slave", "rslave", "unbindable", "runbindable"))
+"""Docker's options of -v: one of each group at most (moby volume/mounts, linuxValidMountMode)."""
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
@@ -22,9 +31,18 @@ _OVER_PROC = frozenset(
 
 
 class VolumeSpec:
-    """One -v: ``kind`` is "bind" (source is a host path) or "volume" (source is a name, "" for an anonymous one)."""
+    """One -v or --mount. ``kind`` is "bind" (``source`` is a host path), "volume" (a name, "" for an anonymous one),
+    "tmpfs" (``options``) or "image" (a reference).
 
-    __slots__ = ("copy", "kind", "mode", "read_only", "source", "target")
+    ``mode`` is what -v had after the target. ``depth`` says how far read-only reaches below a bind: "below" (where the
+    kernel can), "top", "whole" (or an error). ``document``: the entry of HostConfig.Mounts, for --mount. ``driver``,
+    ``labels`` and ``driver_options`` are for a volume that is made.
+    """
+
+    __slots__ = (
+        "copy", "depth", "document", "driver", "driver_options", "kind", "labels", "makes_source", "mode", "options",
+        "propagation", "read_only", "recursive", "source", "subpath", "target",
+    )  # fmt: skip
 
     def __init__(self, kind: str, source: str, target: str, mode: str) -> None:
         self.kind = kind
@@ -34,6 +52,16 @@ class VolumeSpec:
         options = mode.split(",")
         self.read_only = "ro" in options
         self.copy = "nocopy" not in options
+        self.propagation = next((option for option in options if option in PROPAGATIONS), "")
+        self.depth = "below"
+        self.recursive = True
+        self.makes_source = True
+        self.subpath = ""
+        self.options = ""
+        self.driver = ""
+        self.driver_options: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
+        self.document: dict[str, Any] | None = None
 
 
 def clean(path: str) -> str:
@@ -60,6 +88,17 @@ def check_target(target: str, what: str, source: str = "") -> None:
     raise UsageError(f"{what}: {target} cannot be mounted: it is inside /proc", hint="name another target")
 
 
+def check_propagation(mode: str, what: str) -> None:
+    """UsageError for what no mount namespace of a user's can do: its mounts never reach the host's
+    (mount_namespaces(7), "Restrictions on mount namespaces").
+    """
+    if mode in ("shared", "rshared"):
+        raise UsageError(
+            f"{what}: {mode}: what a container mounts cannot reach the host without root",
+            hint=f"{mode.replace('shared', 'slave')} shows the container what the host mounts there later",
+        )
+
+
 def valid_name(name: str) -> bool:
     """Docker's names: two characters or more of [a-zA-Z0-9_.-], the first a letter or digit."""
     return len(name) > 1 and name[0] not in "_.-" and len(name) <= 255 and _NAME.issuperset(name)
@@ -67,46 +106,59 @@ def valid_name(name: str) -> bool:
 
 def parse_volume(text: str, cwd: str) -> VolumeSpec:
     """-v [SOURCE:]TARGET[:OPTIONS]. UsageError with Docker's words for what is none of these."""
+    what = f"invalid volume specification: '{text}'"
     parts = text.split(":")
-    if len(parts) > 3 or not all(parts):
-        raise UsageError(f"invalid volume specification: '{text}'", hint="the form is [SOURCE:]TARGET[:ro]")
+    if len(parts) > 3 or not all(parts) or (len(parts) == 2 and _is_mode(parts[1])):
+        raise UsageError(what, hint="the form is [SOURCE:]TARGET[:ro]")
     mode = ""
-    if len(parts) == 3 or (len(parts) == 2 and not parts[1].startswith("/") and parts[0].startswith("/")):
-        mode = _check_options(parts.pop(), text)
+    if len(parts) == 3:
+        mode = parts.pop()
+        if not _is_mode(mode):
+            raise UsageError(f"{what}: invalid mode: {mode}")
     target = parts[-1]
     if not target.startswith("/"):
-        raise UsageError(
-            f"invalid volume specification: '{text}': invalid mount path: '{target}' mount path must be absolute"
-        )
+        raise UsageError(f"{what}: invalid mount path: '{target}' mount path must be absolute")
     target = clean(target)
     if target == "/":
-        raise UsageError(f"invalid volume specification: '{text}': destination can't be '/'")
-    check_target(target, f"invalid volume specification: '{text}'", parts[0] if len(parts) > 1 else "")
+        raise UsageError(f"{what}: destination can't be '/'")
+    check_target(target, what, parts[0] if len(parts) > 1 else "")
     if len(parts) == 1:
         return VolumeSpec("volume", "", target, mode)
-    return _with_source(parts[0], target, mode, text, cwd)
+    spec = _with_source(parts[0], target, mode, what, cwd)
+    if spec.propagation and spec.kind == "volume":
+        raise UsageError(f"{what}: {spec.propagation}: a volume has no propagation", hint="it is for bind mounts")
+    check_propagation(spec.propagation, what)
+    return spec
 
 
-def _with_source(source: str, target: str, mode: str, text: str, cwd: str) -> VolumeSpec:
+def _with_source(source: str, target: str, mode: str, what: str, cwd: str) -> VolumeSpec:
     if source.startswith("/"):
         return VolumeSpec("bind", clean(source), target, mode)
     if source in (".", "..") or source.startswith(("./", "../")):
         return VolumeSpec("bind", clean(cwd + "/" + source), target, mode)
     if not valid_name(source):
         raise UsageError(
-            f"invalid volume specification: '{text}': \"{source}\" includes invalid characters for a local volume name",
+            f'{what}: "{source}" includes invalid characters for a local volume name',
             hint="names have letters, digits, '_', '.' and '-'; a host folder is given as an absolute path or ./path",
         )
     return VolumeSpec("volume", source, target, mode)
 
 
-def _check_options(mode: str, text: str) -> str:
-    for option in mode.split(","):
-        if option in _UNSUPPORTED:
-            raise UsageError(
-                f"invalid volume specification: '{text}': {option}: mount propagation is not there yet",
-                hint="leave it out: mounts are private",
-            )
-        if option not in _OPTIONS:
-            raise UsageError(f"invalid volume specification: '{text}': invalid mode: {mode}")
-    return mode
+def _is_mode(mode: str) -> bool:
+    """Whether all of it are options, none of them twice or beside its contrary."""
+    options = mode.split(",")
+    known = all(any(option in group for group in _GROUPS) for option in options)
+    return known and all(sum(option in group for option in options) <= 1 for group in _GROUPS)
+
+
+def parse_volumes_from(text: str) -> tuple[str, bool]:
+    """--volumes-from CONTAINER[:ro|rw…]: (container, read-only). UsageError in Docker's words."""
+    name, colon, mode = text.partition(":")
+    if not text:
+        raise UsageError("volumes-from specification cannot be an empty string")
+    if not name or (colon and (not mode or not _is_mode(mode))):
+        raise UsageError(f"invalid mode for volumes-from: '{text}'", hint="the form is CONTAINER[:ro]")
+    options = mode.split(",")
+    if "nocopy" in options or not PROPAGATIONS.isdisjoint(options):
+        raise UsageError(f"invalid mode for volumes-from: '{text}'", hint="ro or rw")
+    return name, "ro" in options

@@ -40,6 +40,10 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "limits": ("--ulimit", "nofile=100:200", "--shm-size", "1m", "--stop-signal", "INT", "--stop-timeout", "3"),
     "binds": ("-v", "/etc/hostname:/x:ro", "-v", "/usr:/host", "-v", "./vars:/vars"),
     "volume": ("-v", "prepared-volume:/data", "-v", "prepared-other:/etc/other:nocopy"),
+    "mounts": (
+        *("--mount", "type=bind,src=/usr,dst=/host,ro", "--mount", "type=tmpfs,dst=/memory,tmpfs-size=1m"),
+        *("--mount", "type=volume,src=prepared-volume,dst=/data,volume-nocopy", "--volume-driver", "local"),
+    ),
     "device": ("--device", "/dev/null:/dev/nothing"),
     "attached": ("-a", "stdout", "--sig-proxy=false"),
     "stdin": ("-i", "--attach", "stdin", "--detach-keys", "ctrl-a,x"),
@@ -65,6 +69,7 @@ NOT_PREPARED = {
     "gidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "uidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "log-opt": "refused in this version",
+    "volumes-from": "another container's record: test_prepared_volumes_from_follow_that_container",
     "platform": "asks the registry's module",
 }
 

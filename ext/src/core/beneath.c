@@ -377,6 +377,15 @@ int pod_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struc
     return fd < 0 ? pod_fail(err, POD_RESOLVE, path) : fd;
 }
 
+int pod_open_within(int rootfd, const char *path, int flags, struct pod_err *err)
+{
+    int fd = openat2_in(rootfd, path, flags, 0, RESOLVE_BENEATH);
+
+    if (fd < 0 && wants_walk(errno))
+        return pod_open_beneath(rootfd, path, flags, 0, err);
+    return fd < 0 ? pod_fail(err, POD_RESOLVE, path) : fd;
+}
+
 int pod_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct pod_err *err)
 {
     int fd = openat2_in(rootfd, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);

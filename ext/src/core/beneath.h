@@ -15,6 +15,10 @@ int pod_open_in_root(int rootfd, const char *path, int flags, mode_t mode, struc
 /* The same without following anything: a symbolic link in any component is ELOOP, ".." is EXDEV. */
 int pod_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struct pod_err *err);
 
+/* The same, but links that stay below ROOTFD are followed, where the kernel can tell (openat2); one that leads out, or is
+ * absolute, is EXDEV. */
+int pod_open_within(int rootfd, const char *path, int flags, struct pod_err *err);
+
 /* Makes every missing directory of PATH (links are followed inside the root) and returns an O_PATH descriptor of the last.
  * A component that exists and is no directory gives ENOTDIR. */
 int pod_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct pod_err *err);

@@ -21,9 +21,22 @@ struct pod_mount_watch {
 int pod_mount_all(const struct pod_plan *plan, int rootfd, const struct pod_mount_watch *watch,
                   struct pod_err *err);
 
-/* Binds what SOURCEFD names on what TARGETFD names; MS_REC, MS_RDONLY, MS_NOSUID … of FLAGS hold on the new mount. */
+/* Whether flags hold for what is mounted below the source too. */
+enum pod_bind_depth {
+    POD_BIND_TOP = 0,
+    POD_BIND_BELOW = 1, /* where the kernel can (mount_setattr, 5.12) */
+    POD_BIND_WHOLE = 2, /* or EOPNOTSUPP */
+};
+
+/* Binds what SOURCEFD names on what TARGETFD names; MS_REC, MS_RDONLY, MS_NOSUID … of FLAGS hold on the new mount. With MS_SLAVE it
+ * gets what the host mounts there later; else it is private. */
 int pod_mount_bind(int sourcefd, int targetfd, unsigned long flags, int recursive_flags,
                    const char *name, struct pod_err *err);
+
+/* What a BIND or VOLUME mounts, O_PATH: its source, and in that the subpath, which no link and no ".." leads out of. With sub-ids
+ * a path that only the caller may pass is opened as the caller: the ids inside may be others (--userns keep-id). */
+int pod_mount_open_source(const struct pod_plan *plan, const struct pod_mount *m,
+                          struct pod_err *err);
 
 /* Makes ROOTFD the root of the mount namespace and lets go of the old one. */
 int pod_mount_pivot(int rootfd, struct pod_err *err);

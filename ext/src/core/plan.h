@@ -69,13 +69,17 @@ enum pod_mount_kind {
     POD_MOUNT_RDONLY = 6, /* `target` bound over itself, read-only; missing is fine */
     POD_MOUNT_VOLUME =
         7, /* BIND, after an empty `source` got the content that the image has at `target` */
+    POD_MOUNT_IMAGE =
+        8, /* overlay of IMAGE_LOWERS, `mode` = first << 16 | count, with the options `fstype` */
 };
 
 enum pod_mount_bits {
     POD_MOUNT_OPTIONAL = 1, /* failure is not an error (cgroup2 on hosts without it) */
     POD_MOUNT_NOFOLLOW = 2, /* no component of target may be a symbolic link */
     POD_MOUNT_ON_PROC = 4, /* target must lie on a proc file system (CVE-2019-19921 and its kin) */
-    POD_MOUNT_REC_RDONLY = 8 /* read-only for submounts too */
+    POD_MOUNT_REC_RDONLY = 8, /* read-only for submounts too, where the kernel can */
+    POD_MOUNT_NOCOPY = 16, /* VOLUME without the image's content */
+    POD_MOUNT_WHOLE_RDONLY = 32, /* read-only for submounts too, or an error */
 };
 
 struct pod_mount {
@@ -86,7 +90,7 @@ struct pod_mount {
     uint32_t source; /* offsets into STRINGS */
     uint32_t target;
     uint32_t fstype;
-    uint32_t data;
+    uint32_t data; /* FS: options; BIND, VOLUME, IMAGE: a path below the source, "" for itself */
 };
 
 struct pod_rlimit {

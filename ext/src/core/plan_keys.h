@@ -51,6 +51,7 @@
     POD_KEY(90, HEALTH,      BLOB) /* struct pod_health_settings (helper/health.h): absent: no health check */ \
     POD_KEY(91, HEALTH_ARGV, STRV) /* what a probe runs, with ENV, USER, CWD and all limits of the container */ \
     POD_KEY(92, HEALTH_LATE, STR)  /* what is said of a probe that took too long */ \
+    POD_KEY(100, IMAGE_LOWERS, STRV) /* layers of images that are mounted, each image's topmost first */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

@@ -30,6 +30,7 @@
     POD_STEP(MKNOD,         "make a node") \
     POD_STEP(SYMLINK,       "make a symbolic link") \
     POD_STEP(RESOLVE,       "resolve a path in the root file system") \
+    POD_STEP(SUBPATH,       "open a subpath of a volume") \
     POD_STEP(COPY,          "copy") \
     POD_STEP(MASK,          "mask a path") \
     POD_STEP(PIVOT,         "change the root") \

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mount.h"
 #include "records.h"
 
 #ifndef SYS_openat2
@@ -58,11 +59,13 @@ static int place_of_source(const struct pod_plan *plan, const char *source)
     return POD_PLACE_BINDS;
 }
 
-static void add_top(struct pod_records *records, const struct pod_plan *plan, const char *source)
+static void add_top(struct pod_records *records, const struct pod_plan *plan,
+                    const struct pod_mount *m)
 {
     uint64_t mount;
-    int place = place_of_source(plan, source), at = records->top_count;
-    POD_AUTO_FD int fd = open(source, O_PATH | O_CLOEXEC);
+    struct pod_err ignored;
+    int place = place_of_source(plan, pod_plan_string(plan, m->source)), at = records->top_count;
+    POD_AUTO_FD int fd = pod_mount_open_source(plan, m, &ignored);
 
     if (at == POD_TOPS || place >= records->places || fd < 0 ||
         top_of(fd, &records->tops[at].dev, &records->tops[at].ino, &mount))
@@ -93,7 +96,7 @@ void pod_places_begin(struct pod_records *records, const struct pod_plan *plan, 
         /* The engine's own files, the host's devices and kernel: nobody makes anything below them. */
         if (strncmp(source, "/dev/", 5) && strcmp(source, "/sys") && strcmp(source, "/proc") &&
             (!own || strncmp(source, own, strlen(own))))
-            add_top(records, plan, source);
+            add_top(records, plan, &mounts[i]);
     }
 }
 

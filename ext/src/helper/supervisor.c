@@ -24,6 +24,8 @@
 #include "state.h"
 #include "userns.h"
 
+#define FIRST_VOLUME 2 /* in REMOVE: after the record and the name */
+
 struct supervisor {
     const struct pod_plan *plan;
     uint64_t flags;
@@ -190,6 +192,18 @@ static int start(struct supervisor *s, struct pod_err *err)
     return 0;
 }
 
+/* An anonymous volume that another container has got too stays, with word of it for core/volume/leftovers.py. */
+static int keep_shared(const char *volume)
+{
+    POD_AUTO_FD int folder = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (folder < 0 || faccessat(folder, "shared", F_OK, AT_SYMLINK_NOFOLLOW))
+        return 0;
+    POD_AUTO_FD int word =
+        openat(folder, "released", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return 1;
+}
+
 /* --rm: one rename each makes the container's names disappear; the bytes follow when nobody waits any more. */
 static void remove_names(struct supervisor *s)
 {
@@ -200,6 +214,8 @@ static void remove_names(struct supervisor *s)
 
     for (uint32_t i = 0; trash && i < count; i++, path += strlen(path) + 1) {
         const char *slash = strrchr(path, '/');
+        if (i >= FIRST_VOLUME && keep_shared(path))
+            continue;
         snprintf(target, sizeof target, "%s/%s.%ld.%u", trash, slash ? slash + 1 : path,
                  (long)getpid(), i);
         if (rename(path, target) && errno != ENOENT)

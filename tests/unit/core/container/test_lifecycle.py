@@ -90,8 +90,8 @@ def test_delete_takes_records_names_and_anonymous_volumes_and_can_be_repeated(en
     for name in ("anonymous", "named"):
         os.makedirs(engine.paths.volume(name) + "/_data")
     config["Mounts"] = [
-        {"Type": "volume", "Source": engine.paths.volume("anonymous") + "/_data", "Anonymous": True},
-        {"Type": "volume", "Source": engine.paths.volume("named") + "/_data"},
+        {"Type": "volume", "Name": "anonymous", "Anonymous": True},
+        {"Type": "volume", "Name": "named"},
     ]
     container = put(engine, config, {"status": "exited", "exitCode": 0})
     os.makedirs(rundir.container_dir(engine, container.id))

@@ -14,7 +14,7 @@ from pod.core.volume import syntax
         ("/a", ("volume", "", "/a", "")),
         ("/a:/b", ("bind", "/a", "/b", "")),
         ("/a:/b:ro", ("bind", "/a", "/b", "ro")),
-        ("/a:ro", ("volume", "", "/a", "ro")),
+        ("/a:/b:rslave,z,cached", ("bind", "/a", "/b", "rslave,z,cached")),
         ("name:/b", ("volume", "name", "/b", "")),
         ("name:/b:nocopy,ro", ("volume", "name", "/b", "nocopy,ro")),
         ("./x:/b", ("bind", "/cwd/x", "/b", "")),
@@ -37,7 +37,8 @@ def test_parse_volume_when_dockers_form(text: str, expected: tuple[str, str, str
 @pytest.mark.parametrize(
     "text",
     [
-        "", ":", "/a:", ":/a", "/a:/b:ro:x", "/a::/b", "a", "a:b", "/a:b:ro", "/a:/b:bogus", "/a:/b:shared", "/",
+        "", ":", "/a:", ":/a", "/a:ro", "/a:/b:ro,rw", "/a:/b:z,Z", "/a:/b:rshared", "n:/b:rslave", "/a:/b:copy",
+        "/a:/b:ro:x", "/a::/b", "a", "a:b", "/a:b:ro", "/a:/b:bogus", "/a:/b:shared", "/",
         "/a:/",
         "/a:/..", "n/x:/b", "-n:/b", "n:/b", "/a:/b:ro,,", "~/x:/b", "/a:/proc", "/a:/proc/sys", "v:/proc", "ä:/b",
         "/proc:/proc/self", "/a:/./proc/../proc/1", "x" * 256 + ":/b",
