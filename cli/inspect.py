@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import NoSuchContainer, NoSuchImage, NoSuchNetwork, NotFound, PodError
+from pod.core.errors import NoSuchContainer, NoSuchImage, NoSuchNetwork, NoSuchVolume, NotFound, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,9 +113,16 @@ def _network(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     return predefined.document(engine, network, members)
 
 
+def _volume(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    from pod.core.volume import store
+
+    return store.find(engine, name).document()
+
+
 _KINDS: dict[str, tuple[Callable[[Engine, str, bool], dict[str, Any]], type[PodError]]] = {
     "container": (_container, NoSuchContainer),
     "image": (_image, NoSuchImage),
     "network": (_network, NoSuchNetwork),
+    "volume": (_volume, NoSuchVolume),
 }
 """Docker's order; each with the error that says there is none of that name."""

@@ -23,7 +23,8 @@ def collect(engine: Engine, names: list[str]) -> None:
 
     used = remove.users(engine) if released else {}
     for name in litter + [name for name in released if name not in used]:
-        remove.into_trash(engine, engine.paths.volume(name))
+        if remove.into_trash(engine, engine.paths.volume(name)) and name in released:
+            remove.tell(engine, name)
 
 
 def _is_litter(engine: Engine, name: str) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile, storedir
+from pod.core import events, statefile, storedir
 from pod.core.errors import Conflict, NoSuchVolume, StoreCorrupt
 from pod.core.volume import store
 
@@ -93,7 +93,13 @@ def _take(engine: Engine, name: str, folder: str) -> bool:
         except OSError:
             pass  # somebody made a new one of that name: it has that
         raise
+    tell(engine, name)
     return True
+
+
+def tell(engine: Engine, name: str) -> None:
+    """The event of a volume that has gone."""
+    events.emit(engine, "volume", "destroy", name, {"driver": "local"})
 
 
 class Pruned:
@@ -122,6 +128,7 @@ def prune(engine: Engine, wanted: Callable[[Volume], bool]) -> Pruned:
                 outcome.reclaimed += bytes_of_it
         except Conflict:
             continue  # taken meanwhile
+    events.emit(engine, "volume", "prune", "", {"reclaimed": str(outcome.reclaimed)})
     return outcome
 
 
@@ -141,4 +148,5 @@ def release(engine: Engine, names: Iterable[str], container_id: str) -> None:
             used = users(engine) if used is None else used
             if [one for one in used.get(name, []) if one != container_id]:
                 continue
-        into_trash(engine, folder)
+        if into_trash(engine, folder):
+            tell(engine, name)

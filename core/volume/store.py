@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile, storedir
+from pod.core import events, statefile, storedir
 from pod.core.errors import Conflict, NoSuchVolume, PodError, StoreCorrupt
 from pod.core.volume import options as driver_options
 from pod.core.volume.syntax import valid_name
@@ -166,4 +166,5 @@ def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, 
         if not os.path.isdir(folder):
             raise
         return find(engine, name)
+    events.emit(engine, "volume", "create", name, {"driver": "local"})
     return Volume(name, folder, record)

@@ -37,6 +37,11 @@ def test_create_prints_the_name_and_inspect_tells_all(volumes: Pod) -> None:
         "Scope": "local",
     }
     assert pod("volume", "inspect", "-f", "{{.Name}} {{.Labels.a}}", "told").ok() == "told b\n"
+    assert pod("inspect", "-f", "{{.Mountpoint}}", "told").ok().endswith("volumes/told/_data\n")
+    pod("inspect", "--type", "volume", "nosuch").failed(1, "no such volume")
+    pod("volume", "rm", "told").ok()
+    seen = pod("events", "--since", "10m", "--until", "0s", "--filter", "volume=told", "--format", "{{.Action}}").ok()
+    assert seen.split() == ["create", "destroy"]
 
 
 def test_create_without_a_name_makes_one_up(volumes: Pod) -> None:
