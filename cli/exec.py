@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.cli import prepare
 from pod.cli.options import Command
 from pod.core.errors import PodError, UsageError
 
@@ -38,6 +39,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.container import planning, store
     from pod.core.runtime import launch
 
+    engine = prepare.begin(engine, options)
     container = store.find(engine, options.args[0])
     if not container.is_running or container.state.get("paused") or container.state.get("restarting"):
         from pod.core.container import attach, lifecycle

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from pod.cli import run_flags
+from pod.cli import prepare, run_flags
 from pod.cli.options import Command
 from pod.core.errors import NoSuchImage, UsageError
 
@@ -32,7 +31,7 @@ COMMAND = Command(
 def main(engine: Engine, options: Options) -> int:
     from pod.core.container import lifecycle
 
-    engine = _prepare_next(engine, options)
+    engine = prepare.begin(engine, options, named=bool(options["name"]))
     attachment = make_attachment(options)
     if options["tty"]:
         from pod.cli import detach_keys
@@ -42,42 +41,6 @@ def main(engine: Engine, options: Options) -> int:
     if attachment.detach:
         attachment.printed = container.id + "\n"
     lifecycle.start(engine, container, attachment, fresh=True)
-
-
-def _prepare_next(engine: Engine, options: Options) -> Engine:
-    """What the helper asks for in $POD_PREPARED (ext/src/helper/prepared.h): a mark at the first start with these
-    words, a record of the second.
-    """
-    hint = engine.environ.pop("POD_PREPARED", "")
-    if hint[17:18] != "/" or sys.argv[1:2] != ["run"]:
-        return engine  # nobody asks, or not the helper
-    from pod.core.runtime import launch
-
-    words = sys.argv[1 : len(sys.argv) - len(options.args) + 1]
-    path = launch.prepared_path(hint, words, has_args=len(options.args) > 1)
-    if hint[0] == "r":
-        from pod.core.container import prepared
-
-        return prepared.Recorder(path, words, options.args[1:], named=bool(options["name"])).begin(engine)
-    _mark(path)
-    return engine
-
-
-def _mark(path: str) -> None:
-    """Leaves word that a start with these words came once. A cache that cannot be written is no failure."""
-    folder = path.rpartition("/")[0]
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    except OSError:
-        if not os.path.isdir(folder):  # a cleaner of temporary files took it
-            try:
-                os.mkdir(folder, 0o700)
-            except OSError:
-                return
-    if path[-1] == "0":
-        from pod.core.container import prepared_file
-
-        prepared_file.prune(folder)
 
 
 def make_attachment(options: Options) -> Attachment:

@@ -1,4 +1,5 @@
-"""Recording a start of ``run``, so that the next one with the same words needs no Python (ext/src/helper/prepared.h).
+"""Recording a start of ``run`` or ``exec``, so that the next one with the same words needs no Python
+(ext/src/helper/prepared.h).
 
 While a start is recorded every function of ``os`` that looks at the world or changes it is watched:
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # enum pod_input_kind
-FILE, PLACE, LISTING, ABSENT, LINK, CONTENT, HAS, ACCESS, CWD, TTY, ENV, IDS, UNAME = range(1, 14)
+FILE, PLACE, LISTING, ABSENT, LINK, CONTENT, HAS, ACCESS, CWD, TTY, ENV, IDS, UNAME, PROCESS = range(1, 15)
 NOFOLLOW = 0x100
 
 _YOUNG, _YOUNG_COARSE = 100_000_000, 2_100_000_000
@@ -94,8 +95,8 @@ class Environ(MutableMapping[str, str]):
 
 
 class Recorder:
-    """Watches one start and writes ``path``. ``words`` are the command line up to IMAGE, ``args`` what follows it;
-    ``named``: by --name.
+    """Watches one start and writes ``path``. ``words`` are the command line up to IMAGE (of exec: CONTAINER), ``args``
+    what follows it; ``named``: by --name.
 
     ``inputs``: (kind, text) to (numbers, second text), as struct pod_input has them. ``written``: (function, path) of
     every change. ``asked``: variables that were looked up. ``unstable``: what changed meanwhile, or so short ago that
@@ -299,9 +300,17 @@ class Recorder:
             begin = text.find("\nNoNewPrivs:")
             self._add(HAS, path, (), "\n".join(text[begin:].split("\n", 4)[:4]) + "\n")
         elif path.startswith("/proc/") and path.split("/")[2].isdigit():
-            self._refuse(f"{path}: a process")
+            self._add_process(path, text)
         else:
             self._add(CONTENT, path, (), text)
+
+    def _add_process(self, path: str, text: str) -> None:
+        """Of another process only whether it lives counts: its start, which field 22 of its ``stat`` has."""
+        fields = text[text.rfind(")") + 2 :].split()
+        if not path.endswith("/stat") or len(fields) < 20 or fields[0] in "ZX":
+            self._refuse(f"{path}: a process")
+            return
+        self._add(PROCESS, path, (int(fields[19]),))
 
     def _readlink(self, real: Any) -> Any:
         def readlink(path: Any, **options: Any) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pod.core.container.prepared import Recorder
 
 # enum pod_prepared_flags
-_ARGS, _SYNC = 1, 2
+_ARGS, _SYNC, _EXEC = 1, 2, 4
 # enum pod_patch_kind
 _ID, _NAME = 1, 2
 
@@ -36,6 +36,8 @@ _GROUPS_FACTOR = 0x100000001B3
 def compose(recorder: Recorder, plan_fd: int) -> bytes:
     """The file's bytes. Unprepared where the start had something that the helper would not do again."""
     values = plan.parse(os.pread(plan_fd, os.fstat(plan_fd).st_size, 0))
+    if recorder.words[0] == "exec":
+        return _compose_exec(recorder, values)
     directory = values["DIR"][:-1].decode("utf-8", "surrogateescape")
     record = statefile.read(directory + "/config.json")
     own = _own_places(recorder, directory, record)
@@ -53,6 +55,23 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     _add_inputs(writer, recorder, own)
     _add_templates(writer, recorder, directory, record)
     return _with_patches(writer, values, record)
+
+
+def _compose_exec(recorder: Recorder, values: dict[str, bytes]) -> bytes:
+    """One more process changes nothing on disk: only its argv differs from time to time."""
+    if recorder.written:
+        raise Unprepared(f"{recorder.written[0][0]} {recorder.written[0][1]}", for_good=False)
+    argv = [word.encode("utf-8", "surrogateescape") + b"\0" for word in recorder.args]
+    if values["ARGV"] != b"".join(argv) or not values["EXPLAIN"].endswith(b"\0" + argv[0]):
+        raise Unprepared("its command is not the words")
+    writer = plan.PlanWriter()
+    writer.take(values)
+    launcher = launch.own_command()
+    writer.texts("P_PREFIX", [launcher[0], launcher[-1], *recorder.words])
+    writer.number("P_FLAGS", _ARGS | _EXEC)
+    writer.texts("P_ENTRY", [])
+    _add_inputs(writer, recorder, ())
+    return writer.finish(launch.build_id())
 
 
 def prune(folder: str) -> None:

@@ -7,7 +7,9 @@ warm() {
     if [ -O "$d/../" ] && [ -O "$d/python" ] && read -r p <"$d/python" && [ -x "$p" ]; then
         case $d in /*)
             h=$d/site/pod/ext/pod-helper
-            [ "$1" = run ] && [ -x "$h" ] && exec "$h" start "$p" "$d" "$0" "$@"
+            case $1 in run|exec)
+                [ -x "$h" ] && exec "$h" start "$p" "$d" "$0" "$@"
+            esac
             exec "$p" -I -S "$d/_pod_run.py" "$0" "$@"
         esac
     fi

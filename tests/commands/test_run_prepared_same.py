@@ -5,7 +5,6 @@ state.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Any
 import pytest
 
 from pod.cli import run_flags, run_request
-from pod.core.runtime import plan
 from tests.support import podcli
 from tests.support.podcli import Pod
-from tests.support.prepared import Prepared
+from tests.support.prepared import Prepared, plan_of, process_of
 from tests.support.terminal import Terminal
 
 FLAGS: dict[str, tuple[str, ...]] = {
@@ -196,34 +194,11 @@ def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
         if path.name not in ("config.json", "state.json")
     }
     if client:
-        document["plan"] = _plan_of(client, name[1:])
-        document["client"] = _process(client)
+        document["plan"] = plan_of(client, name[1:])
+        assert len(document["plan"].pop("LOCK")) == 8
+        document["client"] = process_of(client)
         children = Path(f"/proc/{client}/task/{client}/children").read_text().split()
-        document["supervisors"] = [_process(int(child)) for child in children]
+        document["supervisors"] = [process_of(int(child)) for child in children]
     text = json.dumps(document, sort_keys=True).replace(container, "ID").replace(container[:32], "RUN")
     whole: dict[str, Any] = json.loads(text.replace(container[:12], "SHORT"))
     return whole
-
-
-def _plan_of(client: int, name: str) -> dict[str, str]:
-    """The plan that the client has in its memory."""
-    (line,) = [line for line in Path(f"/proc/{client}/maps").read_text().splitlines() if "pod-plan" in line]
-    with open(f"/proc/{client}/mem", "rb") as memory:
-        memory.seek(int(line.partition("-")[0], 16))
-        head = memory.read(16)
-        data = head + memory.read(int.from_bytes(head[12:], "little") - 16)
-    values = {key: value.decode("latin-1") for key, value in plan.parse(data).items()}
-    assert len(values.pop("LOCK")) == 8
-    for key in {"EVENTS", "EXPLAIN", "REMOVE"} & set(values):
-        values[key] = values[key].replace(f"/{name}\0", "/NAME\0").replace(f"\0{name}\0", "\0NAME\0")
-    return values
-
-
-def _process(pid: int) -> dict[str, Any]:
-    """What an exec hands on: signals, umask, variables, open files."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found: dict[str, Any] = dict(re.findall(r"^(SigBlk|SigIgn|SigCgt|Umask|NoNewPrivs|Name):\s*(.*)$", status, re.M))
-    found["environ"] = sorted(Path(f"/proc/{pid}/environ").read_text().split("\0"))
-    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    found["files"] = sorted(re.sub(r"\d+", "N", re.sub(r"[0-9a-f]{32,}", "ID", link)) for link in links)
-    return found

@@ -6,6 +6,8 @@ That is seen by taking Python away: the lean start's script is replaced by one t
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pod.core.runtime import plan
 from tests.support import podcli
 from tests.support.podcli import Pod
 
@@ -56,6 +59,11 @@ class Prepared:
         with self.without_python(not python):
             return self.pod("run", *words, env={**self.env, **(env or {})}, **options)
 
+    def execute(self, *words: str, python: bool = True, **options: Any) -> podcli.Result:
+        """``pod exec WORDS`` likewise."""
+        with self.without_python(not python):
+            return self.pod("exec", *words, env=self.env, **options)
+
     def prime(self, *words: str, env: dict[str, str] | None = None, **options: Any) -> Path:
         """Runs until the start is recorded; its file."""
         return self.prime_with(lambda: self.run(*words, env=env, **options))
@@ -81,3 +89,26 @@ def cache() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pod-test-cache-", dir="/var/tmp"))
     yield folder
     shutil.rmtree(folder)
+
+
+def plan_of(client: int, name: str) -> dict[str, str]:
+    """The plan that the client of the container ``name`` has in its memory, the name taken out."""
+    (line,) = [line for line in Path(f"/proc/{client}/maps").read_text().splitlines() if "pod-plan" in line]
+    with open(f"/proc/{client}/mem", "rb") as memory:
+        memory.seek(int(line.partition("-")[0], 16))
+        head = memory.read(16)
+        data = head + memory.read(int.from_bytes(head[12:], "little") - 16)
+    values = {key: value.decode("latin-1") for key, value in plan.parse(data).items()}
+    for key in {"EVENTS", "EXPLAIN", "REMOVE"} & set(values):
+        values[key] = values[key].replace(f"/{name}\0", "/NAME\0").replace(f"\0{name}\0", "\0NAME\0")
+    return values
+
+
+def process_of(pid: int) -> dict[str, Any]:
+    """What an exec hands on: signals, umask, variables, open files."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found: dict[str, Any] = dict(re.findall(r"^(SigBlk|SigIgn|SigCgt|Umask|NoNewPrivs|Name):\s*(.*)$", status, re.M))
+    found["environ"] = sorted(Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    found["files"] = sorted(re.sub(r"\d+", "N", re.sub(r"[0-9a-f]{32,}", "ID", link)) for link in links)
+    return found

@@ -196,10 +196,12 @@ static char try_file(const struct command *command, int fd, const struct stat *s
         return younger(st, RENEW_AFTER) ? 0 : 'r';
     instance.args = command->words + count;
     instance.argv = join(&plan, instance.args);
-    if (!instance.argv || pod_prepared_make(&instance))
+    int joins = !!(pod_plan_u64(&plan, POD_KEY_P_FLAGS) & POD_PREPARED_EXEC);
+    if (!instance.argv || (!joins && pod_prepared_make(&instance)))
         return 0;
     become_client(&instance);
-    pod_prepared_undo(&instance);
+    if (!joins)
+        pod_prepared_undo(&instance);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* Prepared starts: what Python decided for `pod run FLAGS IMAGE` once, carried out again while all that it rests on is
- * as it was.
+/* Prepared starts: what Python decided for `pod run FLAGS IMAGE` or `pod exec FLAGS CONTAINER` once, carried out again
+ * while all that it rests on is as it was.
  *
  *   pod.pyz (sh) ── exec ──► pod-helper start PYTHON FOLDER PYZ run FLAGS IMAGE [ARGS]
  *                              │ a file FOLDER/starts/<hash of the words up to IMAGE> fits, its inputs are unchanged
@@ -20,6 +20,8 @@
 enum pod_prepared_flags {
     POD_PREPARED_ARGS = 1 << 0, /* the recorded command had arguments after IMAGE */
     POD_PREPARED_SYNC = 1 << 1, /* the record is to survive a crash of the machine: fsync */
+    POD_PREPARED_EXEC = 1
+        << 2, /* one more process in a running container: nothing to be made on disk */
 };
 
 /* struct pod_input.kind; v[] in the order named. TEXT is an offset into P_TEXT; a second string follows the first. */
@@ -38,6 +40,8 @@ enum pod_input_kind {
         11, /* an environment variable: set (then the second string is its value) or not */
     POD_INPUT_IDS = 12, /* effective uid, effective gid, number of the groups, a hash of them */
     POD_INPUT_UNAME = 13, /* uname(2): "nodename release machine" */
+    POD_INPUT_PROCESS =
+        14, /* /proc/PID/stat of another process, which lives: its start in ticks after boot */
     POD_INPUT_NOFOLLOW = 0x100, /* a bit: lstat(2) instead of stat(2) */
 };
 

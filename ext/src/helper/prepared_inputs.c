@@ -66,6 +66,19 @@ static int same_content(uint32_t kind, const char *path, const char *wanted)
     return kind == POD_INPUT_HAS ? strstr(buffer, wanted) != NULL : !strcmp(buffer, wanted);
 }
 
+/* Counted from the last parenthesis, for the name between them is the program's own choice. A zombie lives no more. */
+static int same_process(const struct pod_input *input, const char *path)
+{
+    char buffer[CONTENT_MAX], *at;
+
+    if (read_whole(path, buffer) || !(at = strrchr(buffer, ')')) || at[1] != ' ' ||
+        strchr("ZX", at[2]))
+        return 0;
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at && strtoull(at + 1, NULL, 10) == input->v[0];
+}
+
 static int same_link(const char *path, const char *wanted)
 {
     char target[PATH_MAX];
@@ -144,6 +157,8 @@ static int same(const struct pod_input *input, const char *first, const char *se
         return same_variable(input, first, second);
     case POD_INPUT_IDS:
         return same_ids(input);
+    case POD_INPUT_PROCESS:
+        return same_process(input, first);
     case POD_INPUT_UNAME:
         return same_host(first);
     default:
