@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "system": ("system", "Manage pod", "group"),
     "volume": ("volume", "Manage volumes", "group"),
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
+    "completion": ("completion", "Print the script that teaches a shell to complete pod's command lines", ""),
     "create": ("create", "Create a new container", ""),
     "events": ("events", "Get real time events from the store", ""),
     "history": ("history", "Show the history of an image", ""),
@@ -55,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "service": ("refused", "", "hidden"),
     "stack": ("refused", "", "hidden"),
     "swarm": ("refused", "", "hidden"),
+    "__complete": ("complete", "", "hidden"),
     "__explain": ("explain", "", "hidden"),
 }
 """Name to (module in pod.cli, summary, section of --help)."""

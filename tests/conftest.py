@@ -23,6 +23,8 @@ _PROGRAMS = {
     "nsenter": "nsenter",
     "docker_registry": "docker-registry",
     "qemu": "qemu-aarch64-static",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
 CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", *_MACHINES, *_PROGRAMS)
