@@ -8,8 +8,11 @@ COMMAND = Command("container", "COMMAND", "Manage containers")
 
 COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container"),
+    "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("create", "Create a new container"),
+    "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
     "exec": ("exec", "Execute a command in a running container"),
+    "export": ("export", "Export a container's filesystem as a tar archive"),
     "inspect": ("inspect", "Display detailed information on one or more containers", ("--type", "container")),
     "kill": ("kill", "Kill one or more running containers"),
     "logs": ("logs", "Fetch the logs of a container"),

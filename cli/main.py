@@ -40,8 +40,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "volume": ("volume", "Manage volumes", "group"),
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
     "completion": ("completion", "Print the script that teaches a shell to complete pod's command lines", ""),
+    "cp": ("cp", "Copy files/folders between a container and the local filesystem", ""),
     "create": ("create", "Create a new container", ""),
+    "diff": ("diff", "Inspect changes to files or directories on a container's filesystem", ""),
     "events": ("events", "Get real time events from the store", ""),
+    "export": ("export", "Export a container's filesystem as a tar archive", ""),
     "history": ("history", "Show the history of an image", ""),
     "inspect": ("inspect", "Return low-level information on pod's objects", ""),
     "kill": ("kill", "Kill one or more running containers", ""),
@@ -62,7 +65,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " build builder buildx commit compose config context cp diff export import load login logout manifest"
+    " build builder buildx commit compose config context import load login logout manifest"
     " network pause plugin push rename restart save search secret stats top trust unpause update "
     " wait "
 )

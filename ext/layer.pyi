@@ -1,5 +1,7 @@
 """Types of ext/layer.pyx. Every function raises pod.ext.errors.StepError with the step, errno and path at fault."""
 
+from typing import Any
+
 def extract(
     fd: int,
     root_fd: int,
@@ -55,3 +57,19 @@ def read_owners(fd: int) -> list[tuple[str, tuple[int, int] | None, int, tuple[i
 
     ids are None where those on disk are right, device where the entry is none.
     """
+
+def start_job(
+    kind: str, plan_fd: int, path: str, *, dir_fd: int = ..., stream: int = ..., base: str = ..., flags: int = ...
+) -> tuple[int, int]:
+    """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor that
+    gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
+
+    ``kind``: "look", "pack", "unpack", "export" or "diff". ``plan_fd``: a plan (ext/src/files/view.h says which keys), or -1:
+    on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum pod_job_flags.
+    """
+
+def job_result(answer: bytes) -> dict[str, Any]:
+    """mode, look, bytes, entries, devices, sockets, owners (ints), name, path; the job's failure as StepError."""
+
+def tree_size(fd: int) -> int:
+    """Bytes of the regular files below the directory ``fd``; what may not be looked into counts nothing."""

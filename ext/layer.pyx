@@ -40,6 +40,7 @@ cdef extern from "extract.h":
         uint64_t max_entries
         int follow
         int threads
+        int merge
         int (*interrupted)(void *context) noexcept nogil
         void *context
     struct pod_extract_result:
@@ -91,6 +92,43 @@ cdef extern from "owners.h":
     ) nogil
     void pod_owners_unmap(pod_owners *owners) nogil
 
+cdef extern from "plan.h":
+    struct pod_plan:
+        uint32_t size
+    int pod_plan_open(int fd, pod_plan *plan, pod_err *err) nogil
+
+cdef extern from "../files/job.h":
+    enum:
+        POD_JOB_LOOK
+        POD_JOB_PACK
+        POD_JOB_UNPACK
+        POD_JOB_EXPORT
+        POD_JOB_DIFF
+    struct pod_job:
+        int kind
+        const pod_plan *plan
+        int dirfd
+        int stream
+        const char *path
+        const char *base
+        unsigned flags
+    struct pod_job_result:
+        int32_t failed
+        uint32_t mode
+        uint32_t look
+        uint64_t bytes
+        uint64_t entries
+        uint64_t devices
+        uint64_t sockets
+        uint64_t owners
+        pod_err err
+        char name[256]
+        char path[4096]
+    int pod_job_start(const pod_job *job, int *child, int *result, pod_err *err) nogil
+
+cdef extern from "../files/walk.h":
+    int pod_tree_size(int fd, uint64_t *total, pod_err *err) nogil
+
 
 cdef int check(int result, pod_err *err) except -1:
     """The one place where the C core's failures become exceptions."""
@@ -133,6 +171,7 @@ def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="ove
     options.max_entries = max_entries
     options.follow = follow
     options.threads = threads
+    options.merge = 0
     options.interrupted = interrupted
     options.context = <void *> raised
     with nogil:
@@ -241,3 +280,65 @@ def read_owners(int fd):
     finally:
         pod_owners_unmap(&owners)
     return found
+
+
+JOBS = {
+    "look": POD_JOB_LOOK, "pack": POD_JOB_PACK, "unpack": POD_JOB_UNPACK, "export": POD_JOB_EXPORT, "diff": POD_JOB_DIFF,
+}
+
+
+def start_job(str kind, int plan_fd, str path, *, int dir_fd=-1, int stream=-1, str base="", int flags=0):
+    cdef bytes c_path = os.fsencode(path)
+    cdef bytes c_base = os.fsencode(base)
+    cdef pod_plan plan
+    cdef pod_job job
+    cdef pod_err err
+    cdef int child = 0
+    cdef int answer = -1
+    cdef int done
+    if b"\0" in c_path or b"\0" in c_base:
+        raise ValueError("NUL in a path")
+    job.kind = JOBS[kind]
+    job.plan = NULL
+    if plan_fd >= 0:
+        check(pod_plan_open(plan_fd, &plan, &err), &err)
+        job.plan = &plan
+    job.dirfd = dir_fd
+    job.stream = stream
+    job.path = c_path
+    job.base = c_base
+    job.flags = flags
+    with nogil:
+        done = pod_job_start(&job, &child, &answer, &err)
+    check(done, &err)
+    return child, answer
+
+
+def job_result(bytes answer):
+    cdef const char *data = answer
+    cdef const pod_job_result *result = <const pod_job_result *> data
+    if len(answer) != sizeof(pod_job_result):
+        raise StepError(0, "WAIT", "", "wait for a process")
+    if result.failed:
+        check(-1, <pod_err *> &result.err)
+    return {
+        "mode": result.mode,
+        "look": result.look,
+        "bytes": result.bytes,
+        "entries": result.entries,
+        "devices": result.devices,
+        "sockets": result.sockets,
+        "owners": result.owners,
+        "name": os.fsdecode(<bytes> result.name),
+        "path": os.fsdecode(<bytes> result.path),
+    }
+
+
+def tree_size(int fd):
+    cdef uint64_t total = 0
+    cdef pod_err err
+    cdef int done
+    with nogil:
+        done = pod_tree_size(fd, &total, &err)
+    check(done, &err)
+    return total

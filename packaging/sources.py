@@ -3,7 +3,8 @@
 Read by setup.py (development: the host's compiler and libraries) and by packaging/build.py (the one file: zig, static
 libraries, two architectures), so that both build the same things.
 
-    pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + the libraries of ext/src/layer/LIBS
+    pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + ext/src/files/*.c
+                      + the records of ext/src/emulator + the libraries of ext/src/layer/LIBS
     pod.ext.process   ext/process.pyx + ext/src/core/*.c
     pod-helper        ext/src/core/*.c without the probes + ext/src/emulator/*.c + ext/src/helper/*.c
                       + ext/src/layer/owners_read.c, one static program
@@ -64,10 +65,16 @@ def extensions() -> tuple[Extension, ...]:
     """The extension modules whose glue exists."""
     core = c_files("core")
     every = (
-        Extension("layer", ROOT / "ext/layer.pyx", core + c_files("layer"), libraries()),
+        Extension("layer", ROOT / "ext/layer.pyx", core + c_files("layer") + c_files("files") + records(), libraries()),
         Extension("process", ROOT / "ext/process.pyx", core, ()),
     )
     return tuple(extension for extension in every if extension.glue.exists())
+
+
+def records() -> tuple[Path, ...]:
+    """What of the emulator knows who owns a file: cp and export ask it too."""
+    names = ("page_writer", "places", "records", "records_copies", "records_layers", "sidecar", "table")
+    return tuple(ROOT / f"ext/src/emulator/{name}.c" for name in names)
 
 
 def helper_sources() -> tuple[Path, ...]:

@@ -16,6 +16,8 @@ int pod_unpack_displace(struct pod_unpack *unpack, const char *name, struct pod_
     if (fstatat(here(unpack), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : fail_here(unpack, POD_STAT, err);
     if (S_ISDIR(st.st_mode)) {
+        if (unpack->options->merge)
+            return fail(unpack, POD_COPY, EISDIR, err);
         if (pod_rmtree(here(unpack), name, err) < 0)
             return -1;
     } else if (unlinkat(here(unpack), name, 0) < 0 && errno != ENOENT) {
@@ -209,6 +211,8 @@ static int make_directory(struct pod_unpack *unpack, struct pod_err *err)
     if (!made && errno != EEXIST)
         return fail_here(unpack, POD_MKDIR, err);
     pushed = pod_dirs_push(unpack->dirs, unpack->name, &st, err);
+    if (pushed == 1 && unpack->options->merge)
+        return fail(unpack, POD_COPY, ENOTDIR, err);
     if (pushed == 1) {
         /* Not a directory, so it goes: a link too, as with Docker. */
         hides = pod_unpack_displace(unpack, unpack->name, err);
@@ -233,6 +237,8 @@ int pod_unpack_root(struct pod_unpack *unpack, struct pod_err *err)
 {
     if (unpack->entry->type != POD_TAR_DIRECTORY)
         return fail(unpack, POD_TAR_PATH, EISDIR, err);
+    if (unpack->options->merge)
+        return 0;
     if (pod_dirs_enter(unpack->dirs, "", 0, err) < 0)
         return -1;
     unpack->full[0] = '\0';

@@ -1,0 +1,203 @@
+"""A container's files for cp, export and diff: the plan that leads there, and the processes that do the work.
+
+Everything about paths inside a container happens in C, in processes of their own (ext/src/files/job.h); what goes from
+one to the other is an archive.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.core import rundir
+from pod.core.container import lifecycle, model, planning
+from pod.core.errors import Conflict, NoSuchContainer, PodError
+from pod.core.runtime import launch, plan
+from pod.ext.errors import StepError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+FOLLOW, ROOTS, PLAIN_MODES, NO_DEVICES, NO_TOP = 1, 2, 4, 8, 16
+"""enum pod_job_flags"""
+
+EXISTS, READ_ONLY, ON_ROOT = 1, 2, 4
+"""enum pod_look_flags"""
+
+
+class Job:
+    """One process at work; ``path`` is for messages."""
+
+    __slots__ = ("_answer", "_pid", "path")
+
+    def __init__(
+        self, kind: str, plan_fd: int, path: str, *, stream: int = -1, base: str = "", flags: int = 0
+    ) -> None:
+        from pod.ext import layer
+
+        self.path = path
+        self._pid, self._answer = layer.start_job(kind, plan_fd, path, stream=stream, base=base, flags=flags)
+
+    def result(self) -> dict[str, Any]:
+        """Waits for its end. StepError where it failed or was killed; an interrupt ends it."""
+        from pod.ext import layer
+
+        parts = []
+        try:
+            while part := os.read(self._answer, 65536):
+                parts.append(part)
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            os.close(self._answer)
+            os.waitpid(self._pid, 0)
+        return layer.job_result(b"".join(parts))
+
+    def end(self) -> None:
+        """Kills it; :meth:`result` still has to be asked."""
+        try:
+            os.kill(self._pid, 9)
+        except OSError:
+            pass  # a custom map's root is another user: its pipes end it
+
+
+def both(source: Job, target: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The results of the one that packs and the one that unpacks; the failure of who failed first."""
+    failure: StepError | None = None
+    packed: dict[str, Any] = {}
+    try:
+        packed = source.result()
+    except StepError as error:
+        failure = error
+    except BaseException:
+        target.end()
+        _quietly(target)
+        raise
+    try:
+        unpacked = target.result()
+    except StepError as error:
+        # Who reads gave up, so who writes found nobody; or the other way round.
+        raise error if failure is None or failure.errno == 32 else failure from None
+    if failure is not None:
+        raise failure
+    return packed, unpacked
+
+
+def _quietly(job: Job) -> None:
+    try:
+        job.result()
+    except StepError:
+        pass
+
+
+def use(
+    engine: Engine, container: Container, work: Callable[[int, Container], dict[str, Any]], *, bare: bool = False
+) -> dict[str, Any]:
+    """``work(plan descriptor, container as it is)``; a container that does not run is locked meanwhile.
+
+    ``bare``: the root file system alone. Conflict where the container runs elsewhere.
+    """
+    container = lifecycle.settle(engine, container)
+    if container.status == "elsewhere":
+        raise Conflict(
+            f"container {container.name} runs elsewhere, on {container.state.get('hostname')}",
+            hint="run the command there",
+        )
+    if not container.is_running:
+        with rundir.container_lock(engine, container.id):
+            try:
+                container = model.read(engine, container.id)
+            except FileNotFoundError:
+                raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
+            if not container.is_running:
+                return _with_plan(engine, container, work, bare)
+    return _with_plan(engine, container, work, bare)
+
+
+def _with_plan(
+    engine: Engine, container: Container, work: Callable[[int, Container], dict[str, Any]], bare: bool
+) -> dict[str, Any]:
+    descriptor = launch.memory_file("pod-plan", write_plan(engine, container, bare=bare))
+    try:
+        return work(descriptor, container)
+    finally:
+        os.close(descriptor)
+
+
+def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> bytes:
+    """The keys that ext/src/files/view.h names."""
+    config, directory = container.config, container.directory
+    writer = plan.PlanWriter()
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    layers = lifecycle._layer_folders(engine, container)
+    writer.number("FLAGS", plan.SINGLE_ID if single else 0)
+    writer.text("ID", config["Id"])
+    writer.text("DIR", directory)
+    writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
+    planning._ids(engine, writer, config)
+    planning._root(engine, writer, config, directory, layers)
+    if container.is_running:
+        writer.number("PID", container.pid)
+        writer.number("PID_START", int(container.state["pidStart"]))
+        emulation = planning.running_emulation(config, container.state)
+    else:
+        lifecycle._fresh_work(directory)
+        emulation = planning.root_emulation(engine, config)
+    if emulation == "full" or (not single and config["Pod"]["RootEmulation"] in ("auto", "full")):
+        writer.texts("RECORDS", planning._records(engine, config))
+    if not bare:
+        writer.mounts(_user_mounts(engine, container, single=single))
+    return writer.finish(launch.build_id())
+
+
+def _user_mounts(engine: Engine, container: Container, *, single: bool) -> list[plan.Mount]:
+    """Volumes, binds and the engine's files under /etc. Not what only a running container has: /proc, tmpfs, devices."""
+    config = container.config
+    wanted = {mount["Destination"] for mount in config["Mounts"] if mount["Type"] != "tmpfs"}
+    own = {f"/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")}
+    found = []
+    for mount in planning._mounts(engine, config, container.directory, single=single):
+        if mount.kind in (plan.FS, plan.MKDIR, plan.SYMLINK, plan.MASK, plan.RDONLY):
+            continue
+        if mount.target in wanted or (mount.target in own and os.path.exists(mount.source)):
+            found.append(mount)
+    return found
+
+
+def diff_plan(engine: Engine, container: Container) -> bytes:
+    """Of a diff: the trees, and every mount point that a start makes."""
+    from pod.core.image import layers
+    from pod.core.image.store import by_id
+
+    config, directory = container.config, container.directory
+    writer = plan.PlanWriter()
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    folders = lifecycle._layer_folders(engine, container)
+    writer.number("FLAGS", plan.SINGLE_ID if single else 0)
+    planning._ids(engine, writer, config)
+    planning._root(engine, writer, config, directory, folders)
+    if not folders:
+        image = by_id(engine, config["Image"], config["Config"]["Image"])
+        if image.chain_ids:
+            idmap = planning.id_map(engine, config)
+            writer.texts("LOWERS", [layers.ensure_flat(engine, image, idmap) + "/diff"])
+    writer.mounts(planning._mounts(engine, config, directory, single=single))
+    return writer.finish(launch.build_id())
+
+
+def words(error: StepError, what: str) -> PodError:
+    """A failed step as people say it."""
+    reason = os.strerror(error.errno).lower() if error.errno else error.words
+    if error.step == "SETNS" and error.errno in (2, 3):
+        return Conflict(f"{what}: the container ended meanwhile", hint="try again")
+    if error.step == "WAIT":
+        return PodError(f"{what}: the process at work was killed", hint="run the command again")
+    where = f": {error.path}" if error.path else ""
+    return PodError(f"{what}{where}: {error.words}: {reason}" if error.errno else f"{what}{where}: {reason}")
+
+
