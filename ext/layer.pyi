@@ -61,11 +61,12 @@ def read_owners(fd: int) -> list[tuple[str, tuple[int, int] | None, int, tuple[i
 def start_job(
     kind: str, plan_fd: int, path: str, *, dir_fd: int = ..., stream: int = ..., base: str = ..., flags: int = ...
 ) -> tuple[int, int]:
-    """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor that
-    gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
+    """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor
+    that gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
 
-    ``kind``: "look", "pack", "unpack", "export" or "diff". ``plan_fd``: a plan (ext/src/files/view.h says which keys), or -1:
-    on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum pod_job_flags.
+    ``kind``: "look", "pack", "unpack", "export" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its keys),
+    or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum
+    pod_job_flags.
     """
 
 def job_result(answer: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``cp``: files from a container to the host and back, as archives from one process to another.
 
-Who reads an archive believes nothing in it. To the host everything becomes the caller's, without set-id bits and without
-devices; in the container everything is root's, unless the ids of the source are wanted (``archive``).
+Who reads an archive believes nothing in it. To the host everything becomes the caller's, without set-id bits and
+without devices; in the container everything is root's, unless the ids of the source are wanted (``archive``).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def check_output(path: str) -> None:
 
 
 def _local_target(path: str) -> tuple[str, bool, bool]:
-    """(path, exists, is a directory) of the host's ``path``, links at its end followed also where they lead to nothing."""
+    """(path, exists, is a directory) of the host's ``path``; a link at its end is followed, to nothing too."""
     where = path.rstrip("/") or "/"
     for _ in range(11):
         if not os.path.islink(where):
@@ -123,9 +123,7 @@ def into(engine: Engine, container: Container, source: str, target: str, *, foll
     def work(plan_fd: int, found: Container) -> dict[str, Any]:
         asked = cp_paths.absolute(target)
         place = _place(plan_fd, asked, found, container.name)
-        directory, name = cp_paths.target(
-            path, stat.S_ISDIR(mode), asked, place["path"], *_kind(place)
-        )
+        directory, name = cp_paths.target(path, stat.S_ISDIR(mode), asked, place["path"], *_kind(place))
         reader, writer = os.pipe()
         try:
             top = view.NO_TOP if name == "." else 0
@@ -170,7 +168,8 @@ def _place(plan_fd: int, asked: str, container: Container, name: str) -> dict[st
         raise PodError(f'destination "{name}:{asked}" must be a directory or a regular file: got a device')
     on_root = place["look"] & view.ON_ROOT
     if on_root and (container.config["HostConfig"]["ReadonlyRootfs"] or place["look"] & view.READ_ONLY):
-        raise PodError("container rootfs is marked read-only", hint="copy into a volume of it, or run it without --read-only")
+        hint = "copy into a volume of it, or run it without --read-only"
+        raise PodError("container rootfs is marked read-only", hint=hint)
     if place["look"] & view.READ_ONLY:
         raise PodError("mounted volume is marked read-only", hint=f"{asked} is mounted with ro")
     return place

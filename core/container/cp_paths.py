@@ -69,7 +69,8 @@ def target(
     if exists and is_directory:
         return path, top_name(source)
     if exists and source_is_directory:
-        raise PodError(f"cannot copy directory: {asked} is a file", hint="name a directory, or one that is not there yet")
+        hint = "name a directory, or one that is not there yet"
+        raise PodError(f"cannot copy directory: {asked} is a file", hint=hint)
     if not source_is_directory and asserts_directory(asked):
         if exists:
             raise PodError(f"not a directory: {asked}")

@@ -113,7 +113,8 @@ def use(
             try:
                 container = model.read(engine, container.id)
             except FileNotFoundError:
-                raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
+                hint = "it was removed a moment ago"
+                raise NoSuchContainer(f"No such container: {container.name}", hint=hint) from None
             if not container.is_running:
                 return _with_plan(engine, container, work, bare)
     return _with_plan(engine, container, work, bare)
@@ -156,7 +157,7 @@ def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> b
 
 
 def _user_mounts(engine: Engine, container: Container, *, single: bool) -> list[plan.Mount]:
-    """Volumes, binds and the engine's files under /etc. Not what only a running container has: /proc, tmpfs, devices."""
+    """Volumes, binds and the engine's files under /etc. Not what only who runs has: /proc, tmpfs, devices."""
     config = container.config
     wanted = {mount["Destination"] for mount in config["Mounts"] if mount["Type"] != "tmpfs"}
     own = {f"/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")}
