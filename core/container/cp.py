@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from pod.core.container import cp_paths, view
+from pod.core.container import cp_paths, happened, view
 from pod.core.errors import NotFound, PodError
 from pod.ext.errors import StepError
 
@@ -54,7 +54,9 @@ def out(engine: Engine, container: Container, source: str, target: str, *, follo
             os.close(writer)
         return _finish(engine, packer, unpacker, directory)
 
-    return Copied(view.use(engine, container, work)["bytes"], target)
+    size = view.use(engine, container, work)["bytes"]
+    happened.tell(engine, container, "archive-path")
+    return Copied(size, target)
 
 
 def out_archive(engine: Engine, container: Container, source: str, stream: int, *, follow: bool) -> None:
@@ -72,6 +74,7 @@ def out_archive(engine: Engine, container: Container, source: str, stream: int, 
         return result
 
     view.use(engine, container, work)
+    happened.tell(engine, container, "archive-path")
 
 
 def _pack(plan_fd: int, path: str, stream: int, name: str, flags: int) -> view.Job:
@@ -134,7 +137,9 @@ def into(engine: Engine, container: Container, source: str, target: str, *, foll
             os.close(writer)
         return _finish(engine, packer, unpacker, directory)
 
-    return Copied(view.use(engine, container, work)["bytes"], f"{container.name}:{target}")
+    size = view.use(engine, container, work)["bytes"]
+    happened.tell(engine, container, "extract-to-dir")
+    return Copied(size, f"{container.name}:{target}")
 
 
 def into_archive(engine: Engine, container: Container, stream: int, target: str) -> None:
@@ -153,6 +158,7 @@ def into_archive(engine: Engine, container: Container, stream: int, target: str)
         return result
 
     view.use(engine, container, work)
+    happened.tell(engine, container, "extract-to-dir")
 
 
 def _kind(place: dict[str, Any]) -> tuple[bool, bool]:

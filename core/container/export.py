@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.core.container import view
+from pod.core.container import happened, view
 from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
@@ -27,3 +27,4 @@ def export(engine: Engine, container: Container, stream: int) -> None:
         return result
 
     view.use(engine, container, work, bare=True)
+    happened.tell(engine, container, "export")

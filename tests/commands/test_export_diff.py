@@ -84,6 +84,14 @@ def test_export_when_a_container_then_its_tree_with_owners(pod: Pod, changed: st
     assert "etc/ld.so.preload" not in found
 
 
+def test_cp_and_export_when_done_then_events_tell(pod: Pod, changed: str, tmp_path: Path) -> None:
+    pod("cp", f"{changed}:/made/in/x", str(tmp_path)).ok()
+    pod("cp", f"{tmp_path}/x", f"{changed}:/made").ok()
+    exported(pod, changed, tmp_path / "x.tar")
+    told = pod("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}").ok().split()
+    assert {"archive-path", "extract-to-dir", "export"} <= set(told)
+
+
 def test_export_when_written_twice_then_the_same_bytes(pod: Pod, changed: str, tmp_path: Path) -> None:
     exported(pod, changed, tmp_path / "one.tar")
     exported(pod, changed, tmp_path / "two.tar")
