@@ -70,7 +70,7 @@ def describe(engine: Engine) -> dict[str, Any]:
             "Volume": ["local"],
             "Network": ["host", "none"],
             "Authorization": None,
-            "Log": ["json-file", "none"],
+            "Log": ["json-file", "local", "none", "syslog", "journald"],
         },
         **{field: False for field, _, _ in _LIMITS},
         "OomKillDisable": False,

@@ -44,8 +44,12 @@ def main(engine: Engine, options: Options) -> int:
         raise UsageError(f'invalid value for "tail": {tail}', hint="a number of lines, or all")
     now = time.time()
 
+    details, timestamps = options["details"], options["timestamps"]
+
     def emit(line: LogLine) -> None:
-        text = f"{line.time} {line.text}" if options["timestamps"] else line.text
+        text = f"{_details(line.attrs)} {line.text}" if details else line.text
+        if timestamps:
+            text = f"{line.time} {text}"
         output.write(text, sys.stderr if line.stream == "stderr" else sys.stdout)
 
     logs.read(
@@ -58,3 +62,10 @@ def main(engine: Engine, options: Options) -> int:
         follow=options["follow"],
     )
     return 0
+
+
+def _details(attrs: dict[str, str]) -> str:
+    """Sorted ``name=value`` pairs, escaped as in a URL's query: Docker's."""
+    from urllib.parse import quote_plus
+
+    return ",".join(f"{quote_plus(str(name))}={quote_plus(str(attrs[name]))}" for name in sorted(attrs))

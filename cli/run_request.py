@@ -245,11 +245,12 @@ def _ulimits(engine: Engine, request: Request, given: list[str]) -> None:
 
 
 def _logging(engine: Engine, request: Request, options: Options) -> None:
-    driver = options["log-driver"] or engine.config.log_driver or "json-file"
-    if driver not in ("json-file", "none"):
-        raise HostUnsupported(
-            f"log driver {driver}: not there in this version", hint="use --log-driver json-file or none"
-        )
-    if options["log-opt"]:
-        raise UsageError("--log-opt: not there yet in this version", hint="leave it out: the log is not rotated yet")
-    request.log_driver = driver
+    given = options["log-driver"], options["log-opt"]
+    config = engine.config
+    if given == ("", []) and config.log_driver == "json-file" and not config.log_opts:
+        return
+    from pod.core.container import log_options
+
+    opts = log_options.parse(given[1])
+    request.log_driver, request.log_opts = log_options.merge(given[0], opts, config.log_driver, config.log_opts)
+    log_options.check(request.log_driver, request.log_opts)

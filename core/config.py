@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pod.core.registry.registries import Registries
 
 MAX_FILE = 1 << 20
-_LOG_DRIVERS = ("json-file", "local", "none")
+_LOG_DRIVERS = ("json-file", "local", "none", "syslog", "journald")
+_FILE_DRIVERS = _LOG_DRIVERS[:3]
 ROOT_EMULATION = ("auto", "full", "basic", "off")
 
 
@@ -327,8 +328,8 @@ def _apply(config: Config, path: str, data: bytes, document: dict[str, Any], *, 
                 raise complain(path, data, key, "unknown key", hint=f"known keys: {known}")
         if convert is None:
             continue
-        if key == "log-driver" and not strict and isinstance(value, str) and value not in _LOG_DRIVERS:
-            # The daemon's own choice (journald, syslog, …), which pod need not share: the default stays.
+        if key == "log-driver" and not strict and isinstance(value, str) and value not in _FILE_DRIVERS:
+            # The daemon's own choice (journald, gelf, …), which pod need not share: the default stays.
             config.skipped.append(f"{path}: log-driver {value}")
             foreign_log = True
             continue

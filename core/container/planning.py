@@ -178,6 +178,10 @@ def container_plan(
     flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
     flags |= plan.LOOPBACK if host["NetworkMode"] != "host" else 0
     flags |= plan.NO_LOG if host["LogConfig"]["Type"] == "none" else 0
+    if host["LogConfig"] != {"Type": "json-file", "Config": {}}:
+        from pod.core.container import log_options
+
+        log_options.write_plan(writer, config)
     flags |= plan.REMOVE if host["AutoRemove"] else 0
     writer.number("FLAGS", flags)
     writer.text("ID", config["Id"])

@@ -30,6 +30,7 @@ _MOST = 256
 _FILES = ["config.json", "hostname", "hosts", "resolv.conf"]
 _FOLDERS = ["merged", "upper", "work"]
 _NAMES = 64
+_LOG_TEXTS = ("LOG_ATTRS", "LOG_TEXTS")
 _GROUPS_FACTOR = 0x100000001B3
 
 
@@ -42,6 +43,8 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     record = statefile.read(directory + "/config.json")
     own = _own_places(recorder, directory, record)
     _check_changes(recorder, directory, own)
+    if not recorder.named and any(record["Name"][1:].encode() in values.get(key, b"") for key in _LOG_TEXTS):
+        raise Unprepared("its log has its name")
     writer = plan.PlanWriter()
     writer.take(values)
     sync = 0 if record["HostConfig"]["AutoRemove"] else _SYNC

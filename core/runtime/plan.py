@@ -65,6 +65,14 @@ KEYS: dict[str, tuple[int, int]] = {
     "HEALTH_ARGV": (91, STRV),
     "HEALTH_LATE": (92, STR),
     "IMAGE_LOWERS": (100, STRV),
+    "LOG_FLAGS": (70, U64),
+    "LOG_SIZE": (71, U64),
+    "LOG_FILES": (72, U64),
+    "LOG_BUFFER": (73, U64),
+    "LOG_ATTRS": (74, STR),
+    "LOG_ADDRESS": (75, STRV),
+    "LOG_SYSLOG": (76, U64),
+    "LOG_TEXTS": (77, STRV),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),
@@ -96,6 +104,9 @@ LOOPBACK = 1 << 12
 EXEC = 1 << 13
 NO_LOG = 1 << 14
 PROBE = 1 << 20
+
+# enum pod_log_flags
+LOG_COMPRESS, LOG_NON_BLOCKING = 1, 2
 
 # enum pod_mount_kind
 FS, BIND, MKDIR, SYMLINK, MASK, RDONLY, VOLUME, IMAGE = 1, 2, 3, 4, 5, 6, 7, 8

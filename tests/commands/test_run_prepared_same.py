@@ -48,6 +48,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "terminal": ("-t",),
     "terminal-of-ours": ("-i", "-t", "--detach-keys", ""),
     "init": ("--init", "--log-driver", "none"),
+    "logged": ("--log-opt", "max-size=1m", "--log-opt", "tag={{.FullID}}/{{.ImageName}}", "--log-opt", "env=PATH"),
+    "logged-by-another": ("--log-driver", "local", "--log-opt", "mode=non-blocking", "--name", "prepared-logged"),
     "kept-ids": ("--userns", "keep-id"),
     "no-emulation": ("--root-emulation", "off"),
     "full-emulation": ("--root-emulation", "full"),
@@ -66,7 +68,6 @@ NOT_PREPARED = {
     "cidfile": "a file elsewhere",
     "gidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "uidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
-    "log-opt": "refused in this version",
     "volumes-from": "another container's record: test_prepared_volumes_from_follow_that_container",
     "platform": "asks the registry's module",
 }

@@ -52,6 +52,14 @@
     POD_KEY(91, HEALTH_ARGV, STRV) /* what a probe runs, with ENV, USER, CWD and all limits of the container */ \
     POD_KEY(92, HEALTH_LATE, STR)  /* what is said of a probe that took too long */ \
     POD_KEY(100, IMAGE_LOWERS, STRV) /* layers of images that are mounted, each image's topmost first */ \
+    POD_KEY(70, LOG_FLAGS,   U64)  /* enum pod_log_flags (helper/logger_file.h); no log: POD_PLAN_NO_LOG */ \
+    POD_KEY(71, LOG_SIZE,    U64)  /* --log-opt max-size in bytes, 0: no end; absent: POD_LOG_SIZE */ \
+    POD_KEY(72, LOG_FILES,   U64)  /* --log-opt max-file; absent: POD_LOG_FILES */ \
+    POD_KEY(73, LOG_BUFFER,  U64)  /* --log-opt max-buffer-size in bytes */ \
+    POD_KEY(74, LOG_ATTRS,   STR)  /* member of every record: ,"attrs":{…} */ \
+    POD_KEY(75, LOG_ADDRESS, STRV) /* not a file: "udp", "tcp", "unix", "unixgram" or "journald", address or path, port */ \
+    POD_KEY(76, LOG_SYSLOG,  U64)  /* facility | enum pod_syslog_format << 8 */ \
+    POD_KEY(77, LOG_TEXTS,   STRV) /* syslog: tag, host name; journald: KEY=value of every entry */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

@@ -1,150 +1,144 @@
 #include "log.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 void pod_log_now(char text[40])
 {
     struct timespec now;
-    struct tm tm;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    size_t used = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + used, 40 - used, ".%09ldZ", now.tv_nsec);
+    pod_log_stamp(text, &now);
+    text[POD_STAMP] = '\0';
 }
 
-int pod_log_open(struct pod_log *log, int dirfd, struct pod_err *err)
+void pod_log_init(struct pod_log *log)
 {
+    log->kind = POD_LOG_NONE;
+    log->file.fd = log->queue.fd = -1;
+}
+
+int pod_log_open(struct pod_log *log, const struct pod_plan *plan, int dirfd, struct pod_err *err)
+{
+    uint64_t flags = pod_plan_u64(plan, POD_KEY_LOG_FLAGS);
+
+    pod_log_init(log);
+    if (pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_NO_LOG)
+        return 0;
     memset(log->used, 0, sizeof log->used);
-    log->out_used = 0;
-    log->fd = openat(dirfd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return log->fd < 0 ? pod_fail(err, POD_LOG, "log") : 0;
-}
-
-static void flush(struct pod_log *log)
-{
-    size_t done = 0;
-    while (done < log->out_used) {
-        ssize_t wrote = write(log->fd, log->out + done, log->out_used - done);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            break; /* full disk: these lines are lost, the container goes on */
-        done += (size_t)wrote;
-    }
-    log->out_used = 0;
-}
-
-/* Length of the well-formed UTF-8 sequence at BYTES, 0 where there is none (Unicode 15, table 3-7). */
-static size_t utf8_length(const unsigned char *b, size_t left)
-{
-    size_t need = b[0] < 0x80                    ? 1
-                  : b[0] >= 0xc2 && b[0] <= 0xdf ? 2
-                  : (b[0] & 0xf0) == 0xe0        ? 3
-                  : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4
-                                                 : 0;
-    if (!need || need > left)
+    if (pod_plan_has(plan, POD_KEY_LOG_ADDRESS) || flags & POD_LOG_NON_BLOCKING) {
+        if (pod_log_queue_open(&log->queue, plan, dirfd, err))
+            return -1;
+        log->kind = POD_LOG_QUEUE;
         return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
-        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
-        return 0;
-    return need;
+    }
+    if (pod_log_file_open(&log->file, plan, dirfd, err))
+        return -1;
+    log->kind = POD_LOG_FILE;
+    return 0;
 }
 
-/* Room for the longest escape of one input unit is guaranteed by the caller. */
-static size_t escape(char *out, const unsigned char *bytes, size_t left, size_t *taken)
+static void record(struct pod_log *log, int stream, const char *bytes, size_t length,
+                   size_t readable, const struct timespec *now)
 {
-    static const char hex[] = "0123456789abcdef";
-    unsigned char c = bytes[0];
-    size_t length = utf8_length(bytes, left);
-
-    *taken = length ? length : 1;
-    if (!length) {
-        memcpy(out, "\\ufffd", 6);
-        return 6;
-    }
-    if (length > 1) {
-        memcpy(out, bytes, length);
-        return length;
-    }
-    const char *short_forms = "\"\"\\\\\nn\rr\tt\bb\ff";
-    for (const char *s = short_forms; *s; s += 2)
-        if ((unsigned char)*s == c) {
-            out[0] = '\\';
-            out[1] = s[1];
-            return 2;
-        }
-    if (c >= 0x20 && c != 0x7f) {
-        out[0] = (char)c;
-        return 1;
-    }
-    memcpy(out, "\\u00", 4);
-    out[4] = hex[c >> 4];
-    out[5] = hex[c & 15];
-    return 6;
+    if (log->kind == POD_LOG_FILE)
+        pod_log_file_record(&log->file, stream, bytes, length, readable);
+    else
+        pod_log_queue_add(&log->queue, stream, bytes, length, now);
 }
 
-static void record(struct pod_log *log, int stream, const char *bytes, size_t length)
+static void record_kept(struct pod_log *log, int stream, const struct timespec *now)
 {
-    char now[40];
+    int i = stream == 2;
 
-    pod_log_now(now);
-    if (sizeof log->out - log->out_used < 256)
-        flush(log);
-    log->out_used +=
-        (size_t)snprintf(log->out + log->out_used, sizeof log->out - log->out_used, "{\"log\":\"");
-    for (size_t at = 0, taken; at < length; at += taken) {
-        if (sizeof log->out - log->out_used < 128)
-            flush(log);
-        log->out_used += escape(log->out + log->out_used, (const unsigned char *)bytes + at,
-                                length - at, &taken);
-    }
-    log->out_used += (size_t)snprintf(log->out + log->out_used, sizeof log->out - log->out_used,
-                                      "\",\"stream\":\"%s\",\"time\":\"%s\"}\n",
-                                      stream == 2 ? "stderr" : "stdout", now);
+    record(log, stream, log->line[i], log->used[i], log->used[i], now);
+    log->used[i] = 0;
+}
+
+/* How many of the LENGTH bytes at BYTES belong to the record that begins there, which has USED bytes already; WHOLE says
+ * whether it is complete with them. */
+static size_t cut(const char *bytes, size_t length, size_t used, int *whole)
+{
+    size_t room = POD_LOG_LINE - used, look = length < room ? length : room;
+    const char *newline = memchr(bytes, '\n', look);
+
+    *whole = newline || look == room;
+    return newline ? (size_t)(newline - bytes) + 1 : look;
+}
+
+static void begin(struct pod_log *log, struct timespec *now)
+{
+    clock_gettime(CLOCK_REALTIME, now);
+    if (log->kind == POD_LOG_FILE)
+        pod_log_file_time(&log->file, now);
+}
+
+static void end(struct pod_log *log)
+{
+    if (log->kind == POD_LOG_FILE)
+        pod_log_file_flush(&log->file);
+    else
+        pod_log_queue_push(&log->queue);
 }
 
 void pod_log_write(struct pod_log *log, int stream, const char *bytes, size_t length)
 {
-    int i = stream == 2;
+    int i = stream == 2, whole;
+    struct timespec now;
 
-    if (log->fd < 0)
+    if (log->kind == POD_LOG_NONE)
         return;
+    begin(log, &now);
     while (length) {
-        const char *newline = memchr(bytes, '\n', length);
-        size_t take = newline ? (size_t)(newline - bytes) + 1 : length;
-        size_t room = sizeof log->line[i] - log->used[i];
-        if (take > room)
-            take = room;
-        memcpy(log->line[i] + log->used[i], bytes, take);
-        log->used[i] += take;
+        size_t take = cut(bytes, length, log->used[i], &whole);
+        if (whole && !log->used[i]) {
+            record(log, stream, bytes, take, length, &now);
+        } else {
+            memcpy(log->line[i] + log->used[i], bytes, take);
+            log->used[i] += take;
+            if (whole)
+                record_kept(log, stream, &now);
+        }
         bytes += take;
         length -= take;
-        if (log->line[i][log->used[i] - 1] == '\n' || log->used[i] == sizeof log->line[i]) {
-            record(log, stream, log->line[i], log->used[i]);
-            log->used[i] = 0;
-        }
     }
-    flush(log);
+    end(log);
+}
+
+int pod_log_waiting(const struct pod_log *log)
+{
+    return log->kind == POD_LOG_QUEUE && log->queue.end > log->queue.start ? log->queue.fd : -1;
+}
+
+int pod_log_holds(const struct pod_log *log)
+{
+    return !log->queue.drops && pod_log_waiting(log) >= 0;
+}
+
+void pod_log_push(struct pod_log *log)
+{
+    pod_log_queue_push(&log->queue);
+}
+
+void pod_log_wait(struct pod_log *log)
+{
+    if (pod_log_waiting(log) >= 0)
+        pod_log_queue_wait(&log->queue);
 }
 
 void pod_log_finish(struct pod_log *log)
 {
-    if (log->fd < 0)
+    struct timespec now;
+
+    if (log->kind == POD_LOG_NONE)
         return;
+    begin(log, &now);
     for (int i = 0; i < 2; i++)
-        if (log->used[i]) {
-            record(log, i + 1, log->line[i], log->used[i]);
-            log->used[i] = 0;
-        }
-    flush(log);
-    close(log->fd);
-    log->fd = -1;
+        if (log->used[i])
+            record_kept(log, i + 1, &now);
+    end(log);
+    if (log->kind == POD_LOG_FILE)
+        pod_log_file_close(&log->file);
+    else
+        pod_log_queue_close(&log->queue);
+    pod_log_init(log);
 }

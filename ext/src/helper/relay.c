@@ -16,6 +16,10 @@
 #include "hangup.h"
 
 #define STALLED_MS 10000
+/* A writer in a hurry fills its pipe meanwhile, and is read in one go: waking up for each of its lines costs more than these. */
+#define HURRIED 8192
+#define PIPE_SIZE (512 << 10)
+#define REST_MS 1
 
 static int64_t now_ms(void)
 {
@@ -27,7 +31,7 @@ static int64_t now_ms(void)
 void pod_relay_init(struct pod_relay *relay)
 {
     relay->listener = relay->signals = relay->in = relay->out[0] = relay->out[1] = -1;
-    relay->log.fd = -1;
+    pod_log_init(&relay->log);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         relay->clients[i].fd = -1;
 }
@@ -122,12 +126,38 @@ static int take_output(struct pod_relay *relay, int which)
     }
     pod_log_write(&relay->log, stream, relay->chunk.payload, (size_t)got);
     relay->chunk.head.stream = (uint8_t)stream;
-    relay->chunk_length = (size_t)got;
+    relay->chunk_length = relay->taken = (size_t)got;
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         relay->clients[i].pending =
             relay->clients[i].fd >= 0 && (relay->clients[i].streams & (1u << stream)) != 0;
     offer_chunk(relay);
     return 1;
+}
+
+static int somebody_looks(const struct pod_relay *relay)
+{
+    for (int i = 0; i < POD_CLIENTS_MAX; i++)
+        if (relay->clients[i].fd >= 0 && relay->clients[i].streams & 6)
+            return 1;
+    return 0;
+}
+
+/* All that a process has written, where nobody but the log wants it. Who is attached gets it at once. */
+static void take_all_output(struct pod_relay *relay, int which)
+{
+    size_t all = 0;
+
+    while (all < PIPE_SIZE && !relay->chunk_length && !pod_log_holds(&relay->log) &&
+           relay->out[which] >= 0 && take_output(relay, which)) {
+        all += relay->taken;
+        if (relay->tty || somebody_looks(relay))
+            return;
+    }
+    if (all < HURRIED || relay->out[which] < 0)
+        return;
+    if (!(relay->paced & 1 << which) && fcntl(relay->out[which], F_SETPIPE_SZ, PIPE_SIZE) > 0)
+        relay->paced |= 1 << which;
+    relay->resting |= relay->paced & 1 << which;
 }
 
 static void close_input(struct pod_relay *relay)
@@ -309,28 +339,32 @@ enum {
     SLOT_ERR,
     SLOT_IN,
     SLOT_HEALTH,
+    SLOT_LOG,
     SLOT_CLIENTS
 };
 
 static int fill(struct pod_relay *relay, struct pollfd *slots)
 {
-    int holding = relay->chunk_length != 0;
-    int timeout = -1, joined = relay->emulator->userns < 0;
+    int holding = relay->chunk_length != 0 || pod_log_holds(&relay->log);
+    int timeout = relay->resting ? REST_MS : -1, joined = relay->emulator->userns < 0;
 
     slots[SLOT_CALLS] = (struct pollfd){.fd = relay->emulator->listener, .events = POLLIN};
     slots[SLOT_EXECS] =
         (struct pollfd){.fd = joined ? -1 : relay->emulator->socket, .events = POLLIN};
     slots[SLOT_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
     slots[SLOT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
-    slots[SLOT_OUT] = (struct pollfd){.fd = holding ? -1 : relay->out[0], .events = POLLIN};
-    slots[SLOT_ERR] = (struct pollfd){.fd = holding ? -1 : relay->out[1], .events = POLLIN};
+    for (int which = 0; which < 2; which++)
+        slots[SLOT_OUT + which] =
+            (struct pollfd){.fd = holding || relay->resting & 1 << which ? -1 : relay->out[which],
+                            .events = POLLIN};
     slots[SLOT_IN] = (struct pollfd){.fd = relay->input_used ? relay->in : -1, .events = POLLOUT};
+    slots[SLOT_LOG] = (struct pollfd){.fd = pod_log_waiting(&relay->log), .events = POLLOUT};
     for (int i = 0; i < POD_CLIENTS_MAX; i++) {
         struct pod_client *client = &relay->clients[i];
         short events =
             (short)((client->held ? 0 : POLLIN) | (client->pending || client->owed ? POLLOUT : 0));
         slots[SLOT_CLIENTS + i] = (struct pollfd){.fd = client->fd, .events = events};
-        if (client->pending && !client->primary)
+        if (client->pending && !client->primary && !relay->resting)
             timeout = 1000;
     }
     return pod_health_fill(relay->health, &slots[SLOT_HEALTH], timeout);
@@ -351,6 +385,7 @@ static void drain(struct pod_relay *relay)
                         (slots[SLOT_CLIENTS + i].revents & (POLLHUP | POLLERR)))
                         drop(&relay->clients[i]);
             }
+            pod_log_wait(&relay->log);
             if (relay->out[which] < 0 || !take_output(relay, which))
                 break;
         }
@@ -367,6 +402,7 @@ void pod_relay_run(struct pod_relay *relay)
         fcntl(relay->in, F_SETFL, fcntl(relay->in, F_GETFL) | O_NONBLOCK);
     while (!relay->ended) {
         int timeout = pod_hangup_look(relay, fill(relay, slots));
+        relay->resting = 0;
         if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, timeout) < 0)
             continue;
         /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
@@ -378,8 +414,11 @@ void pod_relay_run(struct pod_relay *relay)
         if (slots[SLOT_SIGNALS].revents)
             reap(relay);
         for (int which = 0; which < 2; which++)
-            if (!relay->chunk_length && slots[SLOT_OUT + which].revents && relay->out[which] >= 0)
-                take_output(relay, which);
+            if (!relay->chunk_length && !pod_log_holds(&relay->log) &&
+                slots[SLOT_OUT + which].revents && relay->out[which] >= 0)
+                take_all_output(relay, which);
+        if (slots[SLOT_LOG].revents)
+            pod_log_push(&relay->log);
         if (slots[SLOT_IN].revents)
             push_input(relay);
         for (int i = 0; i < POD_CLIENTS_MAX; i++)

@@ -36,10 +36,13 @@ struct pod_relay {
     struct pod_client clients[POD_CLIENTS_MAX];
     struct pod_packet chunk; /* output on its way */
     size_t chunk_length;     /* 0: none */
+    size_t taken;            /* bytes of the last one */
     char input[POD_PAYLOAD_MAX];
     size_t input_used, input_done;
     int input_eof;
     struct pod_log log;
+    int paced;    /* bits 1 << which: that pipe is large, for a writer in a hurry */
+    int resting;  /* such a pipe was emptied: it may fill up before it is looked at again */
     struct pod_emulator *emulator; /* started when the first call waits for it */
     int bound;       /* the process is to end with its primary client, clients[0]: exec */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */

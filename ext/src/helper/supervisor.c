@@ -175,7 +175,7 @@ static int start(struct supervisor *s, struct pod_err *err)
                             !faccessat(s->dirfd, "owners", F_OK, AT_SYMLINK_NOFOLLOW);
     if (pod_launch_prepare(&s->launch, s->plan, err) || make_stdio(s, err))
         return -1;
-    if (!joined && !(s->flags & POD_PLAN_NO_LOG) && pod_log_open(&s->relay.log, s->dirfd, err))
+    if (!joined && pod_log_open(&s->relay.log, s->plan, s->dirfd, err))
         return -1;
     if (joined ? start_joined(s, err) : start_container(s, err))
         return -1;

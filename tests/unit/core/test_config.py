@@ -94,7 +94,7 @@ def test_load_when_daemon_json_wrong_then_error_names_file_and_line(home: Path, 
         ("\n\nx = = 1", "pod.toml:3"),
         ('\nlog-drive = "none"', "pod.toml:2: log-drive: unknown key"),
         ("\n\ndns = 7\n", "pod.toml:3: dns"),
-        ('\nlog-driver = "syslog"', "pod.toml:2: log-driver: syslog is not"),
+        ('\nlog-driver = "gelf"', "pod.toml:2: log-driver: gelf is not"),
         ("\xff", "pod.toml"),
     ],
 )

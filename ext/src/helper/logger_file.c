@@ -1,0 +1,161 @@
+#include "logger_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "\n" of the text, which a cut line does not have; the stream; the attributes; the time, written anew for each batch. */
+static int make_closings(struct pod_log_file *file, const char *attrs)
+{
+    static const char *const heads[2] = {"\\n\",\"stream\":\"stdout\"", "\\n\",\"stream\":\"stderr\""};
+    static const char tail[] = "\"}\n";
+    size_t head = strlen(heads[0]), more = strlen(attrs);
+
+    file->closing_length = head + more + 9 + POD_STAMP + 3;
+    for (int i = 0; i < 2; i++) {
+        char *closing = calloc(1, file->closing_length + 16); /* read in blocks of 16 */
+        if (!closing)
+            return -1;
+        memcpy(closing, heads[i], head);
+        memcpy(closing + head, attrs, more);
+        memcpy(closing + head + more, ",\"time\":\"", 9);
+        memcpy(closing + head + more + 9 + POD_STAMP, tail, 3);
+        file->closing[i] = closing;
+    }
+    return 0;
+}
+
+/* Who was killed while it wrote left half a line. */
+static void look_at_end(struct pod_log_file *file)
+{
+    struct stat st;
+    char last;
+
+    if (fstat(file->fd, &st))
+        return;
+    file->size = (uint64_t)st.st_size;
+    file->torn = st.st_size && (pread(file->fd, &last, 1, st.st_size - 1) != 1 || last != '\n');
+}
+
+int pod_log_file_open(struct pod_log_file *file, const struct pod_plan *plan, int dirfd,
+                      struct pod_err *err)
+{
+    const char *attrs = pod_plan_str(plan, POD_KEY_LOG_ATTRS);
+
+    file->dirfd = dirfd;
+    file->used = 0;
+    file->known = file->behind = 0;
+    file->compressor = -1;
+    file->compress = (pod_plan_u64(plan, POD_KEY_LOG_FLAGS) & POD_LOG_COMPRESS) != 0;
+    file->max_size = pod_plan_has(plan, POD_KEY_LOG_SIZE) ? pod_plan_u64(plan, POD_KEY_LOG_SIZE)
+                                                          : POD_LOG_SIZE;
+    file->max_files = pod_plan_has(plan, POD_KEY_LOG_FILES) ? pod_plan_u64(plan, POD_KEY_LOG_FILES)
+                                                            : POD_LOG_FILES;
+    file->fd = openat(dirfd, "log", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file->fd < 0)
+        return pod_fail(err, POD_LOG, "log");
+    if (make_closings(file, attrs ? attrs : "")) {
+        pod_log_close_fd(&file->fd);
+        return pod_fail_errno(err, POD_LOG, ENOMEM, "log");
+    }
+    look_at_end(file);
+    return 0;
+}
+
+void pod_log_file_time(struct pod_log_file *file, const struct timespec *now)
+{
+    for (int i = 0; i < 2; i++)
+        pod_log_stamp(file->closing[i] + file->closing_length - 3 - POD_STAMP, now);
+}
+
+void pod_log_file_flush(struct pod_log_file *file)
+{
+    size_t done = 0;
+
+    if (file->behind)
+        pod_log_compress(file);
+    if (file->used && file->torn) {
+        if (write(file->fd, "\n", 1) != 1) {
+            file->used = 0;
+            return;
+        }
+        file->torn = 0;
+        file->size++;
+    }
+    while (done < file->used) {
+        ssize_t wrote = write(file->fd, file->out + done, file->used - done);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            break; /* full disk: these lines are lost, the container goes on */
+        done += (size_t)wrote;
+    }
+    if (done < file->used)
+        file->torn = file->size + done > 0;
+    file->size += done;
+    file->used = 0;
+}
+
+/* Both ends have room for the last block of 16. */
+static inline void put(struct pod_log_file *file, const char *bytes, size_t length)
+{
+    char *out = file->out + file->used;
+
+    for (size_t i = 0; i < length; i += 16)
+        memcpy(out + i, bytes + i, 16);
+    file->used += length;
+}
+
+static void put_closing(struct pod_log_file *file, const char *bytes, size_t length)
+{
+    while (length) {
+        if (sizeof file->out - file->used < 256)
+            pod_log_file_flush(file);
+        size_t most = sizeof file->out - file->used - 32, step = length < most ? length : most;
+        put(file, bytes, step);
+        bytes += step;
+        length -= step;
+    }
+}
+
+void pod_log_file_record(struct pod_log_file *file, int stream, const char *bytes, size_t length,
+                         size_t readable)
+{
+    const char *closing = file->closing[stream == 2];
+    size_t cut = 2, taken;
+
+    if (length && bytes[length - 1] == '\n') {
+        length--;
+        cut = 0;
+    }
+    if (sizeof file->out - file->used < 256)
+        pod_log_file_flush(file);
+    memcpy(file->out + file->used, "{\"log\":\"", 8);
+    file->used += 8;
+    for (;;) {
+        file->used += pod_log_escape(file->out + file->used, sizeof file->out - file->used, bytes,
+                                     length, readable, &taken);
+        bytes += taken;
+        length -= taken;
+        readable -= taken;
+        if (!length)
+            break;
+        pod_log_file_flush(file);
+    }
+    put_closing(file, closing + cut, file->closing_length - cut);
+    if (file->max_size && file->size + file->used >= file->max_size)
+        pod_log_rotate(file);
+}
+
+void pod_log_file_close(struct pod_log_file *file)
+{
+    pod_log_file_flush(file);
+    pod_log_close_fd(&file->fd);
+    pod_log_settle(file);
+    for (int i = 0; i < 2; i++) {
+        free(file->closing[i]);
+        file->closing[i] = NULL;
+    }
+}

@@ -1,0 +1,122 @@
+/* Text to the inside of a JSON string, sixteen bytes at a time where nothing is to be escaped. */
+#include <string.h>
+
+#include "logger_file.h"
+
+typedef signed char block __attribute__((vector_size(16)));
+
+void pod_log_stamp(char text[POD_STAMP], const struct timespec *when)
+{
+    static _Thread_local time_t second = -1;
+    static _Thread_local char date[24];
+    long rest = when->tv_nsec;
+    struct tm tm;
+
+    if (when->tv_sec != second) {
+        gmtime_r(&when->tv_sec, &tm);
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S.", &tm);
+        second = when->tv_sec;
+    }
+    memcpy(text, date, 20);
+    for (int i = 28; i >= 20; i--, rest /= 10)
+        text[i] = (char)('0' + rest % 10);
+    text[29] = 'Z';
+}
+
+/* Length of the well-formed UTF-8 sequence at BYTES, 0 where there is none (Unicode 15, table 3-7). */
+static size_t utf8_length(const unsigned char *b, size_t left)
+{
+    size_t need = b[0] < 0x80                    ? 1
+                  : b[0] >= 0xc2 && b[0] <= 0xdf ? 2
+                  : (b[0] & 0xf0) == 0xe0        ? 3
+                  : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4
+                                                 : 0;
+    if (!need || need > left)
+        return 0;
+    for (size_t i = 1; i < need; i++)
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
+        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
+        return 0;
+    return need;
+}
+
+static size_t escape_one(char *out, const unsigned char *bytes, size_t left, size_t *taken)
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char c = bytes[0];
+    size_t length = utf8_length(bytes, left);
+
+    *taken = length ? length : 1;
+    if (!length) {
+        memcpy(out, "\\ufffd", 6);
+        return 6;
+    }
+    if (length > 1) {
+        memcpy(out, bytes, length);
+        return length;
+    }
+    const char *short_forms = "\n\n\"\"\\\\\rr\tt\bb\ff";
+    for (const char *s = short_forms; *s; s += 2)
+        if ((unsigned char)*s == c) {
+            out[0] = '\\';
+            out[1] = c == '\n' ? 'n' : s[1];
+            return 2;
+        }
+    if (c >= 0x20 && c != 0x7f) {
+        out[0] = (char)c;
+        return 1;
+    }
+    memcpy(out, "\\u00", 4);
+    out[4] = hex[c >> 4];
+    out[5] = hex[c & 15];
+    return 6;
+}
+
+/* Copies up to the first byte that is not plain printable ASCII; whole blocks only. Both places have 16 bytes. */
+static size_t copy_plain(char *out, const char *bytes, size_t length)
+{
+    size_t done = 0;
+
+    for (; length - done >= sizeof(block); done += sizeof(block)) {
+        block b;
+        unsigned long long found[2];
+        memcpy(&b, bytes + done, sizeof b);
+        memcpy(out + done, &b, sizeof b);
+        block odd = (b < 0x20) | (b == '"') | (b == '\\') | (b == 0x7f); /* signed: from 0x80 on, too */
+        memcpy(found, &odd, sizeof found);
+        if (found[0])
+            return done + (size_t)__builtin_ctzll(found[0]) / 8;
+        if (found[1])
+            return done + 8 + (size_t)__builtin_ctzll(found[1]) / 8;
+    }
+    return done;
+}
+
+size_t pod_log_escape(char *out, size_t room, const char *bytes, size_t length, size_t readable,
+                      size_t *taken)
+{
+    size_t used = 0, at = 0;
+
+    while (at < length && room - used >= 32) {
+        size_t look = readable - at < room - used - 16 ? readable - at : room - used - 16;
+        size_t step = copy_plain(out + used, bytes + at, look);
+        if (step > length - at)
+            step = length - at;
+        at += step;
+        used += step;
+        if (at == length || room - used < 32)
+            break;
+        /* A block's odd byte, or one of an end that fills no block. */
+        unsigned char c = (unsigned char)bytes[at];
+        size_t took = 1;
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+            out[used++] = (char)c;
+        else
+            used += escape_one(out + used, (const unsigned char *)bytes + at, length - at, &took);
+        at += took;
+    }
+    *taken = at;
+    return used;
+}
