@@ -6,7 +6,7 @@ import os
 
 from pod.core.config import ROOT_EMULATION
 from pod.core.container.spec import Request
-from pod.core.errors import HostUnsupported, UsageError
+from pod.core.errors import UsageError
 from pod.core.runtime import defaults
 
 TYPE_CHECKING = False

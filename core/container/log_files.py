@@ -76,7 +76,7 @@ class LogFile:
             if not stored:
                 return b""
             try:
-                data = inflate.decompress(stored, CHUNK)
+                data: bytes = inflate.decompress(stored, CHUNK)
             except zlib.error:
                 return b""
             if data:

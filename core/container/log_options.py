@@ -33,10 +33,32 @@ _OPTIONS = {
     "journald": _EVERY,
     "none": (),
 }
-_FACILITIES = (
-    "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp - - - - "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
+_FACILITIES = [
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "-",
+    "-",
+    "-",
+    "-",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
+]
 _FORMATS = ("", "rfc3164", "rfc5424", "rfc5424micro")
 """In the order of enum pod_syslog_format."""
 
@@ -52,7 +74,9 @@ def parse(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in (item.partition("=") for item in given)}
 
 
-def merge(driver: str, options: dict[str, str], default: str, defaults: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def merge(
+    driver: str, options: dict[str, str], default: str, defaults: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
     """With the configuration's driver, and its options where the driver is the same."""
     driver = driver or default or "json-file"
     if driver == (default or "json-file"):
@@ -258,7 +282,9 @@ def _address(options: Mapping[str, str]) -> list[str]:
     """[protocol, host or path, port]; the host as it was given."""
     given = options.get("syslog-address", "")
     if any(options.get(name) for name in _TLS) or given.startswith("tcp+tls:"):
-        raise HostUnsupported("syslog over TLS: not in pod", hint="tcp to a relay on this host, which speaks TLS onward")
+        raise HostUnsupported(
+            "syslog over TLS: not in pod", hint="tcp to a relay on this host, which speaks TLS onward"
+        )
     if not given:
         path = next((path for path in _LOCAL_SOCKETS if os.path.exists(path)), "")
         if not path:
@@ -272,22 +298,27 @@ def _address(options: Mapping[str, str]) -> list[str]:
         raise UsageError(
             f"syslog-address should be in form proto://address, got {given}", hint="udp, tcp, unix or unixgram"
         )
-    if protocol.startswith("unix"):
-        if len(os.fsencode(rest)) > 107:
-            raise _fail(f"{rest}: longer than a socket's path can be")
-        if not os.path.exists(rest):
-            raise _fail(f"stat {rest}: no such file or directory")
-        return [protocol, rest, ""]
+    return _socket(protocol, rest) if protocol.startswith("unix") else _host_and_port(given, protocol, rest)
+
+
+def _socket(protocol: str, path: str) -> list[str]:
+    if len(os.fsencode(path)) > 107:
+        raise _fail(f"{path}: longer than a socket's path can be")
+    if not os.path.exists(path):
+        raise _fail(f"stat {path}: no such file or directory")
+    return [protocol, path, ""]
+
+
+def _host_and_port(given: str, protocol: str, rest: str) -> list[str]:
     host, port = rest, "514"
     if rest.startswith("["):
         host, _, more = rest[1:].partition("]")
         port = more[1:] if more.startswith(":") else more or port
     elif ":" in rest:
         host, _, port = rest.rpartition(":")
-    host = host or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and 0 < len(port) < 6 and 0 < int(port) < 65536) or "/" in host:
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536) or "/" in host:
         raise UsageError(f"syslog-address should be in form proto://address, got {given}", hint="tcp://192.0.2.1:514")
-    return [protocol, host, port]
+    return [protocol, host or "127.0.0.1", port]
 
 
 def _numeric(host: str) -> str:

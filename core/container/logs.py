@@ -21,7 +21,7 @@ _POLL = 0.05
 
 
 class LogLine:
-    """One record: text (with its newline where it had one), stream "stdout" or "stderr", time (RFC 3339), attributes."""
+    """One record: text (with its newline if it had one), stream "stdout" or "stderr", time (RFC 3339), attributes."""
 
     __slots__ = ("attrs", "stream", "text", "time")
 

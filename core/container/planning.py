@@ -159,6 +159,17 @@ def parse_detach_keys(text: str) -> bytes:
     return bytes(keys)
 
 
+def _log(writer: plan.PlanWriter, config: dict[str, Any]) -> int:
+    """The keys LOG_*; none for the default. Flags."""
+    log = config["HostConfig"]["LogConfig"]
+    if log == {"Type": "json-file", "Config": {}}:
+        return 0
+    from pod.core.container import log_options
+
+    log_options.write_plan(writer, config)
+    return plan.NO_LOG if log["Type"] == "none" else 0
+
+
 def container_plan(
     engine: Engine,
     config: dict[str, Any],
@@ -177,11 +188,7 @@ def container_plan(
     flags |= plan.INIT if host["Init"] else 0
     flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
     flags |= plan.LOOPBACK if host["NetworkMode"] != "host" else 0
-    flags |= plan.NO_LOG if host["LogConfig"]["Type"] == "none" else 0
-    if host["LogConfig"] != {"Type": "json-file", "Config": {}}:
-        from pod.core.container import log_options
-
-        log_options.write_plan(writer, config)
+    flags |= _log(writer, config)
     flags |= plan.REMOVE if host["AutoRemove"] else 0
     writer.number("FLAGS", flags)
     writer.text("ID", config["Id"])

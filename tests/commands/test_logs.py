@@ -15,7 +15,10 @@ import pytest
 
 from tests.support.podcli import Pod, until
 
-COUNT = "i=0; while [ $i -lt {} ]; do i=$((i+1)); echo \"line $i of text that is not very long\"; done"
+COUNT = 'i=0; while [ $i -lt {} ]; do i=$((i+1)); echo "line $i of text that is not very long"; done'
+
+
+SMALL = ("--log-opt", "max-size=4k", "--log-opt", "max-file=9")
 
 
 def folder(pod: Pod, name: str) -> Path:
@@ -75,19 +78,21 @@ def test_log_with_one_file_begins_anew(pod: Pod, busybox: str) -> None:
 
 
 def test_logs_f_across_thousands_of_rotations_misses_nothing(pod: Pod, busybox: str) -> None:
-    script = "until [ -e /go ]; do sleep 0.05; done; seq 200000 | sed 's/.*/line & is one of very many lines of this log/'"
-    started(pod, busybox, script, "--log-opt", "max-size=8k", "--log-opt", "max-file=2", "--rm=false")
+    script = (
+        "until [ -e /go ]; do sleep 0.05; done; seq 100000 | sed 's/.*/line & is one of very many lines of this log/'"
+    )
+    started(pod, busybox, script, "--log-opt", "max-size=4k", "--log-opt", "max-file=2")
     followers = [
         subprocess.Popen(pod.argv("logs", "-f", "logged"), env=pod.environ(), stdout=subprocess.PIPE) for _ in range(2)
     ]
     time.sleep(0.3)
     pod("exec", "logged", "touch", "/go").ok()
     expected = 0
-    for number in range(1, 200001):
+    for number in range(1, 100001):
         expected = zlib.crc32(b"line %d is one of very many lines of this log\n" % number, expected)
     for follower in followers:
         out, _ = follower.communicate(timeout=60)
-        assert (out.count(b"\n"), zlib.crc32(out)) == (200000, expected)
+        assert (out.count(b"\n"), zlib.crc32(out)) == (100000, expected)
     last = int(full_files(folder(pod, "logged"))[-1].name.split(".")[1])
     assert last > 2000
 
@@ -138,7 +143,7 @@ def test_log_when_the_supervisor_is_killed_then_what_was_written_is_read_and_the
     pod: Pod, busybox: str
 ) -> None:
     """Killed at some moment of a rotation, or of a write: half a line is not read, and the next one stands apart."""
-    script = "i=0; while :; do i=$((i+1)); echo \"line $i\"; done"
+    script = 'i=0; while :; do i=$((i+1)); echo "line $i"; done'
     started(pod, busybox, script, "--log-opt", "max-size=4k", "--log-opt", "max-file=3")
     where = folder(pod, "logged")
     for round_ in range(3):
@@ -158,7 +163,7 @@ def test_log_when_the_supervisor_is_killed_then_what_was_written_is_read_and_the
 
 @pytest.mark.parametrize("missing", ["log", "log.2"])
 def test_logs_when_a_rotation_was_cut_then_the_rest_is_read(pod: Pod, busybox: str, missing: str) -> None:
-    pod.wait_for(started(pod, busybox, COUNT.format(200), "--log-opt", "max-size=4k", "--log-opt", "max-file=9"), "exited")
+    pod.wait_for(started(pod, busybox, COUNT.format(200), *SMALL), "exited")
     (folder(pod, "logged") / missing).unlink()
     found = numbers(pod("logs", "-f", "logged").ok())
     assert len(found) > 50
@@ -169,23 +174,9 @@ def test_logs_when_a_rotation_was_cut_then_the_rest_is_read(pod: Pod, busybox: s
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--log-driver", "gelf"), ["gelf", "syslog"]),
-        (("--log-driver", "nosuch"), ["no log driver named 'nosuch' is registered"]),
-        (("--log-opt", "no=1"), ["unknown log opt 'no' for json-file log driver"]),
+        (("--log-driver", "gelf"), ["log driver gelf", "syslog"]),
         (("--log-driver", "none", "--log-opt", "max-size=1m"), ["invalid logging opts for driver none"]),
-        (("--log-opt", "max-size=abc"), ["invalid size: 'abc'"]),
-        (("--log-opt", "max-size=0"), ["max-size must be a positive number"]),
-        (("--log-opt", "max-file=0"), ["max-file cannot be less than 1"]),
-        (("--log-opt", "max-file=x"), ['strconv.Atoi: parsing "x": invalid syntax']),
-        (("--log-opt", "compress=maybe"), ["strconv.ParseBool"]),
-        (("--log-opt", "compress=true", "--log-opt", "max-file=1"), ["compress cannot be true"]),
-        (("--log-opt", "mode=fast"), ["logging mode not supported: fast"]),
-        (("--log-opt", "max-buffer-size=1m"), ["only supported with 'mode=non-blocking'"]),
-        (("--log-opt", "tag={{.Nothing}}"), ["can't evaluate {{.Nothing}}"]),
-        (("--log-opt", "labels-regex=("), ["error parsing regexp"]),
-        (("--log-driver", "syslog", "--log-opt", "syslog-address=localhost"), ["in form proto://address"]),
-        (("--log-driver", "syslog", "--log-opt", "syslog-address=unix:///no/such"), ["stat /no/such: no such file"]),
-        (("--log-driver", "syslog", "--log-opt", "syslog-address=tcp+tls://h"), ["syslog over TLS"]),
+        (("--log-opt", "max-size=abc"), ["failed to initialize logging driver: invalid size: 'abc'"]),
     ],
 )
 def test_run_when_a_log_option_is_wrong_then_dockers_words_and_nothing_is_left(

@@ -9,7 +9,8 @@
 /* "\n" of the text, which a cut line does not have; the stream; the attributes; the time, written anew for each batch. */
 static int make_closings(struct pod_log_file *file, const char *attrs)
 {
-    static const char *const heads[2] = {"\\n\",\"stream\":\"stdout\"", "\\n\",\"stream\":\"stderr\""};
+    static const char *const heads[2] = {"\\n\",\"stream\":\"stdout\"",
+                                         "\\n\",\"stream\":\"stderr\""};
     static const char tail[] = "\"}\n";
     size_t head = strlen(heads[0]), more = strlen(attrs);
 
@@ -49,8 +50,8 @@ int pod_log_file_open(struct pod_log_file *file, const struct pod_plan *plan, in
     file->known = file->behind = 0;
     file->compressor = -1;
     file->compress = (pod_plan_u64(plan, POD_KEY_LOG_FLAGS) & POD_LOG_COMPRESS) != 0;
-    file->max_size = pod_plan_has(plan, POD_KEY_LOG_SIZE) ? pod_plan_u64(plan, POD_KEY_LOG_SIZE)
-                                                          : POD_LOG_SIZE;
+    file->max_size =
+        pod_plan_has(plan, POD_KEY_LOG_SIZE) ? pod_plan_u64(plan, POD_KEY_LOG_SIZE) : POD_LOG_SIZE;
     file->max_files = pod_plan_has(plan, POD_KEY_LOG_FILES) ? pod_plan_u64(plan, POD_KEY_LOG_FILES)
                                                             : POD_LOG_FILES;
     file->fd = openat(dirfd, "log", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);

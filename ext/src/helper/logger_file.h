@@ -24,17 +24,18 @@
 enum pod_log_flags { POD_LOG_COMPRESS = 1 << 0, POD_LOG_NON_BLOCKING = 1 << 1 };
 
 struct pod_log_file {
-    int dirfd, fd;      /* dirfd is the caller's */
-    int torn;           /* the last write was cut: the next begins a line */
-    int known;          /* first and last are true */
+    int dirfd, fd; /* dirfd is the caller's */
+    int torn; /* the last write was cut: the next begins a line */
+    int known; /* first and last are true */
     int compress;
-    int behind;         /* something became full while COMPRESSOR ran */
-    uint64_t size;      /* bytes of the open file */
-    uint64_t max_size;  /* 0: no end */
+    int behind; /* something became full while COMPRESSOR ran */
+    uint64_t size; /* bytes of the open file */
+    uint64_t max_size; /* 0: no end */
     uint64_t max_files; /* with the open one */
     uint64_t first, last; /* numbers of the full ones; first > last: there are none */
     pid_t compressor;
-    char *closing[2];   /* what follows the text of a record of stdout, of stderr: up to the newline */
+    char
+        *closing[2]; /* what follows the text of a record of stdout, of stderr: up to the newline */
     size_t closing_length;
     size_t used;
     char out[131072];

@@ -46,8 +46,8 @@ static void add_part(struct pod_log_remote *remote, int i, int whole, const stru
     if (whole && !remote->parts[i])
         return;
     if (!remote->parts[i]++)
-        remote->line[i] = (unsigned long long)when->tv_sec * 1000000000u +
-                          (unsigned long long)when->tv_nsec;
+        remote->line[i] =
+            (unsigned long long)when->tv_sec * 1000000000u + (unsigned long long)when->tv_nsec;
     snprintf(fields, sizeof fields,
              "%sCONTAINER_PARTIAL_ID=%016llx%x\nCONTAINER_PARTIAL_ORDINAL=%llu\n"
              "CONTAINER_PARTIAL_LAST=%s\n",

@@ -84,7 +84,8 @@ static size_t copy_plain(char *out, const char *bytes, size_t length)
         unsigned long long found[2];
         memcpy(&b, bytes + done, sizeof b);
         memcpy(out + done, &b, sizeof b);
-        block odd = (b < 0x20) | (b == '"') | (b == '\\') | (b == 0x7f); /* signed: from 0x80 on, too */
+        block odd =
+            (b < 0x20) | (b == '"') | (b == '\\') | (b == 0x7f); /* signed: from 0x80 on, too */
         memcpy(found, &odd, sizeof found);
         if (found[0])
             return done + (size_t)__builtin_ctzll(found[0]) / 8;

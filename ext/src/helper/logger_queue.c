@@ -76,8 +76,7 @@ static _Noreturn void run_logger(struct logger *logger)
 
     prctl(PR_SET_NAME, "pod-logger", 0, 0, 0);
     for (;;) {
-        got = read(logger->fd, logger->buffer + logger->used,
-                   sizeof logger->buffer - logger->used);
+        got = read(logger->fd, logger->buffer + logger->used, sizeof logger->buffer - logger->used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -220,8 +219,8 @@ void pod_log_queue_close(struct pod_log_queue *queue)
 
     pod_log_queue_wait(queue);
     pod_log_close_fd(&queue->fd);
-    for (int64_t deadline = milliseconds() + PATIENCE_MS;
-         waitpid(queue->pid, NULL, WNOHANG) == 0; nanosleep(&moment, NULL))
+    for (int64_t deadline = milliseconds() + PATIENCE_MS; waitpid(queue->pid, NULL, WNOHANG) == 0;
+         nanosleep(&moment, NULL))
         if (milliseconds() > deadline)
             kill(queue->pid, SIGKILL);
     munmap(queue->bytes, queue->room);

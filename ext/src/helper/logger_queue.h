@@ -15,7 +15,7 @@
 struct pod_log_queue {
     int fd; /* socket to the logger; -1: it has gone, and lines are lost */
     pid_t pid;
-    int drops;    /* mode=non-blocking */
+    int drops; /* mode=non-blocking */
     size_t limit; /* most bytes to keep */
     size_t start, end;
     char *bytes; /* ROOM of them, of which only those that were needed once take memory */

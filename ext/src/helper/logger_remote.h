@@ -20,16 +20,16 @@ enum pod_syslog_format {
 };
 
 struct pod_log_remote {
-    int fd;             /* -1: broken */
+    int fd; /* -1: broken */
     int journald;
-    int type;           /* SOCK_STREAM, SOCK_DGRAM */
+    int type; /* SOCK_STREAM, SOCK_DGRAM */
     struct sockaddr_storage address;
     socklen_t address_length;
     const struct pod_plan *plan;
     int facility, format;
     const char *tag, *host; /* syslog */
-    long pid;               /* the supervisor's */
-    int64_t retry;          /* ms of CLOCK_MONOTONIC: when to connect again */
+    long pid; /* the supervisor's */
+    int64_t retry; /* ms of CLOCK_MONOTONIC: when to connect again */
     /* journald, stdout and stderr: of a line that was cut, the parts so far, and a number for all of them */
     unsigned long long parts[2], line[2];
     size_t used;

@@ -132,8 +132,8 @@ static int head_of(struct pod_log_remote *remote, int stream, const struct times
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     if (remote->format == POD_SYSLOG_RFC5424_MICRO)
         snprintf(part, sizeof part, ".%06d", (int)(when->tv_nsec / 1000 % 1000000));
-    return snprintf(remote->message, sizeof remote->message, "<%d>1 %s%sZ %s %s %ld %s - ", priority,
-                    stamp, part, remote->host, remote->tag, remote->pid, remote->tag);
+    return snprintf(remote->message, sizeof remote->message, "<%d>1 %s%sZ %s %s %ld %s - ",
+                    priority, stamp, part, remote->host, remote->tag, remote->pid, remote->tag);
 }
 
 static void compose(struct pod_log_remote *remote, int stream, const char *bytes, size_t length,
@@ -158,8 +158,7 @@ static int send_all(const struct pod_log_remote *remote)
     size_t done = 0;
 
     while (done < remote->used) {
-        ssize_t sent =
-            send(remote->fd, remote->message + done, remote->used - done, MSG_NOSIGNAL);
+        ssize_t sent = send(remote->fd, remote->message + done, remote->used - done, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
