@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,29 @@ def test_plain_tree_is_each_containers_own_and_stays(pod: Pod, image: str, tmp_p
         ["ps", "-aq"],
     )
     assert done.ok().split() == ["none", "mine", "first"], done
+
+
+def test_plain_tree_when_compared_exported_and_copied_then_as_with_overlay(
+    pod: Pod, image: str, tmp_path: Path
+) -> None:
+    change = "echo x >>/etc/passwd; rm /etc/group; mkdir /made; touch /made/f; rm -r /usr; chown 7:8 /made/f"
+    done = on_overlay(
+        pod,
+        tmp_path,
+        ["run", "--name", "first", "-v", "/vol", image, "sh", "-c", change],
+        ["diff", "first"],
+        ["export", "-o", str(tmp_path / "x.tar"), "first"],
+        ["cp", "first:/made/f", str(tmp_path / "copied")],
+        ["cp", str(tmp_path / "copied"), "first:/again"],
+        ["diff", "first"],
+        ["rm", "-v", "first"],
+    )
+    before = ["C /etc", "D /etc/group", "C /etc/passwd", "A /made", "A /made/f", "D /usr"]
+    lines = [line for line in done.ok().splitlines() if line[1:2] == " "]
+    assert sorted(lines[:6]) == sorted(before), done
+    assert sorted(lines[6:]) == sorted([*before, "A /again"]), done
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        found = {one.name: one for one in tar}
+    assert {"bin/busybox", "made/f", "vol"} <= set(found)
+    assert not {"etc/group", "usr", "image-owners"} & set(found)
+    assert (tmp_path / "copied").read_bytes() == b""

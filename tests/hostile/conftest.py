@@ -57,3 +57,9 @@ def probing(craft: Craft, tmp_path_factory: pytest.TempPathFactory) -> str:
     """busybox with /bin/probe: tries one call and prints "done" or why not."""
     program = crafted.probe(tmp_path_factory.mktemp("probe"))
     return craft.make(lambda layer: layer.add("bin/probe", program, mode=0o755))
+
+
+@pytest.fixture(scope="session")
+def busybox(craft: Craft) -> str:
+    """busybox without anything bad in it: what attacks is what runs there."""
+    return craft.make(lambda layer: None)
