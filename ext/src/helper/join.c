@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "inner.h"
 #include "userns.h"
 
 #ifndef NS_GET_USERNS
@@ -46,19 +47,26 @@ static int open_all(int *fds, int *userfd, pid_t pid, uint64_t namespaces, struc
     return *userfd < 0 ? pod_fail_errno(err, POD_PLAN, EINVAL, "NAMESPACES") : 0;
 }
 
-static int enter_all(const int *fds, int userfd, int single, struct pod_err *err)
+/* HOST_PROC below 0: no inner namespace is to be offered. */
+static int enter_all(const int *fds, int userfd, int single, int host_proc, int *inner,
+                     struct pod_err *err)
 {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
         return pod_fail(err, POD_SETNS, "dumpable");
     if (setns(userfd, CLONE_NEWUSER))
         return pod_fail(err, POD_SETNS, "user");
-    for (size_t i = 0; i < KINDS; i++)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* fs.suid_dumpable may have made it so again */
+    for (size_t i = 0; i < KINDS; i++) {
         if (fds[i] >= 0 && setns(fds[i], (int)kinds[i].flag))
             return pod_fail(err, POD_SETNS, kinds[i].name);
+        if (kinds[i].flag == CLONE_NEWNS && host_proc >= 0 &&
+            (*inner = pod_inner_offer(host_proc, err)) < 0)
+            return -1;
+    }
     return single ? 0 : pod_confine_ids(0, 0, NULL, 0, err);
 }
 
-int pod_join(const struct pod_plan *plan, struct pod_err *err)
+int pod_join(const struct pod_plan *plan, int host_proc, int *inner, struct pod_err *err)
 {
     pid_t pid = (pid_t)pod_plan_u64(plan, POD_KEY_PID);
     int single = (pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_SINGLE_ID) != 0;
@@ -71,7 +79,8 @@ int pod_join(const struct pod_plan *plan, struct pod_err *err)
     if (!failed && pod_process_start(pid) != pod_plan_u64(plan, POD_KEY_PID_START))
         failed = pod_fail_errno(err, POD_SETNS, ESRCH, "process");
     if (!failed)
-        failed = enter_all(fds, userfd, single, err);
+        failed =
+            enter_all(fds, userfd, single, pod_inner_needed(plan) ? host_proc : -1, inner, err);
     for (size_t i = 0; i < KINDS; i++)
         pod_cleanup_fd(&fds[i]);
     pod_cleanup_fd(&userfd);

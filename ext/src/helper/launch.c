@@ -17,6 +17,7 @@
 
 #include "beneath.h"
 #include "confine.h"
+#include "inner.h"
 #include "mount.h"
 #include "passwd.h"
 #include "records.h"
@@ -35,6 +36,7 @@ static uint64_t flags(const struct pod_launch *launch)
 int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, struct pod_err *err)
 {
     launch->plan = plan;
+    launch->inner = -1;
     launch->argv = pod_plan_strv(plan, POD_KEY_ARGV, 0);
     launch->env = pod_plan_strv(plan, POD_KEY_ENV, 3);
     launch->groups = pod_plan_strv(plan, POD_KEY_GROUPS, 0);
@@ -201,16 +203,6 @@ static void add_home(struct pod_launch *launch, const char *home)
     *end = launch->home;
 }
 
-/* A process that is not dumpable has /proc files of the host's root: nobody can write id maps there, not even itself. */
-static int enter_inner_userns(struct pod_launch *launch, const struct pod_user *user,
-                              struct pod_err *err)
-{
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    int failed = pod_userns_unshare_single(launch->host_proc, user->uid, user->gid, err);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    return failed;
-}
-
 static void own_stdio(struct pod_launch *launch, const struct pod_user *user)
 {
     struct stat st;
@@ -322,7 +314,8 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
     int emulated = pod_plan_has(plan, POD_KEY_NOTIFY) ? emulate(launch, &user, rootfd, &err) : 0;
     if (emulated < 0)
         fail(launch, &err);
-    if (single && !emulated && (user.uid || user.gid) && enter_inner_userns(launch, &user, &err))
+    if (single && !emulated && (user.uid || user.gid) &&
+        pod_inner_enter(launch->host_proc, launch->inner, &user, &err))
         fail(launch, &err);
     if (settle_descriptors(launch, &err) || enter_directory(cwd, &err) ||
         pod_confine_rlimits(plan, &err) || pod_confine_bounding(caps, &err))

@@ -27,6 +27,7 @@ struct pod_launch {
     int sync[2];                  /* [0] the supervisor's, [1] the child's */
     int stdio[3];                 /* the child's ends; -1 where a terminal takes their place */
     int host_proc; /* the host's /proc, O_PATH: the container's own may be read-only */
+    int inner;     /* of a process that joins, the socket of inner.h; -1 */
     char home[POD_HOME_SIZE];
     char preload[POD_PRELOAD_VARIABLE];
     struct pod_emulator *emulator; /* the parent's side */

@@ -145,7 +145,7 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
     if (pod_plan_has(s->plan, POD_KEY_NOTIFY))
         pod_emulator_connect(&s->emulator);
     /* The join makes this process part of the container's namespaces but for the pid namespace, which only its children enter. */
-    if (pod_join(s->plan, err))
+    if (pod_join(s->plan, s->launch.host_proc, &s->launch.inner, err))
         return -1;
     if (s->flags & POD_PLAN_PROBE)
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* joining cleared it */
@@ -158,6 +158,7 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
     if (child == 0)
         pod_launch_joined(&s->launch);
     s->relay.child = child;
+    pod_cleanup_fd(&s->launch.inner);
     return 0;
 }
 
