@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
-.PHONY: help run dev test test-long bench fuzz lint format clean
+.PHONY: help run dev test test-long soak bench fuzz lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make pod.pyz    the one file, both architectures'
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
+	@echo 'make soak       what must not leak, ten times as often as in make test'
 	@echo 'make fuzz       mutated input under sanitizers, FUZZ_ROUNDS=20000 of them'
 	@echo 'make bench      pod beside its peers, one table'
 	@echo 'make lint       ruff, mypy, clang-format'
@@ -35,6 +36,9 @@ test: pod.pyz dev
 
 test-long: pod.pyz dev
 	@$(TOOLS) test -- -m tests.support.suite $(PYTEST_ARGS)
+
+soak: pod.pyz dev
+	@POD_SOAK_EXECS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench

@@ -67,7 +67,8 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
     """The error to show; ``step`` is a name of ext/src/core/steps.h."""
     action = {"start": "start container", "exec": "exec in container", "attach": "attach to container"}.get(what, what)
     reason = os.strerror(errnum).lower() if errnum else "failed"
-    code = 125
+    # Of exec Docker's daemon, which sets 125 for nothing, tells 126 for what the caller named wrongly.
+    code = 126 if what == "exec" and step in ("SETUID", "SETGID", "CHDIR") else 125
     hint = _HINTS.get((step, errnum))
     if step == "EXEC":
         code, reason, hint = _exec_failure(program, errnum, reason)
