@@ -1,4 +1,4 @@
-"""Containers that prepare themselves for an `exec`: descriptors, their own /proc, user databases, names, the program."""
+"""Containers that prepare themselves for an `exec`: descriptors, their own /proc, user databases, names, programs."""
 
 from __future__ import annotations
 

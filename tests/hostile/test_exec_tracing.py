@@ -23,14 +23,14 @@ def watching(craft: Craft, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("emulation", ["auto", "basic"])
-@pytest.mark.parametrize("powers", [(), ("--cap-add", "SYS_PTRACE"), ("--privileged",)], ids=["plain", "ptrace", "wide"])
+@pytest.mark.parametrize("powers", [(), ("--cap-add", "SYS_PTRACE"), ("--privileged",)])
 def test_exec_when_the_container_lies_in_wait_then_it_gets_hold_of_nothing(
     pod: Pod, watching: str, powers: tuple[str, ...], emulation: str
 ) -> None:
     flags = ("--root-emulation", emulation, *powers)
     pod("run", "-d", "--name", "watcher", *flags, watching, "watch-execs").ok()
     secret = {"OF_THE_CALLER": "x"}
-    for _ in range(12):
+    for _ in range(8):
         for user in ("0", "1000"):
             done = pod("exec", "-u", user, "watcher", "true", env=secret)
             assert done.code in (0, 137), done
@@ -39,4 +39,4 @@ def test_exec_when_the_container_lies_in_wait_then_it_gets_hold_of_nothing(
     assert lines[0] == "watching"
     assert [line for line in lines if line.startswith("breach")] == []
     assert lines[-1].startswith("seen ")
-    assert int(lines[-1].split()[1]) >= 3, "it was too slow to meet them"
+    assert int(lines[-1].split()[1]) >= 2, "it was too slow to meet them"
