@@ -202,6 +202,10 @@ def container_plan(
     writer.mounts(_mounts(engine, config, directory, images, single=single))
     if images is not None and images.lowers:
         writer.texts("IMAGE_LOWERS", images.lowers)
+    volumes = [mount for mount in config["Mounts"] if mount["Type"] == "volume"]
+    if volumes:
+        words = [(mount["Name"], mount["Destination"], "true" if mount["RW"] else "false") for mount in volumes]
+        writer.texts("VOLUMES", [word for of_one in words for word in of_one])
     if host["UTSMode"] != "host":
         writer.text("HOSTNAME", spec["Hostname"])
         if spec["Domainname"]:

@@ -64,6 +64,7 @@ KEYS: dict[str, tuple[int, int]] = {
     "HEALTH": (90, BLOB),
     "HEALTH_ARGV": (91, STRV),
     "HEALTH_LATE": (92, STR),
+    "VOLUMES": (101, STRV),
     "IMAGE_LOWERS": (100, STRV),
     "LOG_FLAGS": (70, U64),
     "LOG_SIZE": (71, U64),

@@ -16,6 +16,10 @@
 
 #define CONTENT "/_data"
 
+/* STATX_MNT_ID and where it stands (linux/stat.h, 5.8); musl's header has neither. */
+#define STATX_MOUNT 0x1000u
+#define MOUNT_ID_AT 144
+
 /* The rights of the map's root reach no folder whose group the map lacks; the caller's own do. Whose uid the caller's is in here
  * the container's folder tells. */
 static int open_as_caller(const struct pod_plan *plan, const char *path, int flags)
@@ -60,7 +64,7 @@ static int bind_opened(const struct pod_plan *plan, const struct pod_mount *m, i
                        struct pod_err *err)
 {
     const char *target = pod_plan_string(plan, m->target);
-    struct stat st;
+    struct stat st, there;
 
     if (fstat(from, &st))
         return pod_fail(err, POD_BIND, target);
@@ -68,6 +72,8 @@ static int bind_opened(const struct pod_plan *plan, const struct pod_mount *m, i
                                              : pod_mount_target_file(rootfd, target, err);
     if (to < 0 || pod_mount_check_place(to, target, err))
         return -1;
+    if (fstat(to, &there) || S_ISDIR(st.st_mode) != S_ISDIR(there.st_mode))
+        return pod_fail_errno(err, POD_BIND, ENOTDIR, target);
     int depth = m->bits & POD_MOUNT_WHOLE_RDONLY ? POD_BIND_WHOLE
                 : m->bits & POD_MOUNT_REC_RDONLY ? POD_BIND_BELOW
                                                  : POD_BIND_TOP;
@@ -100,8 +106,14 @@ static int is_empty_directory(int fd)
 /* Whether FD lies in the image's own tree, not in something mounted there: copying /proc up would never end. */
 static int of_image(int rootfd, int fd)
 {
-    struct stat root, st;
-    return !fstat(rootfd, &root) && !fstat(fd, &st) && root.st_dev == st.st_dev;
+    struct statx root, st;
+    unsigned mask = STATX_INO | STATX_MOUNT;
+
+    if (statx(rootfd, "", AT_EMPTY_PATH, mask, &root) || statx(fd, "", AT_EMPTY_PATH, mask, &st) ||
+        root.stx_dev_major != st.stx_dev_major || root.stx_dev_minor != st.stx_dev_minor)
+        return 0;
+    return !(root.stx_mask & st.stx_mask & STATX_MOUNT) ||
+           !memcmp((const char *)&root + MOUNT_ID_AT, (const char *)&st + MOUNT_ID_AT, 8);
 }
 
 /* The folder of the volume whose content SOURCE is, or -1: content that lies elsewhere (a volume's device) has none. */

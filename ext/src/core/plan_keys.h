@@ -51,6 +51,7 @@
     POD_KEY(90, HEALTH,      BLOB) /* struct pod_health_settings (helper/health.h): absent: no health check */ \
     POD_KEY(91, HEALTH_ARGV, STRV) /* what a probe runs, with ENV, USER, CWD and all limits of the container */ \
     POD_KEY(92, HEALTH_LATE, STR)  /* what is said of a probe that took too long */ \
+    POD_KEY(101, VOLUMES,    STRV) /* for events: of each volume its name, where it is mounted, "true" if it may be written */ \
     POD_KEY(100, IMAGE_LOWERS, STRV) /* layers of images that are mounted, each image's topmost first */ \
     POD_KEY(70, LOG_FLAGS,   U64)  /* enum pod_log_flags (helper/logger_file.h); no log: POD_PLAN_NO_LOG */ \
     POD_KEY(71, LOG_SIZE,    U64)  /* --log-opt max-size in bytes, 0: no end; absent: POD_LOG_SIZE */ \

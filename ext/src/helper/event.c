@@ -108,7 +108,7 @@ static int append(int fd, const struct stat *st, const char *line, size_t length
     return fstat(fd, &after) || after.st_nlink > 0;
 }
 
-static void write_line(const struct pod_events *events, const char *line, size_t length)
+void pod_event_line(const struct pod_events *events, const char *line, size_t length)
 {
     struct stat st;
 
@@ -159,7 +159,7 @@ void pod_events_tell(const struct pod_events *events, const struct pod_plan *pla
     add(&text, "\n");
     compose(&text, plan, action, more);
     if (!text.failed)
-        write_line(events, text.bytes + 1, text.used - 1);
+        pod_event_line(events, text.bytes + 1, text.used - 1);
     free(text.bytes);
 }
 

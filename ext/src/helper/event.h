@@ -35,6 +35,11 @@ void pod_event_die(const struct pod_events *events, const struct pod_plan *plan,
 /* "exec_create: ARGV" or "exec_start: ARGV" of EXEC_ID. */
 void pod_event_exec(const struct pod_events *events, const struct pod_plan *plan,
                     const char *action, const char *exec_id);
+/* "mount" or "unmount" of each volume that the container has. */
+void pod_event_volumes(const struct pod_events *events, const struct pod_plan *plan,
+                       const char *action);
+/* LINE as it is, with its newline; before it one byte must be a newline too. */
+void pod_event_line(const struct pod_events *events, const char *line, size_t length);
 /* 64 random hex digits and a NUL. */
 void pod_event_new_id(char *id);
 

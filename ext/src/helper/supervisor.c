@@ -318,6 +318,7 @@ static _Noreturn void finish(struct supervisor *s)
         s->state.status = "exited";
         pod_log_now(s->state.finished);
         pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL);
+        pod_event_volumes(&s->events, s->plan, "unmount");
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         if (s->flags & POD_PLAN_REMOVE) {
             remove_names(s);
@@ -400,6 +401,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
         s->relay.health = pod_health_new(plan, s->dirfd);
         pod_health_begin(s->relay.health, s->relay.child);
         pod_state_write(s->dirfd, plan, &s->state, &ignored);
+        pod_event_volumes(&s->events, plan, "mount");
         pod_events_tell(&s->events, plan, "start", NULL);
     } else {
         pod_event_exec(&s->events, plan, "exec_start", s->exec_id);
