@@ -183,7 +183,6 @@ def container_plan(
     """
     host, spec = config["HostConfig"], config["Config"]
     writer = plan.PlanWriter()
-    single = config["Pod"]["IdMap"]["Kind"] == "single"
     flags = attachment.flags() | _process(engine, writer, config, attachment)
     flags |= plan.INIT if host["Init"] else 0
     flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
@@ -199,13 +198,7 @@ def container_plan(
     write_events(engine, writer, config, "create" if attachment.created else "")
     _ids(engine, writer, config)
     _root(engine, writer, config, directory, layers)
-    writer.mounts(_mounts(engine, config, directory, images, single=single))
-    if images is not None and images.lowers:
-        writer.texts("IMAGE_LOWERS", images.lowers)
-    volumes = [mount for mount in config["Mounts"] if mount["Type"] == "volume"]
-    if volumes:
-        words = [(mount["Name"], mount["Destination"], "true" if mount["RW"] else "false") for mount in volumes]
-        writer.texts("VOLUMES", [word for of_one in words for word in of_one])
+    _write_mounts(engine, writer, config, directory, images)
     if host["UTSMode"] != "host":
         writer.text("HOSTNAME", spec["Hostname"])
         if spec["Domainname"]:
@@ -366,6 +359,19 @@ def _root(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], direc
     # disk.
     volatile = facts.volatile and config["HostConfig"]["AutoRemove"]
     writer.text("OVERLAY", "userxattr,volatile" if volatile else "userxattr")
+
+
+def _write_mounts(
+    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, images: Images | None
+) -> None:
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    writer.mounts(_mounts(engine, config, directory, images, single=single))
+    if images is not None and images.lowers:
+        writer.texts("IMAGE_LOWERS", images.lowers)
+    volumes = [mount for mount in config["Mounts"] if mount["Type"] == "volume"]
+    if volumes:
+        words = [(mount["Name"], mount["Destination"], "true" if mount["RW"] else "false") for mount in volumes]
+        writer.texts("VOLUMES", [word for of_one in words for word in of_one])
 
 
 def _mounts(

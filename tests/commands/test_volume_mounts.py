@@ -17,7 +17,6 @@ from tests.commands.test_run_plain_tree import on_overlay
 from tests.commands.test_volume_commands import volumes as volumes
 from tests.support.podcli import Pod, Result
 
-
 PLAIN = ("--rm", "-u", "0", "--entrypoint", "")
 """For the image "configured", whose entrypoint says something and whose USER is none."""
 
