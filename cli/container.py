@@ -21,10 +21,14 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "ps": ("ps", ""),
     "port": ("port", "List port mappings or a specific mapping for the container"),
     "prune": ("container_prune", "Remove all stopped containers"),
+    "rename": ("rename", "Rename a container"),
+    "restart": ("restart", "Restart one or more containers"),
     "rm": ("rm", "Remove one or more containers"),
     "remove": ("rm", ""),
     "run": ("run", "Create and run a new container from an image"),
     "start": ("start", "Start one or more stopped containers"),
     "stop": ("stop", "Stop one or more running containers"),
+    "update": ("update", "Update configuration of one or more containers"),
+    "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
 }
 """See cli/main.py: an empty summary marks another spelling."""

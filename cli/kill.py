@@ -22,17 +22,14 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     from pod.cli import output
-    from pod.core.container import lifecycle, store
+    from pod.core.container import stopping, store
     from pod.core.runtime import defaults
 
     number = defaults.parse_signal(options["signal"] or "KILL")
     failed = 0
     for name in options.args:
         try:
-            container = lifecycle.settle(engine, store.find(engine, name))
-            lifecycle.signal(engine, container, number)
-            if number == 9:
-                lifecycle.await_end(engine, container, 10.0)
+            stopping.kill(engine, store.find(engine, name), number)
             output.line(name)
         except PodError as error:
             output.error(error)

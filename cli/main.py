@@ -50,11 +50,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kill": ("kill", "Kill one or more running containers", ""),
     "logs": ("logs", "Fetch the logs of a container", ""),
     "port": ("port", "List port mappings or a specific mapping for the container", ""),
+    "rename": ("rename", "Rename a container", ""),
+    "restart": ("restart", "Restart one or more containers", ""),
     "rm": ("rm", "Remove one or more containers", ""),
     "rmi": ("rmi", "Remove one or more images", ""),
     "start": ("start", "Start one or more stopped containers", ""),
     "stop": ("stop", "Stop one or more running containers", ""),
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", ""),
+    "update": ("update", "Update configuration of one or more containers", ""),
+    "wait": ("wait", "Block until one or more containers stop, then print their exit codes", ""),
     "node": ("refused", "", "hidden"),
     "service": ("refused", "", "hidden"),
     "stack": ("refused", "", "hidden"),
@@ -66,8 +70,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 LATER = (
     " build builder buildx commit compose config context import load login logout manifest"
-    " network pause plugin push rename restart save search secret stats top trust unpause update "
-    " wait "
+    " network pause plugin push save search secret stats top trust unpause "
 )
 """Docker's commands that this version does not have."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import NoSuchContainer, PodError, StoreCorrupt, UsageError
+from pod.core.errors import Conflict, NoSuchContainer, PodError, StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ def main(engine: Engine, options: Options) -> int:
     from pod.cli import output
     from pod.core.container import lifecycle, store
 
-    if options["link"]:
-        raise UsageError("--link: containers have no links in this version", hint="leave it out")
     failed = 0
     for name in options.args:
         try:
             container = store.find(engine, name)
+            if options["link"]:
+                raise Conflict(
+                    "Conflict, cannot remove the default link name of the container",
+                    hint="containers have no other links here: leave --link out",
+                )
             lifecycle.remove(engine, container, force=options["force"], volumes=options["volumes"])
             output.line(name)
         except NoSuchContainer as error:

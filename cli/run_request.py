@@ -50,23 +50,27 @@ _LATER = [
 ]
 
 
+def refuse_limits(options: Options) -> None:
+    """UsageError for a given flag that limits a resource."""
+    for name in options.given:
+        if name in _LIMITS:
+            raise UsageError(
+                f"--{name}: this version enforces no resource limits",
+                hint="leave it out; --ulimit works, and so does a limit around all of pod (ulimit, Slurm, systemd)",
+            )
+
+
 def refuse_unsupported(options: Options) -> None:
     """UsageError for a given flag that nothing would enforce. Never a silent ignore."""
+    refuse_limits(options)
     for name in options.given:
         if name in _NETWORK:
             raise UsageError(
                 f"--{name}: containers have no network of their own yet, only the host's or none",
                 hint="with --network host a service in the container is reached at the host's own ports",
             )
-        if name in _LIMITS:
-            raise UsageError(
-                f"--{name}: this version enforces no resource limits",
-                hint="leave it out; --ulimit works, and so does a limit around all of pod (ulimit, Slurm, systemd)",
-            )
         if name in _LATER:
             raise UsageError(f"--{name}: not there yet in this version", hint="leave it out")
-    if "restart" in options.given and options["restart"] not in ("", "no"):
-        raise UsageError("--restart: restart policies are not there yet in this version", hint="use --restart no")
     if options["runtime"] not in ("", "pod"):
         raise UsageError(
             f"unknown or invalid runtime name: {options['runtime']}", hint="pod is its own runtime: leave --runtime out"
@@ -93,6 +97,8 @@ def make_request(engine: Engine, options: Options) -> Request:
     request.entrypoint = options["entrypoint"] if "entrypoint" in given else None
     request.hostname, request.domainname = options["hostname"], options["domainname"]
     _namespaces(engine, request, options)
+    if "restart" in given:
+        _restart(request, options["restart"])
     if given - _PLAIN:
         _details(engine, request, options)
     if engine.config.default_ulimits or "ulimit" in given:
@@ -103,12 +109,23 @@ def make_request(engine: Engine, options: Options) -> Request:
 
 
 _PLAIN = frozenset(
-    ("interactive", "tty", "rm", "name", "network", "detach", "user", "workdir", "entrypoint", "hostname", "init")
-)
+    (
+        "interactive", "tty", "rm", "name", "network", "detach", "user", "workdir", "entrypoint", "hostname", "init",
+        "restart",
+    )
+)  # fmt: skip
 """Flags that _details has nothing to do for."""
 
 
 _MOUNTS = frozenset(("mount", "volumes-from", "volume-driver"))
+
+
+def _restart(request: Request, text: str) -> None:
+    from pod.core.container import changes
+
+    request.restart = changes.parse_policy(text)
+    if request.auto_remove and request.restart["Name"] != "no":
+        raise UsageError("conflicting options: cannot specify both --restart and --rm")
 
 
 def _attached(options: Options) -> set[str]:
@@ -176,9 +193,7 @@ def _ids(engine: Engine, request: Request, options: Options) -> None:
         if mode == "host":
             engine.progress(
                 "warning",
-                {
-                    "text": "--userns=host: without root there is always a user namespace; the default map is used"
-                },
+                {"text": "--userns=host: without root there is always a user namespace; the default map is used"},
             )
     else:
         raise UsageError(f"invalid user namespace mode: {options['userns']}", hint="keep-id, auto or host")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 
 from pod.cli.options import Command
-from pod.core.errors import PodError, UsageError
+from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
     from pod.cli.options import Options
     from pod.core.container.model import Container
+    from pod.core.container.planning import Attachment
     from pod.core.engine import Engine
 
 COMMAND = Command(
@@ -33,18 +37,22 @@ def main(engine: Engine, options: Options) -> int:
 
     if options["attach"] or options["interactive"]:
         if len(options.args) > 1:
-            raise UsageError("you cannot start and attach multiple containers at once")
+            raise PodError("you cannot start and attach multiple containers at once")
         container = lifecycle.settle(engine, store.find(engine, options.args[0]))
         attachment = planning.Attachment()
         attachment.stdin = options["interactive"] and container.config["Config"]["OpenStdin"]
         attachment.winsize = run.window_size()
         attachment.detach_keys = detach_keys.choose(engine, options)
+        if container.is_running:  # Docker: attaches, for there is nothing to start
+            from pod.core.container import attach
+
+            attach.attach(engine, container, attachment)
         lifecycle.start(engine, container, attachment)
     failed = 0
     for name in options.args:
         try:
             container = lifecycle.settle(engine, store.find(engine, name))
-            status = 0 if container.is_running else _start_one(engine, container)
+            status = 0 if container.is_running else start_one(engine, container)
         except PodError as error:
             output.error(error)
             status = 1
@@ -55,21 +63,30 @@ def main(engine: Engine, options: Options) -> int:
     return failed
 
 
-def _start_one(engine: Engine, container: Container) -> int:
+def start_one(engine: Engine, container: Container) -> int:
+    """The status of a detached start; its failure is said."""
+    from pod.core.container import lifecycle
+
+    return in_child(
+        f"start container: {container.name}", lambda attachment: lifecycle.start(engine, container, attachment)
+    )
+
+
+def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> int:
     """Forks: the child becomes a client that leaves once the container runs."""
     from pod.cli import output
-    from pod.core.container import lifecycle, planning
+    from pod.core.container import planning
 
     attachment = planning.Attachment()
     attachment.detach = True
     child = os.fork()
     if child == 0:
         try:
-            lifecycle.start(engine, container, attachment)
+            act(attachment)
         except PodError as error:
             output.error(error)
         except OSError as error:
-            output.error(PodError(f"start container: {container.name}: {error}"))
+            output.error(PodError(f"{what}: {error}"))
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

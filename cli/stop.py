@@ -26,7 +26,7 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     from pod.cli import output
-    from pod.core.container import lifecycle, store
+    from pod.core.container import stopping, store
     from pod.core.runtime import defaults
 
     number = defaults.parse_signal(options["signal"]) if options["signal"] else None
@@ -34,7 +34,7 @@ def main(engine: Engine, options: Options) -> int:
     failed = 0
     for name in options.args:
         try:
-            lifecycle.stop(engine, store.find(engine, name), timeout, number)
+            stopping.stop(engine, store.find(engine, name), timeout, number)
             output.line(name)
         except PodError as error:
             output.error(error)

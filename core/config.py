@@ -2,8 +2,8 @@
 
     file                                                    keys read
     /etc/docker/daemon.json, ~/.config/docker/daemon.json   the keys of :class:`Config`; others are the daemon's
-    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, root-emulation,
-                                                            [token-realms]
+    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, restart-pauses,
+                                                            root-emulation, [token-realms]
     registries.conf (see core/registry/registries.py)       where images come from; read when first asked for
 
 A later file of a kind replaces single keys of an earlier one. A warm start stats the files and parses what exists:
@@ -72,6 +72,7 @@ class Config:
         "parallel_downloads",
         "registries",
         "registry_mirrors",
+        "restart_pauses",
         "root_emulation",
         "skipped",
         "token_realms",
@@ -91,6 +92,7 @@ class Config:
         self.log_opts: dict[str, str] = {}
         self.parallel_downloads = 3
         self.registry_mirrors: list[str] = []
+        self.restart_pauses: list[int] = []  # ms before the first start again, and at most; [] are Docker's
         self.root_emulation = "auto"
         self.skipped: list[str] = []
         self.token_realms: dict[str, str] = {}
@@ -296,6 +298,13 @@ def _downloads(value: Any) -> int:
     return value
 
 
+def _pauses(value: Any) -> list[int]:
+    good = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
+    if not good or not 1 <= value[0] <= value[1] <= 3_600_000:
+        raise ValueError("must be two numbers, the first and the longest pause in milliseconds")
+    return list(value)
+
+
 _DAEMON_KEYS: dict[str, Callable[[Any], object]] = {
     "bip": _bip,
     "default-address-pools": _pools,
@@ -310,6 +319,7 @@ _DAEMON_KEYS: dict[str, Callable[[Any], object]] = {
 }
 _OWN_KEYS: dict[str, Callable[[Any], object]] = {
     "parallel-downloads": _downloads,
+    "restart-pauses": _pauses,
     "root-emulation": _emulation,
     "token-realms": _map,
 }

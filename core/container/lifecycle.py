@@ -1,4 +1,4 @@
-"""The verbs on containers: create, start, signal, stop, remove; and settling what a crash left.
+"""The verbs on containers: create, start, remove; and settling what a crash left. stop and kill are in stopping.py.
 
 Every change of records holds the container's lock, but for those of the live supervisor: it alone writes state.json
 while it lives.
@@ -11,7 +11,7 @@ import time
 
 from pod.core import notices, rundir, statefile
 from pod.core.container import files, model, names, planning, spec, store
-from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning, UsageError
+from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning
 from pod.core.runtime import launch
 
 TYPE_CHECKING = False
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pod.core.container.spec import Request
     from pod.core.engine import Engine
     from pod.core.image.store import Image
+
+
+KEEP = "keep"
+"""A file in a container's folder, while ``restart`` is at work: its end is no reason for --rm."""
 
 
 def create(engine: Engine, request: Request, image: Image, *, to_run: bool = False) -> Container:
@@ -163,7 +167,7 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
     notices.before_start(engine, container.config)
     layers = _layer_folders(engine, container)
     files.write_all(container.directory, container.config)
-    if layers:
+    if layers and container.config["HostConfig"]["AutoRemove"]:
         _fresh_work(container.directory)
     images = None
     if any(mount["Type"] == "image" for mount in container.config["Mounts"]):
@@ -175,8 +179,10 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
 
 
 def _fresh_work(directory: str) -> None:
-    """A volatile overlay refuses the work folder of an earlier mount (it says so by work/incompat)."""
-    if os.path.isdir(directory + "/work/work/incompat"):
+    """A volatile overlay refuses the work folder of an earlier mount (it says so by work/incompat, which only the
+    container's root may see).
+    """
+    if os.path.isdir(directory + "/work/work"):
         os.rename(directory + "/work", f"{directory}/.work.{os.urandom(4).hex()}")
         os.mkdir(directory + "/work", 0o700)
 
@@ -189,20 +195,38 @@ def start(engine: Engine, container: Container, attachment: Attachment, *, fresh
     """
     with rundir.container_lock(engine, container.id) as lock:
         if not fresh:
-            container = _read_again(engine, container)
+            container = read_again(engine, container)
             if container.is_running:
                 raise StillRunning(f"start container: {container.name}: it is running already")
+        start_held(engine, container, attachment, lock, fresh=fresh)
+
+
+def start_held(
+    engine: Engine, container: Container, attachment: Attachment, lock: statefile.Lock, *, fresh: bool = False
+) -> NoReturn:
+    """:func:`start` for who holds the container's lock and knows that it does not run."""
+    try:
+        if not fresh:
+            _forget_stop(container)
+        attachment.lock = lock.hand_over()
+        attachment.created = fresh
+        plan = prepare_start(engine, container, attachment)
+        launch.become_client(engine, plan)
+    except BaseException:
+        if fresh:
+            _tell(engine, container, "create")
+        if container.config["HostConfig"]["AutoRemove"]:
+            _delete_held(engine, container, volumes=True)
+        raise
+
+
+def _forget_stop(container: Container) -> None:
+    """The marks of ``stop`` and ``restart``."""
+    for name in (model.STOPPED, KEEP):
         try:
-            attachment.lock = lock.hand_over()
-            attachment.created = fresh
-            plan = prepare_start(engine, container, attachment)
-            launch.become_client(engine, plan)
-        except BaseException:
-            if fresh:
-                _tell(engine, container, "create")
-            if container.config["HostConfig"]["AutoRemove"]:
-                _delete_held(engine, container, volumes=True)
-            raise
+            os.unlink(f"{container.directory}/{name}")
+        except FileNotFoundError:
+            continue
 
 
 def _tell(engine: Engine, container: Container, action: str, **more: str) -> None:
@@ -211,22 +235,12 @@ def _tell(engine: Engine, container: Container, action: str, **more: str) -> Non
     happened.tell(engine, container, action, **more)
 
 
-def _read_again(engine: Engine, container: Container) -> Container:
+def read_again(engine: Engine, container: Container) -> Container:
+    """The container as it is now, for who has its lock since. NoSuchContainer where it was removed meanwhile."""
     try:
         return model.read(engine, container.id)
     except FileNotFoundError:
         raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
-
-
-def signal(engine: Engine, container: Container, number: int) -> None:
-    """Sends a signal to the container's first process. Conflict where it does not run."""
-    if container.pid == 0:
-        raise Conflict(
-            f"kill container: {container.name}: container {container.id} is not running",
-            hint="'pod ps -a' shows its state",
-        )
-    _tell(engine, container, "kill", signal=str(number))
-    send(container.pid, int(container.state["pidStart"]), number)
 
 
 def send(pid: int, start_time: int, number: int) -> None:
@@ -250,53 +264,6 @@ def send(pid: int, start_time: int, number: int) -> None:
         os.close(pidfd)
 
 
-def stop_signal(container: Container) -> int:
-    """The image's or the flag's; SIGTERM where neither says one, or the image says nonsense (as Docker)."""
-    from pod.core.runtime import defaults
-
-    try:
-        return defaults.parse_signal(container.config["Config"].get("StopSignal") or defaults.STOP_SIGNAL)
-    except UsageError:
-        return defaults.parse_signal(defaults.STOP_SIGNAL)
-
-
-def stop(engine: Engine, container: Container, timeout: int | None, number: int | None = None) -> None:
-    """The stop signal, then after ``timeout`` seconds SIGKILL; returns when the container is down. A stopped one is
-    fine.
-
-    ``timeout`` None is the container's own, else 10; negative waits for ever.
-    """
-    container = settle(engine, container)
-    if not container.is_running:
-        return
-    if timeout is None:
-        timeout = int(container.config["Config"].get("StopTimeout", 10))
-    signal(engine, container, number or stop_signal(container))
-    if not await_end(engine, container, None if timeout < 0 else float(timeout)):
-        signal(engine, container, 9)
-        await_end(engine, container, None)
-    _tell(engine, container, "stop")
-
-
-def await_end(engine: Engine, container: Container, timeout: float | None) -> bool:
-    """Waits until the exit is recorded (or the --rm container gone). False when the time was up."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    pause = 0.001
-    while True:
-        try:
-            current = model.read(engine, container.id)
-            if current.status == "orphaned":
-                current = settle(engine, current)
-            if current.status != "running":
-                return True
-        except FileNotFoundError:
-            return True
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
-
-
 def settle(engine: Engine, container: Container) -> Container:
     """The truth after a crash: an orphan is ended, an exit nobody recorded becomes "unknown", --rm is carried out.
 
@@ -310,25 +277,30 @@ def settle(engine: Engine, container: Container) -> Container:
     if not crashed and not leftover:
         return container
     with rundir.container_lock(engine, container.id):
-        try:
-            container = model.read(engine, container.id)
-        except FileNotFoundError:
-            return container
-        if container.status == "orphaned":
-            _end_orphan(container)
-        if container.status not in ("running", "elsewhere") and container.state.get("status") == "running":
-            record = {
-                **container.state,
-                "status": "exited",
-                "exitCode": model.UNKNOWN_EXIT,
-                "finishedAt": statefile.timestamp(),
-            }
-            record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
-            _tell(engine, container, "die", exitCode=str(model.UNKNOWN_EXIT))
-            statefile.write(container.directory + "/state.json", record)
-            container = model.Container(engine, container.directory, container.config, record)
+        return settle_held(engine, container)
+
+
+def settle_held(engine: Engine, container: Container) -> Container:
+    """:func:`settle` for who holds the lock."""
+    try:
+        container = model.read(engine, container.id)
+    except FileNotFoundError:
+        return container
+    if container.status == "orphaned":
+        _end_orphan(container)
+    if container.status not in (*model.LIVE, "elsewhere") and container.state.get("status") == "running":
+        record = {**container.state, "status": "exited", "exitCode": container.exit_code}
+        if not record.get("restarting"):  # else its last end is known
+            record["finishedAt"] = statefile.timestamp()
+        record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
+        if not record.get("restarting"):
+            _tell(engine, container, "die", exitCode=str(container.exit_code))
+        record["paused"] = record["restarting"] = False
+        statefile.write(container.directory + "/state.json", record)
+        container = model.Container(engine, container.directory, container.config, record)
+    removes = container.config["HostConfig"]["AutoRemove"]
     if removes and (container.status == "exited" or model.maker_died(engine, container)):
-        delete(engine, container, volumes=True)
+        _delete_held(engine, container, volumes=True)
     return container
 
 
@@ -390,19 +362,22 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
     container = settle(engine, container)
     if container.is_running:
         if not force:
+            how = "unpause and then stop" if container.status == "paused" else "stop"
             raise Conflict(
-                f'cannot remove container "{container.name}": container is running',
+                f'cannot remove container "/{container.name}": container is {container.status}: {how} the container '
+                "before removing or force remove",
                 hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
             )
-        signal(engine, container, 9)
-        if not await_end(engine, container, 30.0):
+        from pod.core.container import stopping
+
+        if not stopping.end(engine, container, 30.0):
             raise Busy(
-                f'cannot remove container "{container.name}": it did not end within 30 s of SIGKILL',
+                f'cannot remove container "/{container.name}": it did not end within 30 s of SIGKILL',
                 hint="a process of it hangs in the kernel (a dead network file system?); try again later",
             )
     elif container.status == "elsewhere":
         raise Conflict(
-            f'cannot remove container "{container.name}": it runs elsewhere, on {container.state.get("hostname")}',
+            f'cannot remove container "/{container.name}": it runs elsewhere, on {container.state.get("hostname")}',
             hint="run the command there",
         )
     delete(engine, container, volumes=volumes)

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 UNKNOWN_EXIT = 255
 """Exit code of a container whose supervisor was killed before it could learn the real one (containerd's number)."""
 
+LIVE = ("running", "paused", "restarting")
+"""Statuses of containers that have a supervisor."""
+
+STOPPED = "stopped"
+"""A file in a container's folder: the user ended it. Made before the signal, removed by start; the supervisor looks at
+it before it starts the process again.
+"""
+
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
@@ -40,9 +48,10 @@ def process_lives(pid: int, start: int) -> bool:
 
 
 class Container:
-    """One container's records. ``status`` is one of created, running, exited, orphaned, elsewhere.
+    """One container's records. ``status`` is one of created, running, paused, restarting, exited, orphaned, elsewhere.
 
-    orphaned: the container's process lives, its supervisor does not. elsewhere: the records were written on another
+    restarting: its supervisor waits to start it again. orphaned: the container's process lives, its supervisor does
+    not. elsewhere: the records were written on another
     machine, or where this process cannot see the pids: shown so, never cleaned.
     """
 
@@ -64,18 +73,26 @@ class Container:
 
     @property
     def is_running(self) -> bool:
-        return self.status == "running"
+        """Whether it has a live supervisor: also while it is paused, or restarting and without a process (Docker's
+        State.Running).
+        """
+        return self.status in LIVE
+
+    @property
+    def stopped_by_user(self) -> bool:
+        """Whether ``stop`` or ``kill`` ended it, or is about to: no policy starts it again."""
+        return os.path.exists(self.directory + "/" + STOPPED)
 
     @property
     def pid(self) -> int:
         """The first process as the host sees it, 0 where there is none."""
-        return int(self.state.get("pid", 0)) if self.status in ("running", "orphaned") else 0
+        return int(self.state.get("pid", 0)) if self.status in ("running", "paused", "orphaned") else 0
 
     @property
     def exit_code(self) -> int:
-        if self.status in ("running", "orphaned") or not self.state:
+        if self.status in ("running", "paused", "orphaned") or not self.state:
             return 0
-        if self.state["status"] == "running":
+        if self.state["status"] == "running" and not self.state.get("restarting"):
             return UNKNOWN_EXIT
         return int(self.state.get("exitCode", 0))
 
@@ -118,7 +135,7 @@ def derive_status(engine: Engine, state: dict[str, Any]) -> str:
     except (KeyError, TypeError, ValueError) as error:
         raise StoreCorrupt(f"read record: state.json: {error!r}", hint="remove the file") from None
     if process_lives(pids[0], pids[1]):
-        return "running"
+        return "paused" if state.get("paused") else "restarting" if state.get("restarting") else "running"
     return "orphaned" if process_lives(pids[2], pids[3]) else "exited"
 
 
@@ -128,11 +145,31 @@ def read(engine: Engine, container_id: str) -> Container:
     config = statefile.read(directory + "/config.json")
     if config.get("Id") != container_id or not isinstance(config.get("Name"), str):
         raise StoreCorrupt(f"read container: {container_id}: its record is of another one")
+    _apply_changes(directory, config)
     try:
         state = statefile.read(directory + "/state.json")
     except FileNotFoundError:
         state = {}
     return Container(engine, directory, config, state)
+
+
+def _apply_changes(directory: str, config: dict[str, Any]) -> None:
+    """Puts what ``rename`` and ``update`` said into the record (changes.py)."""
+    path = directory + "/changes.json"
+    try:
+        changes = statefile.read(path)
+    except FileNotFoundError:
+        return
+    name, policy = changes.get("Name", config["Name"]), changes.get("RestartPolicy", "")
+    if not isinstance(name, str) or not isinstance(policy, str) or name[:1] != "/":
+        raise StoreCorrupt(f"read record: {path}: not what pod writes there", hint="remove the file")
+    config["Name"] = name
+    if policy:
+        word, _, most = policy.partition(":")
+        config["HostConfig"]["RestartPolicy"] = {
+            "Name": word,
+            "MaximumRetryCount": int(most) if most.isdigit() else 0,
+        }
 
 
 def list_ids(engine: Engine) -> list[str]:

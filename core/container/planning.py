@@ -212,6 +212,7 @@ def container_plan(
     limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
     if limits:
         writer.blob("RLIMITS", plan.rlimits(limits))
+    _restart(engine, writer, host)
     if host["AutoRemove"]:
         writer.texts("REMOVE", removal(engine, config, directory))
         writer.text("TRASH", engine.paths.trash)
@@ -234,6 +235,16 @@ def write_events(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]
         labels = events.label_members(given)
     image = statefile.dumps(config["Config"]["Image"])
     writer.texts("EVENTS", [engine.paths.root, config["Name"][1:], image, labels, due])
+
+
+def _restart(engine: Engine, writer: plan.PlanWriter, host: dict[str, Any]) -> None:
+    policy = host["RestartPolicy"]
+    if policy["Name"] not in ("", "no"):
+        most = policy["MaximumRetryCount"]
+        writer.text("RESTART", f"{policy['Name']}:{most}" if most else policy["Name"])
+    if engine.config.restart_pauses:
+        first, last = engine.config.restart_pauses
+        writer.number("RESTART_PAUSE", first << 32 | last)
 
 
 def _write_devices(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], *, joined: bool) -> bool:

@@ -28,8 +28,8 @@ class Request:
         "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices",
         "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck",
         "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name",
-        "network", "pid", "privileged", "read_only", "root_emulation", "security_opt", "shm_size", "stop_signal",
-        "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volume_driver",
+        "network", "pid", "privileged", "read_only", "restart", "root_emulation", "security_opt", "shm_size",
+        "stop_signal", "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volume_driver",
         "volumes", "volumes_from", "workdir",
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Request:
         self.ipc = "private"
         self.uts = ""
         self.userns = ""
+        self.restart: dict[str, Any] = {"Name": "no", "MaximumRetryCount": 0}
         self.root_emulation = "auto"
         self.cap_add: list[str] = []
         self.cap_drop: list[str] = []
@@ -255,7 +256,7 @@ def _host_config(request: Request) -> dict[str, Any]:
         "LogConfig": {"Type": request.log_driver, "Config": request.log_opts},
         "NetworkMode": request.network,
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": request.restart,
         "AutoRemove": request.auto_remove,
         "VolumeDriver": request.volume_driver,
         "VolumesFrom": [name + (":ro" if read_only else "") for name, read_only in request.volumes_from] or None,

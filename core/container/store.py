@@ -6,7 +6,7 @@ import os
 
 from pod.core import statefile
 from pod.core.container import model
-from pod.core.errors import NameInUse, NoSuchContainer, PodError, UsageError
+from pod.core.errors import NameInUse, NoSuchContainer, PodError, StoreCorrupt, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,15 +113,24 @@ def release_stale_names(engine: Engine) -> None:
     names = os.listdir(engine.paths.names)
     known = model.list_ids(engine)
     for name in names if len(names) > len(known) else ():
-        if _owner(engine.paths.name(name)) not in known:
+        owner = _owner(engine.paths.name(name))
+        if owner not in known or not _has_name(engine, owner, name):
             _release_stale(engine, name)
+
+
+def _has_name(engine: Engine, container_id: str, name: str) -> bool:
+    """Whether the container's record says that name: after a rename that was killed another leads to it, too."""
+    try:
+        return model.read(engine, container_id).name == name
+    except (FileNotFoundError, StoreCorrupt):
+        return os.path.isdir(engine.paths.container(container_id))
 
 
 def _in_use(engine: Engine, name: str) -> bool:
     """Whether a container has the name, or its maker may still be at work. FileNotFoundError where nobody has."""
     path = engine.paths.name(name)
     owner = _owner(path)
-    if len(owner) == 64 and os.path.isdir(engine.paths.container(owner)):
+    if len(owner) == 64 and _has_name(engine, owner, name):
         return True
     # Five seconds between open and write, two between name and folder.
     return _age(path) < (2 if len(owner) == 64 else 5)

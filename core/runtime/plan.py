@@ -74,6 +74,8 @@ KEYS: dict[str, tuple[int, int]] = {
     "LOG_ADDRESS": (75, STRV),
     "LOG_SYSLOG": (76, U64),
     "LOG_TEXTS": (77, STRV),
+    "RESTART": (60, STR),
+    "RESTART_PAUSE": (61, U64),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),

@@ -61,6 +61,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
     "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),
     "kept": ("--rm=false",),
+    "restarted": ("--rm=false", "--restart", "on-failure:3"),
     "detached": ("-d",),
 }
 

@@ -61,6 +61,8 @@
     POD_KEY(75, LOG_ADDRESS, STRV) /* not a file: "udp", "tcp", "unix", "unixgram" or "journald", address or path, port */ \
     POD_KEY(76, LOG_SYSLOG,  U64)  /* facility | enum pod_syslog_format << 8 */ \
     POD_KEY(77, LOG_TEXTS,   STRV) /* syslog: tag, host name; journald: KEY=value of every entry */ \
+    POD_KEY(60, RESTART,     STR)  /* restart policy other than "no": "always", "on-failure:3" */ \
+    POD_KEY(61, RESTART_PAUSE, U64) /* ms before the first start again << 32 | ms at most; absent: Docker's */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

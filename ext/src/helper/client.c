@@ -31,6 +31,7 @@ struct client {
     struct pod_packet in;
     size_t in_length; /* a chunk of input that is not sent yet */
     int in_flight;    /* one that the process has not taken yet */
+    int running;      /* how often it was started since we came */
     /* Of the other frames, what the socket had no room for: */
     int eof_due, winsize_due;
     uint64_t signals_due; /* bits 1 << (number - 1) */
@@ -226,6 +227,10 @@ static void write_all(int fd, const char *bytes, size_t length)
 
 static void said_running(struct client *c)
 {
+    if (c->flags & POD_PLAN_TTY)
+        c->winsize_due = 1; /* it may have changed since the plan was written */
+    if (c->running++)
+        return; /* it was started again */
     /* The record says "running" now: others may look at the container again. */
     if (pod_plan_has(c->plan, POD_KEY_LOCK))
         close((int)pod_plan_u64(c->plan, POD_KEY_LOCK));
@@ -236,8 +241,6 @@ static void said_running(struct client *c)
         write_all(2, warning, strlen(warning));
     if (c->flags & POD_PLAN_DETACH && text)
         write_all(1, text, strlen(text));
-    if (c->flags & POD_PLAN_TTY)
-        c->winsize_due = 1; /* it may have changed since the plan was written */
 }
 
 static void said_basic(int reason)

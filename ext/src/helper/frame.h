@@ -8,6 +8,7 @@
  *   BASIC     supervisor  errno                    -            before RUNNING: no listener to be had, emulation is basic
  *   TAKEN     supervisor  -                        -            the process has the client's INPUT: the next may follow
  *   OUTPUT    supervisor  -                        bytes        stream 1 stdout, 2 stderr
+ *   AGAIN     supervisor  exit code                -            the process ended and will be started again; RUNNING follows then
  *   EXIT      supervisor  exit code (128+n: signal)-            last
  *   FAILED    supervisor  -                        struct pod_err   the start failed; last (same build only)
  *   ATTACH    client      bits 1<<stream           -            which of 0, 1, 2 it wants; asked once
@@ -17,6 +18,7 @@
  *   WINSIZE   client      rows << 16 | columns     -
  *   SIGNAL    client      number                   -            for the container's first process
  *   DETACH    client      -                        -            it leaves because it was told to: what exec runs goes on
+ *   QUIT      client      -                        -            do not wait any longer to start again: it was stopped
  */
 #ifndef POD_FRAME_H
 #define POD_FRAME_H
@@ -42,6 +44,8 @@ enum pod_frame_type {
     POD_FRAME_BASIC = 'B',
     POD_FRAME_TAKEN = 'T',
     POD_FRAME_DETACH = 'D',
+    POD_FRAME_AGAIN = 'G',
+    POD_FRAME_QUIT = 'Q',
 };
 
 struct pod_frame {

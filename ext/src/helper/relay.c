@@ -10,23 +10,16 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hangup.h"
+#include "restart.h"
 
 #define STALLED_MS 10000
 /* A writer in a hurry fills its pipe meanwhile, and is read in one go: waking up for each of its lines costs more than these. */
 #define HURRIED 8192
 #define PIPE_SIZE (512 << 10)
 #define REST_MS 1
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void pod_relay_init(struct pod_relay *relay)
 {
@@ -58,12 +51,12 @@ void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primar
 
 static void tell(struct pod_client *client, int type, uint32_t value)
 {
-    int64_t since = now_ms();
+    int64_t since = pod_now_ms();
 
     while (pod_frame_send(client->fd, type, 0, value, NULL, 0) < 0) {
         struct pollfd slot = {.fd = client->fd, .events = POLLOUT};
         int full = errno == EAGAIN || errno == ENOBUFS;
-        if (!full || (!client->primary && now_ms() - since > STALLED_MS)) {
+        if (!full || (!client->primary && pod_now_ms() - since > STALLED_MS)) {
             drop(client);
             return;
         }
@@ -93,7 +86,7 @@ static void offer_chunk(struct pod_relay *relay)
             client->pending = 0;
             client->since = 0;
         } else if (errno == EAGAIN || errno == ENOBUFS) {
-            int64_t now = now_ms();
+            int64_t now = pod_now_ms();
             client->since = client->since ? client->since : now;
             if (!client->primary && now - client->since > STALLED_MS)
                 drop(client);
@@ -248,6 +241,9 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
     case POD_FRAME_DETACH:
         relay->bound = 0;
         break;
+    case POD_FRAME_QUIT:
+        relay->quit = 1;
+        break;
     default:
         drop(client);
     }
@@ -391,49 +387,79 @@ static void drain(struct pod_relay *relay)
         }
 }
 
-void pod_relay_run(struct pod_relay *relay)
+/* One look at everything that may happen, waiting TIMEOUT ms for it at most (-1: as long as it takes). */
+static void turn(struct pod_relay *relay, int64_t timeout)
 {
     struct pollfd slots[SLOT_CLIENTS + POD_CLIENTS_MAX];
+    int within = pod_hangup_look(relay, fill(relay, slots));
 
+    if (timeout >= 0 && (within < 0 || timeout < within))
+        within = (int)timeout;
+    relay->resting = 0;
+    if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, within) < 0)
+        return;
+    /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
+    if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) && !(slots[SLOT_OUT].revents & POLLIN) &&
+        !slots[SLOT_SIGNALS].revents)
+        poll(&slots[SLOT_SIGNALS], 1, 20);
+    if (relay->chunk_length)
+        offer_chunk(relay);
+    if (slots[SLOT_SIGNALS].revents)
+        reap(relay);
+    for (int which = 0; which < 2; which++)
+        if (!relay->chunk_length && !pod_log_holds(&relay->log) &&
+            slots[SLOT_OUT + which].revents && relay->out[which] >= 0)
+            take_all_output(relay, which);
+    if (slots[SLOT_LOG].revents)
+        pod_log_push(&relay->log);
+    if (slots[SLOT_IN].revents)
+        push_input(relay);
+    for (int i = 0; i < POD_CLIENTS_MAX; i++)
+        if (relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd)
+            look_after(relay, &relay->clients[i], slots[SLOT_CLIENTS + i].revents);
+    if (slots[SLOT_LISTENER].revents)
+        accept_client(relay);
+    if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)
+        call_emulator(relay, slots[SLOT_EXECS].revents & POLLIN);
+    else if (slots[SLOT_CALLS].revents) { /* nobody is left to call: it would say so for ever */
+        pod_cleanup_fd(&relay->emulator->listener);
+        relay->emulator->listener = -1;
+    }
+    pod_health_tick(relay->health, slots[SLOT_HEALTH].revents);
+}
+
+void pod_relay_run(struct pod_relay *relay)
+{
     for (int i = 0; i < 2; i++)
         if (relay->out[i] >= 0)
             fcntl(relay->out[i], F_SETFL, fcntl(relay->out[i], F_GETFL) | O_NONBLOCK);
     if (relay->in >= 0)
         fcntl(relay->in, F_SETFL, fcntl(relay->in, F_GETFL) | O_NONBLOCK);
-    while (!relay->ended) {
-        int timeout = pod_hangup_look(relay, fill(relay, slots));
-        relay->resting = 0;
-        if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, timeout) < 0)
-            continue;
-        /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
-        if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) &&
-            !(slots[SLOT_OUT].revents & POLLIN) && !slots[SLOT_SIGNALS].revents)
-            poll(&slots[SLOT_SIGNALS], 1, 20);
-        if (relay->chunk_length)
-            offer_chunk(relay);
-        if (slots[SLOT_SIGNALS].revents)
-            reap(relay);
-        for (int which = 0; which < 2; which++)
-            if (!relay->chunk_length && !pod_log_holds(&relay->log) &&
-                slots[SLOT_OUT + which].revents && relay->out[which] >= 0)
-                take_all_output(relay, which);
-        if (slots[SLOT_LOG].revents)
-            pod_log_push(&relay->log);
-        if (slots[SLOT_IN].revents)
-            push_input(relay);
-        for (int i = 0; i < POD_CLIENTS_MAX; i++)
-            if (relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd)
-                look_after(relay, &relay->clients[i], slots[SLOT_CLIENTS + i].revents);
-        if (slots[SLOT_LISTENER].revents)
-            accept_client(relay);
-        if ((slots[SLOT_CALLS].revents | slots[SLOT_EXECS].revents) & POLLIN)
-            call_emulator(relay, slots[SLOT_EXECS].revents & POLLIN);
-        else if (slots[SLOT_CALLS].revents) { /* nobody is left to call: it would say so for ever */
-            pod_cleanup_fd(&relay->emulator->listener);
-            relay->emulator->listener = -1;
-        }
-        pod_health_tick(relay->health, slots[SLOT_HEALTH].revents);
-    }
+    relay->ended = 0;
+    while (!relay->ended)
+        turn(relay, -1);
     drain(relay);
     pod_log_finish(&relay->log);
+}
+
+void pod_relay_close(struct pod_relay *relay)
+{
+    if (relay->in >= 0)
+        close(relay->in); /* of a terminal this is out[0], too */
+    for (int i = 0; i < 2; i++)
+        if (relay->out[i] >= 0 && relay->out[i] != relay->in)
+            close(relay->out[i]);
+    relay->in = relay->out[0] = relay->out[1] = -1;
+    relay->child = -1;
+    relay->input_eof = 0;
+    if (relay->input_used)
+        input_taken(relay);
+}
+
+int pod_relay_wait(struct pod_relay *relay, int64_t until)
+{
+    relay->quit = 0;
+    for (int64_t left; !relay->quit && (left = until - pod_now_ms()) > 0;)
+        turn(relay, left);
+    return relay->quit;
 }

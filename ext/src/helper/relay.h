@@ -49,6 +49,7 @@ struct pod_relay {
     struct pod_health *health;     /* NULL: no health check */
     int ended;  /* the process has ended: */
     int status; /* wait(2) status */
+    int quit;   /* a client said QUIT */
 };
 
 void pod_relay_init(struct pod_relay *relay);
@@ -56,6 +57,10 @@ void pod_relay_init(struct pod_relay *relay);
 void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primary);
 /* Runs until the process has ended and its output is drained. */
 void pod_relay_run(struct pod_relay *relay);
+/* After that: lets go of what led to the process. */
+void pod_relay_close(struct pod_relay *relay);
+/* Without a process, until UNTIL (ms of CLOCK_MONOTONIC): who is attached stays so, others may come. 1: a client said QUIT. */
+int pod_relay_wait(struct pod_relay *relay, int64_t until);
 /* A frame without payload to everyone who is connected. Waits for a slow client as long as output would. */
 void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value);
 

@@ -24,6 +24,11 @@ __attribute__((format(printf, 2, 3))) static void add(struct pod_text *text, con
         pod_text_add(text, part, (size_t)length);
 }
 
+static const char *truth(int value)
+{
+    return value ? "true" : "false";
+}
+
 static void compose(struct pod_text *text, const struct pod_plan *plan,
                     const struct pod_state *state)
 {
@@ -35,6 +40,9 @@ static void compose(struct pod_text *text, const struct pod_plan *plan,
         (unsigned long long)pod_process_start(getpid()));
     add(text, ",\"startedAt\":\"%s\",\"finishedAt\":\"%s\",\"exitCode\":%d", state->started,
         state->finished, state->exit_code);
+    add(text, ",\"restartCount\":%lu,\"oomKilled\":%s,\"paused\":%s,\"restarting\":%s",
+        (unsigned long)state->restarts, truth(state->oom_killed), truth(state->paused),
+        truth(state->restarting));
     if (state->failed) {
         add(text, ",\"error\":{\"step\":\"%s\",\"errno\":%d,\"path\":",
             pod_step_name(state->failure.step), state->failure.errnum);

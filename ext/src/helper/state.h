@@ -2,7 +2,8 @@
  * holds the container's lock). Its members cross versions of pod:
  *
  *   version 1 · status created|running|exited · pid pidStart (the first process) · supervisor supervisorStart · startedAt
- *   finishedAt (RFC 3339) · exitCode · rootEmulation · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
+ *   finishedAt (RFC 3339) · exitCode · restartCount · oomKilled · with status running: paused, restarting (between two runs: no pid)
+ *   · rootEmulation · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
 #ifndef POD_STATE_H
 #define POD_STATE_H
 
@@ -16,6 +17,8 @@ struct pod_state {
     uint64_t pid_start;
     char started[40], finished[40];
     int exit_code;
+    uint32_t restarts; /* by the policy, since the user's start */
+    int oom_killed, paused, restarting;
     const char *emulation; /* "full", "basic" instead of it, or NULL: the record says it */
     int failed; /* `failure` says what */
     struct pod_err failure;

@@ -20,11 +20,10 @@
 #include "join.h"
 #include "launch.h"
 #include "relay.h"
-#include "rmtree.h"
+#include "removal.h"
+#include "restart.h"
 #include "state.h"
 #include "userns.h"
-
-#define FIRST_VOLUME 2 /* in REMOVE: after the record and the name */
 
 struct supervisor {
     const struct pod_plan *plan;
@@ -38,6 +37,7 @@ struct supervisor {
     struct pod_emulator emulator;
     struct pod_events events;
     char exec_id[65]; /* of an exec */
+    struct pod_restart restart;
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -162,13 +162,12 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
     return 0;
 }
 
+/* One start of the process; also each later one, for which nothing of the run before may be left. */
 static int start(struct supervisor *s, struct pod_err *err)
 {
     int terminal = -1;
     int joined = (s->flags & POD_PLAN_EXEC) != 0;
 
-    if (!joined && (live_in_mapped_namespace(s, err) || listen_for_clients(s, err)))
-        return -1;
     if (!joined && pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_listen(&s->emulator, err))
         return -1;
     s->launch.emulator = &s->emulator;
@@ -193,101 +192,51 @@ static int start(struct supervisor *s, struct pod_err *err)
     return 0;
 }
 
-/* An anonymous volume that another container has got too stays, with word of it for core/volume/leftovers.py. */
-static int keep_shared(const char *volume)
-{
-    POD_AUTO_FD int folder = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (folder < 0 || faccessat(folder, "shared", F_OK, AT_SYMLINK_NOFOLLOW))
-        return 0;
-    POD_AUTO_FD int word =
-        openat(folder, "released", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return 1;
-}
-
-/* --rm: one rename each makes the container's names disappear; the bytes follow when nobody waits any more. */
-static void remove_names(struct supervisor *s)
-{
-    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE),
-               *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
-    uint32_t count = pod_plan_strv_count(s->plan, POD_KEY_REMOVE);
-    char target[4200];
-
-    for (uint32_t i = 0; trash && i < count; i++, path += strlen(path) + 1) {
-        const char *slash = strrchr(path, '/');
-        if (i >= FIRST_VOLUME && keep_shared(path))
-            continue;
-        snprintf(target, sizeof target, "%s/%s.%ld.%u", trash, slash ? slash + 1 : path,
-                 (long)getpid(), i);
-        if (rename(path, target) && errno != ENOENT)
-            continue; /* the next command heals it from the exit record */
-    }
-}
-
-static void remove_bytes(struct supervisor *s)
-{
-    const char *path = pod_plan_str(s->plan, POD_KEY_REMOVE),
-               *trash = pod_plan_str(s->plan, POD_KEY_TRASH);
-    uint32_t count = pod_plan_strv_count(s->plan, POD_KEY_REMOVE);
-    struct pod_err ignored;
-    char name[300];
-
-    if (!trash)
-        return;
-    POD_AUTO_FD int folder = open(trash, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (uint32_t i = 0; folder >= 0 && i < count; i++, path += strlen(path) + 1) {
-        const char *slash = strrchr(path, '/');
-        snprintf(name, sizeof name, "%s.%ld.%u", slash ? slash + 1 : path, (long)getpid(), i);
-        pod_rmtree(folder, name, &ignored);
-    }
-}
-
-/* The folder itself, which has the lock, stays as long as the container does. */
-static void remove_socket(struct supervisor *s)
-{
-    const char *folder = pod_plan_str(s->plan, POD_KEY_SOCKET_DIR);
-    struct pod_err ignored;
-
-    if (!folder)
-        return;
-    if (s->flags & POD_PLAN_REMOVE) {
-        pod_rmtree(AT_FDCWD, folder, &ignored);
-        return;
-    }
-    POD_AUTO_FD int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (dir >= 0) {
-        unlinkat(dir, "ctl", 0);
-        unlinkat(dir, "emu", 0);
-        unlinkat(dir, "shown", 0);
-    }
-}
-
 static int exit_code(int status)
 {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int failure_code(const struct pod_err *why)
+{
+    return why->step != POD_EXEC ? 125 : why->errnum == ENOENT ? 127 : 126;
+}
+
+/* --rm, but not in the middle of the user's `restart`. */
+static int removes(const struct supervisor *s)
+{
+    return (s->flags & POD_PLAN_REMOVE) &&
+           (s->dirfd < 0 || faccessat(s->dirfd, "keep", F_OK, AT_SYMLINK_NOFOLLOW));
+}
+
+/* After a start that failed. */
+static void end_child(struct supervisor *s)
+{
+    if (s->relay.child > 0) {
+        kill(s->relay.child, SIGKILL);
+        while (waitpid(s->relay.child, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    s->relay.child = -1;
+    pod_emulator_stop(&s->emulator);
 }
 
 static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *why)
 {
     struct pod_err ignored;
 
-    if (s->relay.child > 0) {
-        kill(s->relay.child, SIGKILL);
-        while (waitpid(s->relay.child, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    pod_emulator_stop(&s->emulator);
+    end_child(s);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "created";
         s->state.failed = 1;
         s->state.failure = *why;
         s->state.pid = 0;
-        s->state.exit_code = why->step != POD_EXEC ? 125 : why->errnum == ENOENT ? 127 : 126;
+        s->state.exit_code = failure_code(why);
         pod_log_now(s->state.finished);
-        remove_socket(s);
+        pod_removal_socket(s->plan, (s->flags & POD_PLAN_REMOVE) != 0);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         if (s->flags & POD_PLAN_REMOVE) {
-            remove_names(s);
+            pod_removal_names(s->plan, s->dirfd);
             pod_events_tell(&s->events, s->plan, "destroy", NULL);
         }
     }
@@ -299,43 +248,122 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
     if (s->map.newuidmap && !(s->flags & POD_PLAN_EXEC))
         pod_userns_unpin(&s->map);
     if (s->flags & POD_PLAN_REMOVE)
-        remove_bytes(s);
+        pod_removal_bytes(s->plan);
     _exit(1);
 }
 
 static _Noreturn void finish(struct supervisor *s)
 {
     struct pod_err ignored;
+    int removed = removes(s);
 
-    pod_health_end(s->relay.health);
-    pod_emulator_stop(&s->emulator);
-    s->state.exit_code = exit_code(s->relay.status);
     if (!(s->flags & POD_PLAN_EXEC)) {
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
          * record says that the container may be started again. */
         pod_cleanup_fd(&s->relay.listener);
-        remove_socket(s);
+        pod_removal_socket(s->plan, removed);
         s->state.status = "exited";
-        pod_log_now(s->state.finished);
-        pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL);
-        pod_event_volumes(&s->events, s->plan, "unmount");
+        s->state.restarting = 0;
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
-        if (s->flags & POD_PLAN_REMOVE) {
-            remove_names(s);
+        if (removed) {
+            pod_removal_names(s->plan, s->dirfd);
             pod_events_tell(&s->events, s->plan, "destroy", NULL);
         }
         if (s->map.newuidmap)
             pod_userns_unpin(&s->map);
-    } else {
-        pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id);
     }
     pod_relay_tell(&s->relay, POD_FRAME_EXIT, (uint32_t)s->state.exit_code);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0)
             close(s->relay.clients[i].fd);
-    if (s->flags & POD_PLAN_REMOVE)
-        remove_bytes(s);
+    if (removed)
+        pod_removal_bytes(s->plan);
     _exit(0);
+}
+
+/* The process runs: the record and the clients hear of it. */
+static void running(struct supervisor *s)
+{
+    struct pod_err ignored;
+
+    if (!(s->flags & POD_PLAN_EXEC)) {
+        s->state.status = "running";
+        s->state.restarting = 0;
+        if (pod_plan_has(s->plan, POD_KEY_NOTIFY) && (s->flags & POD_PLAN_SINGLE_ID))
+            s->state.emulation = s->launch.basic ? "basic" : "full";
+        s->state.pid = s->relay.child;
+        s->state.pid_start = pod_process_start(s->relay.child);
+        s->state.exit_code = 0;
+        pod_log_now(s->state.started);
+        pod_health_begin(s->relay.health, s->relay.child);
+        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+        pod_restart_began(&s->restart);
+        pod_event_volumes(&s->events, s->plan, "mount");
+        pod_events_tell(&s->events, s->plan, "start", NULL);
+    } else {
+        pod_event_exec(&s->events, s->plan, "exec_start", s->exec_id);
+    }
+    pod_relay_tell(&s->relay, POD_FRAME_RUNNING, (uint32_t)s->relay.child);
+}
+
+/* The process is gone: nothing of it stays, but what the clients hold. */
+static void ended(struct supervisor *s)
+{
+    pod_health_end(s->relay.health);
+    pod_emulator_stop(&s->emulator);
+    s->state.exit_code = exit_code(s->relay.status);
+    if (s->flags & POD_PLAN_EXEC) {
+        pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id);
+    } else {
+        pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL);
+        pod_event_volumes(&s->events, s->plan, "unmount");
+    }
+    s->state.pid = 0;
+    s->state.pid_start = 0;
+    s->state.paused = 0;
+    pod_log_now(s->state.finished);
+    pod_relay_close(&s->relay);
+    free(s->launch.argv);
+    free(s->launch.env);
+    free(s->launch.groups);
+    memset(&s->launch, 0, sizeof s->launch);
+}
+
+/* Starts the process again if the policy wants it, after its pause. 0 when it runs; -1: this was the end. */
+static int again(struct supervisor *s)
+{
+    struct pod_err err, ignored;
+    int64_t pause = s->flags & POD_PLAN_EXEC
+                        ? -1
+                        : pod_restart_pause(&s->restart, s->dirfd, s->state.exit_code);
+
+    if (pause < 0)
+        return -1;
+    s->state.restarting = 1;
+    s->state.restarts = s->restart.count;
+    pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+    pod_relay_tell(&s->relay, POD_FRAME_AGAIN, (uint32_t)s->state.exit_code);
+    if (pod_relay_wait(&s->relay, pod_now_ms() + pause) || pod_restart_stopped(s->dirfd))
+        return -1;
+    pod_emulator_init(&s->emulator, s->plan, s->dirfd);
+    if (start(s, &err)) {
+        s->state.failed = 1;
+        s->state.failure = err;
+        s->state.exit_code = failure_code(&err);
+        pod_log_now(s->state.finished);
+        end_child(s);
+        return -1;
+    }
+    running(s);
+    return 0;
+}
+
+/* What all starts have in common. */
+static int settle_in(struct supervisor *s, struct pod_err *err)
+{
+    if (s->flags & POD_PLAN_EXEC)
+        return 0;
+    return live_in_mapped_namespace(s, err) || listen_for_clients(s, err) ? -1 : 0;
 }
 
 static int watch_children(struct supervisor *s, struct pod_err *err)
@@ -361,7 +389,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     /* Some hundred kilobytes of buffers: pages that are never touched cost nothing. */
     struct supervisor *s = calloc(1, sizeof *s);
     const char *folder = pod_plan_str(plan, POD_KEY_DIR);
-    struct pod_err err, ignored;
+    struct pod_err err;
 
     if (!s)
         _exit(1);
@@ -389,27 +417,18 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     }
     memcpy(s->state.started, "0001-01-01T00:00:00Z", 21);
     memcpy(s->state.finished, "0001-01-01T00:00:00Z", 21);
-    if (watch_children(s, &err) || start(s, &err))
-        finish_failed(s, &err);
-    if (!(s->flags & POD_PLAN_EXEC)) {
-        s->state.status = "running";
-        if (pod_plan_has(plan, POD_KEY_NOTIFY) && (s->flags & POD_PLAN_SINGLE_ID))
-            s->state.emulation = s->launch.basic ? "basic" : "full";
-        s->state.pid = s->relay.child;
-        s->state.pid_start = pod_process_start(s->relay.child);
-        pod_log_now(s->state.started);
+    if (!(s->flags & POD_PLAN_EXEC))
         s->relay.health = pod_health_new(plan, s->dirfd);
-        pod_health_begin(s->relay.health, s->relay.child);
-        pod_state_write(s->dirfd, plan, &s->state, &ignored);
-        pod_event_volumes(&s->events, plan, "mount");
-        pod_events_tell(&s->events, plan, "start", NULL);
-    } else {
-        pod_event_exec(&s->events, plan, "exec_start", s->exec_id);
-    }
+    pod_restart_init(&s->restart, plan);
+    if (watch_children(s, &err) || settle_in(s, &err) || start(s, &err))
+        finish_failed(s, &err);
     if (s->launch.basic)
         pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);
-    pod_relay_tell(&s->relay, POD_FRAME_RUNNING, (uint32_t)s->relay.child);
     s->relay.bound = (s->flags & POD_PLAN_EXEC) && !(s->flags & POD_PLAN_DETACH);
-    pod_relay_run(&s->relay);
+    running(s);
+    do {
+        pod_relay_run(&s->relay);
+        ended(s);
+    } while (!again(s));
     finish(s);
 }

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pod.core import rundir
-from pod.core.container import lifecycle, model
+from pod.core.container import lifecycle, model, stopping
 from pod.core.engine import Engine
 from pod.core.errors import Conflict, NameInUse, NoSuchImage, UsageError
 from tests.unit.core.container.conftest import Image, put, record, request, running_state
@@ -40,9 +40,7 @@ def test_settle_when_the_supervisor_died_then_the_orphan_is_ended(
     assert model.read(engine, container.id).state["status"] == "exited"
 
 
-def test_settle_when_the_pid_was_reused_then_the_stranger_lives(
-    engine: Engine, child: subprocess.Popen[bytes]
-) -> None:
+def test_settle_when_the_pid_was_reused_then_the_stranger_lives(engine: Engine, child: subprocess.Popen[bytes]) -> None:
     container = put(engine, record(), running_state(supervisor=GONE, pid=child.pid, pidStart=1))
     assert lifecycle.settle(engine, container).status == "exited"
     time.sleep(0.05)
@@ -148,7 +146,7 @@ def test_send_when_the_process_is_gone_or_another_then_nothing_happens(child: su
     ("image", "expected"), [("", 15), ("SIGUSR1", 10), ("9", 9), ("NONSENSE", 15), ("-1", 15), ("9999999999", 15)]
 )
 def test_stop_signal_when_the_image_says(engine: Engine, image: str, expected: int) -> None:
-    assert lifecycle.stop_signal(put(engine, record(image={"StopSignal": image}))) == expected
+    assert stopping.stop_signal(put(engine, record(image={"StopSignal": image}))) == expected
 
 
 def _image(engine: Engine, config: dict[str, Any] | None = None, *, present: bool = True) -> Any:

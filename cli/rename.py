@@ -1,0 +1,31 @@
+"""``pod rename``."""
+
+from __future__ import annotations
+
+from pod.cli.options import Command
+from pod.core.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.cli.options import Options
+    from pod.core.engine import Engine
+
+COMMAND = Command(
+    "rename",
+    "CONTAINER NEW_NAME",
+    "Rename a container",
+    (),
+    min_args=2,
+    max_args=2,
+    aliases=("pod container rename", "pod rename"),
+)
+
+
+def main(engine: Engine, options: Options) -> int:
+    from pod.core.container import changes, store
+
+    old, new = (name.strip() for name in options.args)
+    if not old or not new:
+        raise PodError("Error: Neither old nor new names may be empty")
+    changes.rename(engine, store.find(engine, old), new.removeprefix("/"))
+    return 0

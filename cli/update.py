@@ -1,0 +1,51 @@
+"""``pod update``: the restart policy; limits are refused as ``run`` refuses them."""
+
+from __future__ import annotations
+
+from pod.cli import run_flags
+from pod.cli.options import Command
+from pod.core.errors import PodError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.cli.options import Options
+    from pod.core.engine import Engine
+
+_LIMITS = (
+    "blkio-weight", "cpu-period", "cpu-quota", "cpu-rt-period", "cpu-rt-runtime", "cpu-shares", "cpus", "cpuset-cpus",
+    "cpuset-mems", "memory", "memory-reservation", "memory-swap", "pids-limit",
+)  # fmt: skip
+
+COMMAND = Command(
+    "update",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Update configuration of one or more containers",
+    (
+        *(row for row in run_flags.CREATE if row[0] in _LIMITS),
+        ("restart", "", "string", "Restart policy to apply when a container exits"),
+    ),
+    min_args=1,
+    aliases=("pod container update", "pod update"),
+)
+
+
+def main(engine: Engine, options: Options) -> int:
+    from pod.cli import output, run_request
+    from pod.core.container import changes, lifecycle, store
+
+    if not options.given:
+        raise PodError("you must provide one or more flags when using this command", hint="--restart is the one")
+    run_request.refuse_limits(options)
+    try:
+        policy = changes.parse_policy(options["restart"])
+    except UsageError as error:
+        raise PodError(error.message, hint=error.hint) from None
+    failed = 0
+    for name in options.args:
+        try:
+            changes.set_policy(engine, lifecycle.settle(engine, store.find(engine, name)), policy)
+            output.line(name)
+        except PodError as error:
+            output.error(error)
+            failed = 1
+    return failed
