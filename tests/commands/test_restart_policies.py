@@ -133,11 +133,16 @@ def test_terminal_and_input_go_to_the_next_run(pod: Pod, busybox: str) -> None:
 
 
 def test_logs_f_and_attach_go_on_across_a_restart(pod: Pod, busybox: str) -> None:
-    run(pod, "talker", "--restart", "on-failure:2", busybox, "sh", "-c", "sleep 0.5; " + COUNT + "exit 1")
-    following, attached = pod.start("logs", "-f", "talker"), pod.start("attach", "--no-stdin", "talker")
-    assert following.communicate(timeout=60)[0] == b"run 1\nrun 2\nrun 3\n"
-    assert attached.communicate(timeout=60)[0].endswith(b"run 2\nrun 3\n")
-    assert attached.returncode == 1
+    script = COUNT + "[ $n != 1 ] || until [ -e /go ]; do echo tick; sleep 0.1; done; exit 1"
+    run(pod, "talker", "--restart", "on-failure:2", busybox, "sh", "-c", script)
+    clients = pod.start("logs", "-f", "talker"), pod.start("attach", "--no-stdin", "talker")
+    for client in clients:
+        assert client.stdout is not None
+        assert client.stdout.read(1)  # it is there
+    pod("exec", "talker", "touch", "/go").ok()
+    for client in clients:
+        assert client.communicate(timeout=60)[0].endswith(b"tick\nrun 2\nrun 3\n")
+    assert clients[1].returncode == 1
 
 
 def test_first_start_that_fails_is_not_repeated(pod: Pod, busybox: str) -> None:
