@@ -37,7 +37,8 @@ static int top_of(int fd, uint64_t *dev, uint64_t *ino, uint64_t *mount)
     struct statx st;
 
     memset(&st, 0, sizeof st);
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | POD_STATX_MOUNT, &st))
+    /* The function is of glibc 2.28. */
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO | POD_STATX_MOUNT, &st))
         return -1;
     *dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
     *ino = st.stx_ino;

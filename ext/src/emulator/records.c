@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -201,7 +202,9 @@ int pod_records_look(const struct pod_records *records, int fd, struct pod_look 
     struct statx st;
 
     memset(&st, 0, sizeof st);
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME | POD_STATX_MOUNT, &st))
+    /* The function is of glibc 2.28. */
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME | POD_STATX_MOUNT,
+                &st))
         return -errno;
     memset(look, 0, sizeof *look);
     look->place = place_of(records, pod_statx_mount(&st));

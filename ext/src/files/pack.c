@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -283,8 +284,9 @@ static uint64_t mount_of(int fd)
     struct statx st;
 
     memset(&st, 0, sizeof st);
-    return statx(fd, "", AT_EMPTY_PATH, STATX_INO | POD_STATX_MOUNT, &st) ? 0
-                                                                          : pod_statx_mount(&st);
+    /* The function is of glibc 2.28. */
+    long failed = syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO | POD_STATX_MOUNT, &st);
+    return failed ? 0 : pod_statx_mount(&st);
 }
 
 /* What has glibc load our library (core/preload.h): it lies in a layer of ours and is not the image's. */

@@ -2,7 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../core/beneath.h"
@@ -92,7 +92,8 @@ int pod_job_unpack(const struct pod_job *job, struct pod_view *view, struct pod_
                                           .max_entries = ENTRIES_MAX,
                                           .follow = -1};
     struct pod_extract_result done;
-    POD_AUTO_FD int record = memfd_create("pod-owners", MFD_CLOEXEC);
+    /* The function is of glibc 2.27; the number is MFD_CLOEXEC. */
+    POD_AUTO_FD int record = (int)syscall(SYS_memfd_create, "pod-owners", 1U);
     POD_AUTO_FD int dir =
         view ? pod_open_in_root(view->root, job->path, O_RDONLY | O_DIRECTORY, 0, err)
              : openat(job->dirfd, job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
