@@ -86,7 +86,7 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         reason = f"mount target {path}: it leads to /proc"
         hint = "the image has a link there; name another target"
     elif step == "SUBPATH":
-        reason = f"subpath {path}: " + ("it leads out of the volume" if errnum in (ELOOP, EXDEV) else reason)
+        reason = f"subpath {path}: " + ("a link in it leads out of the volume" if errnum in (ELOOP, EXDEV) else reason)
         hint = "the path must be there, in the volume or image, and no link may lead out of it"
     elif step == "WAIT":
         reason = "the container's supervisor ended unexpectedly"

@@ -136,6 +136,14 @@ def create(
     return volume
 
 
+def _take_back(temporary: str) -> None:
+    for remove, path in ((os.unlink, "/volume.json"), (os.rmdir, "/_data"), (os.rmdir, "")):
+        try:
+            remove(temporary + path)
+        except OSError:
+            continue
+
+
 def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
     """A new volume, published by rename: of two makers one wins, and the other finds it."""
     record = {
@@ -153,17 +161,15 @@ def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, 
     except FileNotFoundError:
         storedir.prepare(engine.paths)
         os.mkdir(temporary, 0o700)
-    os.chmod(temporary, 0o700)
-    os.mkdir(temporary + "/_data", 0o755)
-    os.chmod(temporary + "/_data", 0o755)
-    statefile.write(temporary + "/volume.json", record)
     try:
+        os.chmod(temporary, 0o700)
+        os.mkdir(temporary + "/_data", 0o755)
+        os.chmod(temporary + "/_data", 0o755)
+        statefile.write(temporary + "/volume.json", record)
         os.rename(temporary, folder)
-    except OSError:
-        os.unlink(temporary + "/volume.json")
-        os.rmdir(temporary + "/_data")
-        os.rmdir(temporary)
-        if not os.path.isdir(folder):
+    except BaseException as error:
+        _take_back(temporary)
+        if not isinstance(error, OSError) or not os.path.isdir(folder):
             raise
         return find(engine, name)
     events.emit(engine, "volume", "create", name, {"driver": "local"})

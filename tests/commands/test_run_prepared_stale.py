@@ -247,6 +247,20 @@ def test_prepared_volume_vanishes(prepared: Prepared, busybox: str) -> None:
     assert (folder / "volume.json").exists()
 
 
+def test_prepared_volumes_from_follow_that_container(prepared: Prepared, busybox: str) -> None:
+    pod = prepared.pod
+    words = ("--rm", "--volumes-from", "giver", busybox, "cat", "/data/file")
+    for text in ("one", "two"):
+        volume = f"prepared-{text}"
+        pod("run", "--name", "giver", "-v", f"{volume}:/data", busybox, "sh", "-c", f"echo {text} > /data/file").ok()
+        assert prepared.run(*words).ok() == f"{text}\n"
+        prepared.prime(*words)
+        assert prepared.run(*words, python=False).ok() == f"{text}\n"
+        pod("rm", "giver").ok()
+        assert prepared.run(*words, python=False).code == NO_PYTHON
+    prepared.run(*words).failed(125, "no such container: giver")
+
+
 def test_prepared_device_vanishes(prepared: Prepared, busybox: str, tmp_path: Path) -> None:
     link = tmp_path / "device"
     link.symlink_to("/dev/null")

@@ -109,6 +109,9 @@ def test_ls_shows_dockers_columns_and_filters(volumes: Pod, busybox: str) -> Non
     assert pod("volume", "ls", "-f", "name=ls-one", "--format", "{{.Name}}: {{.Labels}} {{.Scope}} {{.Size}}").ok() == (
         "ls-one: kind=shown local N/A\n"
     )
+    assert pod("volume", "ls", "-f", "name=ls-", "--format", 'table {{.Name}}\t{{.Label "kind"}}').ok() == (
+        "VOLUME NAME   kind\nls-one        shown\nls-two        other\n"
+    )
     document = json.loads(pod("volume", "ls", "-f", "name=ls-one", "--format", "json").ok())
     assert document["Mountpoint"] == str(pod.root / "volumes/ls-one/_data")
     pod("volume", "ls", "-f", "bogus=1").failed(1, "invalid filter 'bogus'")

@@ -49,6 +49,8 @@ int main(int count, char **words)
         result = pod_open_in_root(root, words[4], flags, 0644, &err);
     else if (!strcmp(verb, "beneath"))
         result = pod_open_beneath(root, words[4], flags, 0644, &err);
+    else if (!strcmp(verb, "within"))
+        result = pod_open_within(root, words[4], flags, &err);
     else if (!strcmp(verb, "mkdirs"))
         result = pod_mkdirs_in_root(root, words[4], 0755, &err);
     else if (!strcmp(verb, "parent"))

@@ -116,6 +116,29 @@ def test_open_beneath_when_anything_but_names_then_refuses(call, path, expected)
 
 
 @pytest.mark.parametrize(
+    ("path", "expected", "by_walk"),
+    [
+        ("f", "R/f", "R/f"),
+        ("a/b", "R/a/b", "R/a/b"),
+        ("la/b", "R/a/b", "ELOOP"),
+        ("lb", "R/a/b", "ELOOP"),
+        ("a/../f", "R/f", "EXDEV"),
+        ("a/up", "EXDEV", "ELOOP"),
+        ("a/abs/f", "EXDEV", "ELOOP"),
+        ("out", "EXDEV", "ELOOP"),
+        ("..", "EXDEV", "EXDEV"),
+        ("/f", "EXDEV", "EXDEV"),
+        ("loop", "ELOOP", "ELOOP"),
+        ("nope", "ENOENT", "ENOENT"),
+        ("f/x", "ENOTDIR", "ENOTDIR"),
+    ],
+)
+def test_open_within_follows_links_that_stay_inside_where_the_kernel_tells(call, request, path, expected, by_walk):
+    kernel = request.node.callspec.params["call"] == 0
+    assert call("within", path) == (expected if kernel else by_walk)
+
+
+@pytest.mark.parametrize(
     ("path", "expected"),
     [
         ("m1/m2/../m3", "R/m1/m3"),

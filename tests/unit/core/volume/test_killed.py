@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -145,6 +146,17 @@ def test_find_when_the_record_was_lost_then_the_content_is_there(engine: Engine)
     os.rmdir(volume.mountpoint)
     with pytest.raises(NoSuchVolume):
         store.find(engine, "lost")
+
+
+def test_create_when_the_disk_is_full_then_nothing_is_left(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for module, name in ((os, "rename"), (statefile, "write"), (os, "chmod")):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            patch.setattr(module, name, fail)
+            store.create(engine, "full")
+        assert os.listdir(engine.paths.volumes) == []
 
 
 def test_two_makers_of_one_name_agree(engine: Engine) -> None:
