@@ -43,6 +43,7 @@ COMMAND = Command(
 
 HEADERS = {
     "ID": "CONTAINER ID",
+    "IPAddresses": "IP ADDRESSES",
     "Image": "IMAGE",
     "Command": "COMMAND",
     "CreatedAt": "CREATED AT",
@@ -233,10 +234,7 @@ def _ports(one: Container, view: View) -> str:
         return ""
     from pod.core.container import ports
 
-    found = ports.shown(one)
-    return ", ".join(
-        f"{host}:{public}->{port}/{kind}" if host else f"{port}/{kind}" for port, kind, host, public in found
-    )
+    return ports.words(ports.shown(one))
 
 
 def _names(one: Container, view: View) -> str:
@@ -260,6 +258,11 @@ def _networks(one: Container, view: View) -> str:
     return str(one.config["HostConfig"]["NetworkMode"])
 
 
+def _addresses(one: Container, view: View) -> list[str]:
+    """None of its own: it has the host's network, or none."""
+    return []
+
+
 def _platform(one: Container, view: View) -> str:
     return str(one.config["Pod"].get("Platform", ""))
 
@@ -279,6 +282,7 @@ _FIELDS: dict[str, Callable[[Container, View], Any]] = {
     "CreatedAt": _created_at,
     "HealthStatus": _health,
     "ID": _id,
+    "IPAddresses": _addresses,
     "Image": _image,
     "Labels": _labels,
     "LocalVolumes": _local_volumes,

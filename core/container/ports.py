@@ -57,6 +57,31 @@ def shown(container: Container) -> list[Port]:
     return sorted(found)
 
 
+def words(found: list[Port]) -> str:
+    """ "80/tcp, 0.0.0.0:8080->443/tcp": neighbours that are alike in one, as Docker's formatter.DisplayablePorts."""
+    groups: list[list[int]] = []
+    kinds: list[tuple[str, str]] = []
+    mapped: list[str] = []
+    for number, protocol, host, public in found:
+        address = f"[{host}]" if ":" in host else host
+        if host and public != number:
+            mapped.append(f"{address}:{public}->{number}/{protocol}")
+            continue
+        kind = (address, protocol)
+        for group, other in zip(groups, kinds):
+            if other == kind and group[1] == number - 1:
+                group[1] = number
+                break
+        else:
+            groups.append([number, number])
+            kinds.append(kind)
+    lines = []
+    for (first, last), (address, protocol) in zip(groups, kinds):
+        text = str(first) if first == last else f"{first}-{last}"
+        lines.append(f"{address}:{text}->{text}/{protocol}" if address else f"{text}/{protocol}")
+    return ", ".join(lines + mapped)
+
+
 def read_range(text: str) -> set[tuple[int, str]]:
     """The ports of --filter publish= and expose=: "80", "80/udp", "8000-8080/tcp". PodError in Docker's words."""
     numbers, slash, protocol = text.partition("/")

@@ -37,7 +37,9 @@ def find(engine: Engine, text: str) -> Container:
 
 def find_id(engine: Engine, text: str) -> str:
     """The full id that ``text`` means, whether or not its records can be read. NoSuchContainer else."""
-    hexadecimal = bool(text) and _HEX.issuperset(text)
+    if not text:
+        raise NoSuchContainer("invalid container name or ID: value is empty")
+    hexadecimal = _HEX.issuperset(text)
     if len(text) == 64 and hexadecimal:
         return text
     name = text[1:] if text.startswith("/") else text
@@ -65,10 +67,7 @@ def reserve_name(engine: Engine, name: str, container_id: str) -> None:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             if not _release_stale(engine, name):
-                raise NameInUse(
-                    f'Conflict. The container name "/{name}" is already in use by container "{_owner(path)}"',
-                    hint=f"remove or rename that one first: pod rm {name}",
-                ) from None
+                raise _taken(name, _owner(path)) from None
             continue
         except FileNotFoundError:
             os.makedirs(engine.paths.names, 0o700, exist_ok=True)
@@ -140,7 +139,16 @@ def confirm_name(engine: Engine, name: str, container_id: str) -> None:
     """NameInUse where the name was taken over meanwhile: its maker had been stopped for seconds."""
     owner = _owner(engine.paths.name(name))
     if owner != container_id:
-        raise NameInUse(f'Conflict. The container name "/{name}" is already in use by container "{owner}"')
+        raise _taken(name, owner)
+
+
+def _taken(name: str, owner: str) -> NameInUse:
+    """Docker's words."""
+    return NameInUse(
+        f'Conflict. The container name "/{name}" is already in use by container "{owner}". You have to remove'
+        " (or rename) that container to be able to reuse that name.",
+        hint=f"pod rm {name}; or: pod rename {name} ANOTHER",
+    )
 
 
 def _age(path: str) -> float:

@@ -18,10 +18,15 @@ def names() -> tuple[str, ...]:
     return tuple(_DRIVERS)
 
 
+def is_id(text: str) -> bool:
+    """Whether it is the id of a network, or the beginning of one."""
+    return len(text) > 3 and any(_id(name).startswith(text) for name in _DRIVERS)
+
+
 def find(text: str) -> str:
     """The name of the network that a name, an id or its beginning means. NoSuchNetwork else."""
     for name in _DRIVERS:
-        if text == name or (len(text) > 3 and _id(name).startswith(text)):
+        if text == name or (is_id(text) and _id(name).startswith(text)):
             return name
     raise NoSuchNetwork(f"network {text} not found", hint="in this version there are 'host' and 'none'")
 

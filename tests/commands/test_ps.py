@@ -59,6 +59,7 @@ def test_ps_filters_by_what_containers_are(pod: Pod, three: list[str], busybox: 
         ("volume=other", []),
         ("network=host", ["runs", "ended", "made"]),
         ("network=none", []),
+        ("network=hos", ["runs", "ended", "made"]),
         ("expose=80", ["ended"]),
         ("expose=70-90/tcp", ["ended"]),
         ("publish=80", []),
@@ -110,8 +111,8 @@ def test_ps_formats_have_every_placeholder_of_docker(pod: Pod, three: list[str])
         (list(row), row["Names"], row["Labels"]) for row in again
     ]
     assert [row["Names"] for row in rows] == ["runs", "ended", "made"]
-    wanted = ["Command", "CreatedAt", "HealthStatus", "ID", "Image", "Labels", "LocalVolumes", "Mounts", "Names"]
-    wanted += ["Networks", "Platform", "Ports", "RunningFor", "Size", "State", "Status"]
+    wanted = ["Command", "CreatedAt", "HealthStatus", "ID", "IPAddresses", "Image", "Labels", "LocalVolumes", "Mounts"]
+    wanted += ["Names", "Networks", "Platform", "Ports", "RunningFor", "Size", "State", "Status"]
     assert list(rows[0]) == wanted
     assert (rows[2]["LocalVolumes"], rows[2]["Mounts"], rows[0]["Size"]) == ("1", "ps-data", "0B")
     assert time.strptime(rows[0]["CreatedAt"][:19], "%Y-%m-%d %H:%M:%S")

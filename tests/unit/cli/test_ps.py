@@ -120,7 +120,7 @@ def test_ports_are_listed_and_found(tmp_path: Path) -> None:
         Config={"ExposedPorts": {"443/tcp": {}, "53/udp": {}, "80/tcp": {}}},
         HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}},
     )
-    assert column(one, "Ports") == "53/udp, 0.0.0.0:8080->80/tcp, 443/tcp"
+    assert column(one, "Ports") == "53/udp, 443/tcp, 0.0.0.0:8080->80/tcp"
     engine = Engine({}, root=str(tmp_path))
     for wanted, found in (
         ({"publish": ["80"]}, True),
@@ -133,6 +133,20 @@ def test_ports_are_listed_and_found(tmp_path: Path) -> None:
         assert bool(listing.select(engine, [one], wanted)) is found, wanted
     one.status = "exited"
     assert column(one, "Ports") == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([], ""),
+        ([(100, "tcp", "", 0), (101, "tcp", "", 0), (102, "tcp", "", 0)], "100-102/tcp"),
+        ([(53, "tcp", "", 0), (53, "udp", "", 0), (54, "tcp", "", 0)], "53-54/tcp, 53/udp"),
+        ([(80, "tcp", "0.0.0.0", 80), (81, "tcp", "0.0.0.0", 81)], "0.0.0.0:80-81->80-81/tcp"),
+        ([(80, "tcp", "::", 80), (90, "tcp", "::", 8090)], "[::]:80->80/tcp, [::]:8090->90/tcp"),
+    ],
+)
+def test_ports_that_are_neighbours_are_one(found: list[ports.Port], text: str) -> None:
+    assert ports.words(found) == text
 
 
 @pytest.mark.parametrize("text", ["", "x", "70000", "8-", "9-8", "-1", "80/tcp/x-1", "1" * 5000])
