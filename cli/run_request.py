@@ -75,8 +75,6 @@ def refuse_unsupported(options: Options) -> None:
         raise UsageError(
             f"unknown or invalid runtime name: {options['runtime']}", hint="pod is its own runtime: leave --runtime out"
         )
-    if options["cgroupns"] not in ("", "private"):
-        raise UsageError("--cgroupns: only 'private' is there yet", hint="leave it out")
 
 
 def make_request(engine: Engine, options: Options) -> Request:
@@ -151,9 +149,10 @@ def _namespaces(engine: Engine, request: Request, options: Options) -> None:
             f"network {request.network} not found",
             hint="this version has --network none and --network host (the default until there are networks)",
         )
-    request.pid = _one_of("pid", options["pid"], ("", "host"))
-    request.ipc = _one_of("ipc", options["ipc"], ("", "private", "none", "host")) or "private"
+    request.pid = _mode(engine, "pid", options["pid"], ("", "host", "private")).replace("private", "")
+    request.ipc = _mode(engine, "ipc", options["ipc"], ("", "private", "shareable", "none", "host")) or "private"
     request.uts = _one_of("uts", options["uts"], ("", "host"))
+    request.cgroupns = _one_of("cgroupns", options["cgroupns"], ("", "private", "host")) or "private"
     if request.network == "host" and not request.hostname:
         request.hostname = os.uname().nodename
     if request.uts == "host":
@@ -161,6 +160,18 @@ def _namespaces(engine: Engine, request: Request, options: Options) -> None:
             raise UsageError("conflicting options: hostname and the UTS mode")
         request.hostname = os.uname().nodename
     _ids(engine, request, options)
+
+
+def _mode(engine: Engine, flag: str, value: str, allowed: tuple[str, ...]) -> str:
+    """One of ``allowed``, or "container:" and a container's name, as "container:" and its id."""
+    kind, colon, name = value.partition(":")
+    if kind != "container" or not colon:
+        return _one_of(flag, value, (*allowed, "container:NAME"))
+    if not name:
+        raise UsageError(f"--{flag}: invalid {flag.upper()} mode", hint="the form is container:NAME")
+    from pod.core.container import store
+
+    return "container:" + store.find(engine, name).id
 
 
 def _one_of(flag: str, value: str, allowed: tuple[str, ...]) -> str:

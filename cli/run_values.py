@@ -16,7 +16,7 @@ MAX_ENV_FILE = 4 << 20
 _SECURITY = (
     "no-new-privileges, seccomp=FILE|unconfined, apparmor=unconfined, label=disable, systempaths=unconfined, nesting"
 )
-_NET_SYSCTLS = ("net.",)
+_LONGEST_SYSCTL = 200
 _IPC_SYSCTLS = (
     "kernel.msgmax",
     "kernel.msgmnb",
@@ -26,7 +26,6 @@ _IPC_SYSCTLS = (
     "kernel.shmmax",
     "kernel.shmmni",
     "kernel.shm_rmid_forced",
-    "fs.mqueue.",
 )
 
 
@@ -181,13 +180,21 @@ def _is_number(text: str, digits: int) -> bool:
 
 def sysctls(given: Mapping[str, str], network: str, ipc: str) -> dict[str, str]:
     """--sysctl of the container's own namespaces only."""
-    for name in given:
-        own_net = name.startswith(_NET_SYSCTLS) and network != "host"
-        own_ipc = name.startswith(_IPC_SYSCTLS) and ipc != "host"
-        if "/" in name or ".." in name or not (own_net or own_ipc or name == "kernel.domainname"):
+    for name, value in given.items():
+        of_net = name.startswith("net.")
+        of_ipc = name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")
+        known = of_net or of_ipc or name == "kernel.domainname"
+        if not known or "/" in name or ".." in name or len(name) > _LONGEST_SYSCTL or "\0" in name + value:
+            text = f"{name}={value}"
             raise UsageError(
-                f"invalid argument for --sysctl: {name}: not of a namespace of the container's own",
-                hint="net.* needs --network none; kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.* an own IPC",
+                f'invalid argument "{text}" for "--sysctl" flag: sysctl \'{text}\' is not allowed',
+                hint="net.*, fs.mqueue.*, kernel.msg*, kernel.shm* and kernel.sem are of namespaces",
+            )
+        if (of_net and network == "host") or (of_ipc and ipc == "host"):
+            kind, hint = ("network", "--network none") if of_net else ("ipc", "another --ipc")
+            raise UsageError(
+                f'sysctl "{name}" is not allowed in the hosts {kind} namespace',
+                hint=f"give the container its own: {hint}",
             )
     return dict(given)
 

@@ -74,8 +74,11 @@ def id_map(engine: Engine, config: dict[str, Any]) -> IdMap:
 
 
 def namespaces(host: dict[str, Any]) -> int:
-    """CLONE_NEW* bits of a container with that HostConfig."""
-    bits = plan.CLONE_NEWUSER | plan.CLONE_NEWNS | plan.CLONE_NEWCGROUP
+    """CLONE_NEW* bits of a container with that HostConfig: those that are not the caller's, also if they are another
+    container's.
+    """
+    bits = plan.CLONE_NEWUSER | plan.CLONE_NEWNS
+    bits |= 0 if host["CgroupnsMode"] == "host" else plan.CLONE_NEWCGROUP
     bits |= 0 if host["PidMode"] == "host" else plan.CLONE_NEWPID
     bits |= 0 if host["IpcMode"] == "host" else plan.CLONE_NEWIPC
     # A host's name may not be set from a user namespace of ours, so --uts host simply stays in it.
@@ -181,8 +184,9 @@ def container_plan(
     """plan.bin for a start of the container; ``layers`` are the folders of its image's layers, base first, ``images``
     those of the images that it mounts.
     """
-    host, spec = config["HostConfig"], config["Config"]
     writer = plan.PlanWriter()
+    config = _joined(engine, writer, config)
+    host, spec = config["HostConfig"], config["Config"]
     flags = attachment.flags() | _process(engine, writer, config, attachment)
     flags |= plan.INIT if host["Init"] else 0
     flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
@@ -247,6 +251,22 @@ def _restart(engine: Engine, writer: plan.PlanWriter, host: dict[str, Any]) -> N
         writer.number("RESTART_PAUSE", first << 32 | last)
 
 
+def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> dict[str, Any]:
+    """Which namespaces a start makes, and which it takes from another container; the record with modes as they are
+    then.
+    """
+    bits = namespaces(config["HostConfig"])
+    if config["HostConfig"]["PidMode"][:10] == "container:" or config["HostConfig"]["IpcMode"][:10] == "container:":
+        from pod.core.container import sharing
+
+        joined = sharing.resolve(engine, config)
+        config = {**config, "HostConfig": joined.host}
+        sharing.write(writer, joined)
+        bits = namespaces(joined.host) & ~joined.bits & ~(plan.CLONE_NEWUSER if joined.bits else 0)
+    writer.number("NAMESPACES", bits)
+    return config
+
+
 def _write_devices(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], *, joined: bool) -> bool:
     """mknod of devices, which the kernel refuses where ids are real too, is recorded: whether it is.
 
@@ -291,7 +311,6 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process = Process([config["Path"], *config["Args"]], spec["Env"], spec["User"], spec["WorkingDir"] or "/")
     process.interactive = spec["OpenStdin"]
     process.tty = spec["Tty"]
-    writer.number("NAMESPACES", namespaces(config["HostConfig"]))
     emulation = root_emulation(engine, config)
     if emulation == "full" or (not emulation and _write_devices(engine, writer, config, joined=False)):
         writer.texts("RECORDS", _records(engine, config))
@@ -456,7 +475,12 @@ def exec_plan(
     write_events(engine, writer, config)
     writer.number("PID", int(state["pid"]))
     writer.number("PID_START", int(state["pidStart"]))
-    writer.number("NAMESPACES", namespaces(config["HostConfig"]) & ~plan.CLONE_NEWUSER)
+    bits = namespaces(config["HostConfig"]) & ~plan.CLONE_NEWUSER
+    if config["HostConfig"]["PidMode"][:10] == "container:" or config["HostConfig"]["IpcMode"][:10] == "container:":
+        from pod.core.container import sharing
+
+        bits = sharing.not_the_hosts(config["HostConfig"], bits, int(state["pid"]))
+    writer.number("NAMESPACES", bits)
     return writer.finish(launch.build_id())
 
 

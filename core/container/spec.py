@@ -25,12 +25,12 @@ class Request:
     """What ``run`` and ``create`` were asked for; every field has the meaning of Docker's flag of that name."""
 
     __slots__ = (
-        "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "command", "devices",
-        "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add", "healthcheck",
-        "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver", "log_opts", "name",
-        "network", "pid", "privileged", "read_only", "restart", "root_emulation", "security_opt", "shm_size",
-        "stop_signal", "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volume_driver",
-        "volumes", "volumes_from", "workdir",
+        "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "cgroupns", "command",
+        "devices", "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add",
+        "healthcheck", "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver",
+        "log_opts", "name", "network", "pid", "privileged", "read_only", "restart", "root_emulation", "security_opt",
+        "shm_size", "stop_signal", "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts",
+        "volume_driver", "volumes", "volumes_from", "workdir",
     )  # fmt: skip
 
     def __init__(self, image_name: str) -> None:
@@ -55,6 +55,7 @@ class Request:
         self.network = "host"
         self.pid = ""
         self.ipc = "private"
+        self.cgroupns = "private"
         self.uts = ""
         self.userns = ""
         self.restart: dict[str, Any] = {"Name": "no", "MaximumRetryCount": 0}
@@ -263,7 +264,7 @@ def _host_config(request: Request) -> dict[str, Any]:
         "ConsoleSize": [0, 0],
         "CapAdd": request.cap_add or None,
         "CapDrop": request.cap_drop or None,
-        "CgroupnsMode": "private",
+        "CgroupnsMode": request.cgroupns,
         "Dns": request.dns,
         "DnsOptions": request.dns_option,
         "DnsSearch": request.dns_search,

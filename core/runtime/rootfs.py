@@ -47,7 +47,7 @@ def base_mounts(host: dict[str, Any], *, single: bool, fresh_proc: bool) -> list
     return [
         _proc(own_pid and fresh_proc, own_pid),
         *_dev(host, single=single),
-        *_sys(own_net=own_net, privileged=privileged),
+        *_sys(own_net=own_net, privileged=privileged, own_cgroups=host["CgroupnsMode"] != "host"),
     ]
 
 
@@ -93,23 +93,31 @@ def _dev(host: dict[str, Any], *, single: bool) -> Iterable[Mount]:
             bits=plan.OPTIONAL,
         )
         return
-    size = host["ShmSize"]
-    yield Mount(
-        plan.FS,
-        "/dev/shm",
-        fstype="tmpfs",
-        source="shm",
-        flags=_NOSUID_NODEV_NOEXEC,
-        data=f"mode=1777,size={size}",
-        bits=plan.NOFOLLOW,
-    )
+    if host["IpcMode"].startswith("container:"):
+        yield Mount(plan.MKDIR, "/dev/shm")  # the other container's is put there
+    elif host["IpcMode"] != "none":
+        size = host["ShmSize"]
+        yield Mount(
+            plan.FS,
+            "/dev/shm",
+            fstype="tmpfs",
+            source="shm",
+            flags=_NOSUID_NODEV_NOEXEC,
+            data=f"mode=1777,size={size}",
+            bits=plan.NOFOLLOW,
+        )
     yield Mount(plan.FS, "/dev/mqueue", fstype="mqueue", flags=_NOSUID_NODEV_NOEXEC, bits=plan.NOFOLLOW)
 
 
-def _sys(*, own_net: bool, privileged: bool) -> Iterable[Mount]:
+def _sys(*, own_net: bool, privileged: bool, own_cgroups: bool) -> Iterable[Mount]:
     read_only = 0 if privileged else plan.MS_RDONLY
     if own_net:
         yield Mount(plan.FS, "/sys", fstype="sysfs", flags=_NOSUID_NODEV_NOEXEC | read_only, bits=plan.NOFOLLOW)
+        if not own_cgroups:  # a fresh one shows a namespace of the mounter's own
+            flags = plan.MS_REC | _NOSUID_NODEV_NOEXEC | plan.MS_RDONLY
+            bits = plan.NOFOLLOW | plan.OPTIONAL | plan.REC_RDONLY
+            yield Mount(plan.BIND, "/sys/fs/cgroup", source="/sys/fs/cgroup", flags=flags, bits=bits)
+            return
         yield Mount(
             plan.FS,
             "/sys/fs/cgroup",

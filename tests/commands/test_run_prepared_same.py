@@ -59,6 +59,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "starting": ("--health-cmd", "a b", "--health-start-period", "1s", "--health-start-interval", "90ms"),
     "no-healthcheck": ("--no-healthcheck",),
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
+    "shared-cgroups": ("--cgroupns", "host", "--ipc", "none"),
+    "shareable": ("--ipc", "shareable", "--network", "none", "--sysctl", "kernel.shm_rmid_forced=1"),
     "no-op": ("--pull", "never", "-q", "--restart", "no", "--runtime", "pod", "--cgroupns", "private"),
     "kept": ("--rm=false",),
     "restarted": ("--rm=false", "--restart", "on-failure:3"),

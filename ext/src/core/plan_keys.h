@@ -63,6 +63,10 @@
     POD_KEY(77, LOG_TEXTS,   STRV) /* syslog: tag, host name; journald: KEY=value of every entry */ \
     POD_KEY(60, RESTART,     STR)  /* restart policy other than "no": "always", "on-failure:3" */ \
     POD_KEY(61, RESTART_PAUSE, U64) /* ms before the first start again << 32 | ms at most; absent: Docker's */ \
+    POD_KEY(111, SHARE,      U64)  /* CLONE_NEW* of a running container that are joined (helper/share.h); then NAMESPACES has no NEWUSER */ \
+    POD_KEY(112, SHARE_PID,  U64)  /* that container's first process */ \
+    POD_KEY(113, SHARE_START,U64)  /* its start time, clock ticks after boot */ \
+    POD_KEY(114, SHARE_SHM,  STR)  /* the folder whose mount is taken from there: /dev/shm */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

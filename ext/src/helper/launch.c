@@ -1,7 +1,6 @@
 #include "launch.h"
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +20,8 @@
 #include "mount.h"
 #include "passwd.h"
 #include "records.h"
+#include "share.h"
+#include "spaces.h"
 #include "userns.h"
 
 #define SYNC_FD 3
@@ -57,49 +58,6 @@ static _Noreturn void fail(struct pod_launch *launch, const struct pod_err *err)
     ssize_t ignored = send(launch->sync[1], err, sizeof *err, MSG_NOSIGNAL);
     (void)ignored;
     _exit(125);
-}
-
-/* Brings lo up; the namespace is ours alone. */
-static int loopback_up(struct pod_err *err)
-{
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    POD_AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request))
-        return pod_fail(err, POD_NETNS, "lo");
-    return 0;
-}
-
-/* /proc/sys/{net,kernel,…} show the writer's own namespaces, whichever proc mount they are reached by. */
-static int write_sysctls(struct pod_launch *launch, struct pod_err *err)
-{
-    const char *path = pod_plan_str(launch->plan, POD_KEY_SYSCTLS);
-    uint32_t count = pod_plan_strv_count(launch->plan, POD_KEY_SYSCTLS);
-    char name[512];
-
-    for (uint32_t i = 0; i + 1 < count; i += 2) {
-        const char *value = path + strlen(path) + 1;
-        size_t length = strlen(value);
-        int optional = path[0] == '-'; /* "-net/…": absent on some kernels */
-        snprintf(name, sizeof name, "sys/%s", path + optional);
-        POD_AUTO_FD int fd = openat(launch->host_proc, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        if ((fd < 0 || write(fd, value, length) != (ssize_t)length) && !optional)
-            return pod_fail(err, POD_SYSCTL, path);
-        path = value + length + 1;
-    }
-    return 0;
-}
-
-static int set_names(const struct pod_plan *plan, struct pod_err *err)
-{
-    const char *host = pod_plan_str(plan, POD_KEY_HOSTNAME),
-               *domain = pod_plan_str(plan, POD_KEY_DOMAINNAME);
-
-    if (host && sethostname(host, strlen(host)))
-        return pod_fail(err, POD_HOSTNAME, host);
-    if (domain && setdomainname(domain, strlen(domain)))
-        return pod_fail(err, POD_HOSTNAME, domain);
-    return 0;
 }
 
 static int send_terminal(int sync, int master, struct pod_err *err)
@@ -360,15 +318,13 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
     if (!(bits & POD_PLAN_SINGLE_ID) && pod_confine_ids(0, 0, NULL, 0, err))
         return -1;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of ids clears it */
-    if (pod_confine_keyring(err) || set_names(plan, err))
-        return -1;
-    if ((bits & POD_PLAN_LOOPBACK) && loopback_up(err))
-        return -1;
-    if (write_sysctls(launch, err))
+    if (pod_confine_keyring(err) || pod_spaces_settle(plan, launch->host_proc, err))
         return -1;
     *rootfd = pod_mount_root(plan, err);
     if (*rootfd < 0 || (emulated ? pod_records_mount_all(plan, launch->host_proc, *rootfd, err)
                                  : pod_mount_all(plan, *rootfd, NULL, err)))
+        return -1;
+    if (launch->shm > 0 && pod_share_attach(launch, *rootfd, err))
         return -1;
     pod_preload_mount(plan, *rootfd);
     if ((bits & POD_PLAN_TTY) && open_terminal(launch, *rootfd, 1, err))

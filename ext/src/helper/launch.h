@@ -33,6 +33,7 @@ struct pod_launch {
     struct pod_emulator *emulator; /* the parent's side */
     int has_devices; /* real ids: some were made in an earlier run, stat is to show them */
     int basic;                     /* errno: why there is no listener */
+    int shm; /* --ipc container:X: a copy of X's mount on SHARE_SHM; 0: none */
 };
 
 int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, struct pod_err *err);

@@ -22,6 +22,7 @@
 #include "relay.h"
 #include "removal.h"
 #include "restart.h"
+#include "share.h"
 #include "state.h"
 #include "userns.h"
 
@@ -38,6 +39,7 @@ struct supervisor {
     struct pod_events events;
     char exec_id[65]; /* of an exec */
     struct pod_restart restart;
+    uint64_t mounts; /* the mount namespace, where the first process is no process 1 */
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -124,15 +126,23 @@ static pid_t clone_process(uint64_t namespaces)
 static int start_container(struct supervisor *s, struct pod_err *err)
 {
     uint64_t namespaces = pod_plan_u64(s->plan, POD_KEY_NAMESPACES);
-    pid_t child = clone_process(namespaces);
+    int shares = pod_plan_has(s->plan, POD_KEY_SHARE);
+    pid_t child = -1;
 
-    if (child < 0)
+    if (shares) {
+        if (pod_share_start(&s->launch, namespaces, &child, &s->mounts, err))
+            return -1;
+    } else if ((child = clone_process(namespaces)) < 0) {
         return pod_fail(err, POD_CLONE, NULL);
+    }
     if (child == 0)
         pod_launch_container(&s->launch);
     s->relay.child = child;
-    if (pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_namespaces(&s->emulator, child, err))
+    if (!shares && pod_plan_has(s->plan, POD_KEY_NOTIFY) &&
+        pod_emulator_namespaces(&s->emulator, child, err))
         return -1;
+    if (!shares && !(namespaces & CLONE_NEWPID))
+        s->mounts = pod_share_mounts(child);
     if ((namespaces & CLONE_NEWUSER) && s->has_map && pod_userns_write_maps(child, &s->map, err))
         return -1;
     if (send(s->launch.sync[0], "G", 1, MSG_NOSIGNAL) != 1)
@@ -310,6 +320,8 @@ static void running(struct supervisor *s)
 static void ended(struct supervisor *s)
 {
     pod_health_end(s->relay.health);
+    pod_share_end(s->mounts);
+    s->mounts = 0;
     pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (s->flags & POD_PLAN_EXEC) {

@@ -10,7 +10,8 @@ from pod.core.errors import UsageError
 from pod.core.runtime import defaults, plan, rootfs
 
 HOST: dict[str, Any] = {
-    "NetworkMode": "none", "PidMode": "", "IpcMode": "private", "Privileged": False, "ShmSize": 64 << 20,
+    "NetworkMode": "none", "PidMode": "", "IpcMode": "private", "CgroupnsMode": "private",
+    "Privileged": False, "ShmSize": 64 << 20,
     "MaskedPaths": list(defaults.MASKED_PATHS), "ReadonlyPaths": list(defaults.READONLY_PATHS),
 }  # fmt: skip
 HARD = plan.MS_NOSUID | plan.MS_NODEV | plan.MS_NOEXEC
