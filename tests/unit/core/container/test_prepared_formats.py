@@ -20,12 +20,13 @@ def enum(prefix: str) -> dict[str, int]:
 def test_prepared_formats_inputs() -> None:
     kinds = enum("POD_INPUT_")
     assert kinds.pop("NOFOLLOW") == prepared.NOFOLLOW
-    assert len(kinds) == 13
+    assert len(kinds) == 14
     assert kinds == {name: getattr(prepared, name) for name in kinds}
 
 
 def test_prepared_formats_flags_and_patches() -> None:
-    assert enum("POD_PREPARED_") == {"ARGS": prepared_file._ARGS, "SYNC": prepared_file._SYNC}
+    known = {"ARGS": prepared_file._ARGS, "SYNC": prepared_file._SYNC, "EXEC": prepared_file._EXEC}
+    assert enum("POD_PREPARED_") == known
     assert enum("POD_PATCH_") == {"ID": prepared_file._ID, "NAME": prepared_file._NAME}
 
 
