@@ -21,9 +21,8 @@ EMULATOR = tuple(
     for name in (
         *("emulator/creds.c", "emulator/page_writer.c", "emulator/places.c", "emulator/records_layers.c"),
         *("emulator/sidecar.c", "emulator/table.c", "layer/owners_read.c"),
-        *("core/beneath.c", "core/err.c", "core/plan.c"),
     )
-)
+) + tuple(str(path) for path in sorted((SOURCES / "core").glob("*.c")) if not path.stem.startswith("probe"))
 """What ``tests/ext/emulator_harness.c`` is linked with; it includes records.c itself."""
 
 

@@ -13,8 +13,8 @@ HELPER = Path(__file__).parents[4] / "ext/src/helper"
 def enum(prefix: str) -> dict[str, int]:
     """Members of prepared.h that begin with ``prefix``, without it."""
     text = (HELPER / "prepared.h").read_text()
-    found = re.findall(rf"\b{prefix}(\w+)\s*=\s*(0x[0-9a-f]+|\d+(?: << \d+)?)", text)
-    return {name: eval(value) for name, value in found}
+    found = re.findall(rf"\b{prefix}(\w+)\s*=\s*(0x[0-9a-f]+|\d+(?:\s*<< \d+)?)", text)
+    return {name: eval(" ".join(value.split())) for name, value in found}
 
 
 def test_prepared_formats_inputs() -> None:
