@@ -8,6 +8,7 @@ library/odd:latest          umoci: whiteouts, opaque folders, hard links, sparse
 library/configured:latest   umoci: USER by name, ENTRYPOINT, CMD, VOLUME, WORKDIR, ENV, LABEL, STOPSIGNAL, EXPOSE
 library/nothing:latest      umoci: neither ENTRYPOINT nor CMD
 library/zstd:latest         skopeo, layers recompressed by zstd
+library/services:12         skopeo: nginx and postgres out of Debian packages
 library/multi:latest        buildah manifest: an index of amd64 and arm64
 """
 
@@ -81,14 +82,19 @@ class Workshop:
 
 def debian_archive(suite_number: str) -> Path:
     """The plain tar of a Debian, made once by mmdebstrap; about 15 s."""
-    path = places.archives() / f"debian-{suite_number}.tar"
+    return _archive(f"debian-{suite_number}", SUITES[suite_number])
+
+
+def _archive(name: str, suite: str, *packages: str) -> Path:
+    path = places.archives() / f"{name}.tar"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.tar")
         mode = "root" if os.getuid() == 0 else "unshare"
-        suite = SUITES[suite_number]
+        include = [f"--include={','.join(packages)}"] if packages else []
         try:
-            tools.call(["mmdebstrap", "--variant=minbase", f"--mode={mode}", suite, str(partial)], timeout=900)
+            command = ["mmdebstrap", "--variant=minbase", f"--mode={mode}", *include, suite, str(partial)]
+            tools.call(command, timeout=900)
             partial.rename(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -211,6 +217,18 @@ def multi(shop: Workshop) -> None:
     )
 
 
+def services(shop: Workshop) -> None:
+    """Two that people really run, with entries as their usual images have: nginx in front, postgres as its own user."""
+    entries = shop.scratch / "entries.tar"
+    with layers.Layer(entries) as layer:
+        for name in ("nginx", "postgres"):
+            script = Path(__file__).with_name(f"service_{name}.sh")
+            layer.add(f"usr/local/bin/serve-{name}", script.read_bytes(), mode=0o755)
+    debian = _archive("services-12", SUITES["12"], "nginx-light", "postgresql")
+    shop.umoci("services", [debian, entries], "--config.cmd", "serve-nginx", "--config.stopsignal", "SIGINT")
+    shop.skopeo_push("services", "services:12")
+
+
 RECIPES: dict[str, Callable[[Workshop], None]] = {
     "busybox:latest": busybox,
     "configured:latest": configured,
@@ -221,6 +239,7 @@ RECIPES: dict[str, Callable[[Workshop], None]] = {
     "debian:12": debian_12,
     "debian:13": debian_13,
     "debian:11": debian_11,
+    "services:12": services,
 }
 
 
