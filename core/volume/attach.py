@@ -117,7 +117,7 @@ def _volume(engine: Engine, spec: VolumeSpec, made: list[str]) -> dict[str, Any]
         "Source": volume.mountpoint,
         "Destination": spec.target,
         "Driver": "local",
-        "Mode": spec.mode or ("z" if spec.document is not None and not spec.source else ""),
+        "Mode": spec.mode,
         "RW": not spec.read_only,
         "Propagation": "",
     }

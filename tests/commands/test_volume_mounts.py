@@ -126,6 +126,17 @@ def test_copy_up_keeps_modes_and_owners_and_is_done_once(volumes: Pod) -> None:
     assert done.ok() == ""
 
 
+def test_copy_up_does_not_come_back_when_the_container_starts_again(volumes: Pod) -> None:
+    pod = volumes
+    image = pod.image("configured:latest")
+    script = "ls /srv/volume; rm -f /srv/volume/*"
+    flags = ("--name", "it", *PLAIN[1:], "-v", "emptied:/srv/volume")
+    assert pod("run", *flags, image, "sh", "-c", script).ok() == "from-image\n"
+    assert pod("start", "-a", "it").ok() == ""
+    pod("rm", "it").ok()
+    assert pod("run", "--rm", *flags, image, "sh", "-c", script).ok() == "from-image\n"
+
+
 def test_copy_up_that_was_killed_is_finished_by_the_next_start(volumes: Pod) -> None:
     pod = volumes
     image = pod.image("configured:latest")

@@ -147,6 +147,7 @@ struct filling {
     int rootfd;
     int content; /* the image's folder */
     int volume;
+    int has_run;
 };
 
 static int copy_up(const struct filling *f, struct pod_err *err)
@@ -163,7 +164,8 @@ static int fill_once(const struct filling *f, int folder, const char *name, stru
 {
     struct stat st;
 
-    if (!is_empty_directory(f->volume) && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW))
+    if ((f->has_run || !is_empty_directory(f->volume)) &&
+        fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW))
         return 0;
     POD_AUTO_FD int mark = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (mark < 0 || flock(mark, LOCK_EX) || fstat(mark, &st))
@@ -177,6 +179,23 @@ static int fill_once(const struct filling *f, int folder, const char *name, stru
             return -1;
     }
     return unlinkat(folder, name, 0) ? pod_fail(err, POD_COPY, name) : 0;
+}
+
+/* Whether the container has run before: what it has removed from a volume since does not come back. state.json is the
+ * supervisor's own; before a first start there is none, or one of a start that failed (year 1). */
+static int has_run(const struct pod_plan *plan)
+{
+    static const char member[] = "\"startedAt\":\"";
+    const char *own = pod_plan_str(plan, POD_KEY_DIR);
+    char text[4096];
+    POD_AUTO_FD int folder = own ? open(own, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    POD_AUTO_FD int file =
+        folder < 0 ? -1 : openat(folder, "state.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
+
+    text[length > 0 ? length : 0] = '\0';
+    const char *at = strstr(text, member);
+    return at && strncmp(at + strlen(member), "0001", 4) != 0;
 }
 
 static int fill(const struct pod_plan *plan, const struct pod_mount *m, int from, struct filling *f,
@@ -198,9 +217,10 @@ static int fill(const struct pod_plan *plan, const struct pod_mount *m, int from
         return pod_fail(err, POD_BIND, pod_plan_string(plan, m->source));
     f->content = content;
     f->volume = volume;
+    f->has_run = has_run(plan);
     POD_AUTO_FD int folder = volume_folder(pod_plan_string(plan, m->source));
     if (folder < 0)
-        return is_empty_directory(volume) ? copy_up(f, err) : 0;
+        return !f->has_run && is_empty_directory(volume) ? copy_up(f, err) : 0;
     filling_name(name, sizeof name, pod_plan_string(plan, m->data));
     return fill_once(f, folder, name, err);
 }
