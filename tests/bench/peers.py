@@ -235,10 +235,12 @@ def _exec_runc(bench: Bench) -> Subject:
 
 def _exec_podman(bench: Bench) -> Subject:
     podman = bench.podman()
+    image = bench.registry.name("busybox:latest")
+    _ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
     options = ["run", "--detach", "--name", "sleeper", "--network", "none", "--pull", "never"]
     if crun_works():
         options.append("--cgroups=disabled")
-    _ready([*podman, *options, bench.registry.name("busybox:latest"), "sleep", "600"], bench)
+    _ready([*podman, *options, image, "sleep", "600"], bench)
     return Subject("podman", [*podman, "exec", "sleeper", "true"], bench.environ)
 
 

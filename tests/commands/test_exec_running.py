@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import tools
-from tests.support.podcli import Pod
+from tests.support.podcli import Pod, until
 
 
 def test_exec_runs_beside_the_program(pod: Pod, sleeper: str) -> None:
@@ -96,6 +96,20 @@ def test_exec_d_returns_at_once(pod: Pod, sleeper: str) -> None:
 def test_exec_in_an_ended_container_is_refused(pod: Pod, busybox: str) -> None:
     pod("run", "--name", "over", busybox, "true").ok()
     pod("exec", "over", "true").failed(1, "not running", "hint:")
+
+
+def test_exec_and_attach_wait_for_no_container_that_is_about_to_restart(pod: Pod, busybox: str) -> None:
+    container = pod("run", "-d", "--name", "again", "--restart", "always", busybox, "false").ok().strip()
+    until(lambda: pod.inspect("again")["RestartCount"] >= 6, 30, "a long pause")  # three seconds
+    until(lambda: bool(pod.state("again")["Restarting"]), 10, "the pause")
+    words = f"Container {container} is restarting, wait until the container is running"
+    pod("exec", "again", "true").failed(1, words, "hint:")
+    pod("attach", "again").failed(1, "You cannot attach to a restarting container, wait until it is running", "hint:")
+
+
+def test_exec_user_or_folder_that_is_not_there_ends_with_126(pod: Pod, sleeper: str) -> None:
+    pod("exec", "-u", "nobody-here", sleeper, "true").failed(126, "unable to find user nobody-here")
+    pod("exec", "-w", "/etc/passwd/x", sleeper, "true").failed(126, "/etc/passwd/x")
 
 
 def test_exec_without_command_is_said(pod: Pod, sleeper: str) -> None:

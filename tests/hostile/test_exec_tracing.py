@@ -1,4 +1,4 @@
-"""A container that lies in wait for processes which `exec` brings in (CVE-2016-9962)."""
+"""A container that lies in wait for processes which `exec` and `--pid container:X` bring in (CVE-2016-9962)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,24 @@ def test_exec_when_the_container_lies_in_wait_then_it_gets_hold_of_nothing(
         for user in ("0", "1000"):
             done = pod("exec", "-u", user, "watcher", "true", env=secret)
             assert done.code in (0, 137), done
+    _judge(pod)
+
+
+@pytest.mark.parametrize("emulation", ["auto", "basic"])
+def test_start_when_a_container_shares_its_pids_then_it_gets_hold_of_nothing(
+    pod: Pod, watching: str, emulation: str
+) -> None:
+    flags = ("--root-emulation", emulation)
+    pod("run", "-d", "--name", "watcher", "--cap-add", "SYS_PTRACE", *flags, watching, "watch-execs").ok()
+    for _ in range(6):
+        for user in ("0", "1000"):
+            words = ("--rm", "--pid", "container:watcher", "-u", user, *flags, watching, "true")
+            done = pod("run", *words, env={"OF_THE_CALLER": "x"})
+            assert done.code in (0, 137), done
+    _judge(pod)
+
+
+def _judge(pod: Pod) -> None:
     pod("stop", "watcher").ok()
     lines = pod("logs", "watcher").ok().splitlines()
     assert lines[0] == "watching"

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -52,18 +51,20 @@ static int make(const struct request *request, struct pod_err *err)
 }
 
 /* With --pid host there is no hiding: so it has nothing of the caller's, neither variables nor descriptors, while it may be seen. */
-static _Noreturn void serve(int sock, int host_proc)
+static _Noreturn void serve(int sock, int host_proc, int mounts)
 {
     struct request request;
     struct pod_err err;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (mounts >= 0 && setns(mounts, CLONE_NEWNS))
+        _exit(1);
     int high = fcntl(host_proc, F_DUPFD_CLOEXEC, PROC_FD + 1); /* it may be SOCKET_FD itself */
     if (high < 0 || dup3(sock, SOCKET_FD, O_CLOEXEC) < 0 || dup3(high, PROC_FD, O_CLOEXEC) < 0)
         _exit(1);
     pod_close_from(PROC_FD + 1);
     for (char **one = environ; *one; one++)
         explicit_bzero(*one, strlen(*one));
+    /* The end of file once those who might ask have executed or ended; its parent may leave before. */
     if (recv(SOCKET_FD, &request, sizeof request, 0) != (ssize_t)sizeof request)
         _exit(0);
     int ns = make(&request, &err);
@@ -74,7 +75,7 @@ static _Noreturn void serve(int sock, int host_proc)
     _exit(0);
 }
 
-int pod_inner_offer(int host_proc, struct pod_err *err)
+int pod_inner_offer(int host_proc, int mounts, struct pod_err *err)
 {
     int pair[2];
 
@@ -83,7 +84,7 @@ int pod_inner_offer(int host_proc, struct pod_err *err)
     pid_t child = fork();
     if (child == 0) {
         /* Above those that it puts in place. */
-        serve(fcntl(pair[0], F_DUPFD_CLOEXEC, PROC_FD + 1), host_proc);
+        serve(fcntl(pair[0], F_DUPFD_CLOEXEC, PROC_FD + 1), host_proc, mounts);
     }
     close(pair[0]);
     if (child < 0) {

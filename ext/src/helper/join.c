@@ -60,7 +60,7 @@ static int enter_all(const int *fds, int userfd, int single, int host_proc, int 
         if (fds[i] >= 0 && setns(fds[i], (int)kinds[i].flag))
             return pod_fail(err, POD_SETNS, kinds[i].name);
         if (kinds[i].flag == CLONE_NEWNS && host_proc >= 0 &&
-            (*inner = pod_inner_offer(host_proc, err)) < 0)
+            (*inner = pod_inner_offer(host_proc, -1, err)) < 0)
             return -1;
     }
     return single ? 0 : pod_confine_ids(0, 0, NULL, 0, err);

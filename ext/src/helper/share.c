@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "inner.h"
 #include "userns.h"
 
 #ifndef NS_GET_USERNS
@@ -126,6 +127,8 @@ static _Noreturn void clone_inside(struct pod_launch *launch, const struct their
     int mounts = -1;
 
     if (enter(theirs->user, CLONE_NEWUSER, "user", err) ||
+        (pod_inner_needed(launch->plan) &&
+         (launch->inner = pod_inner_offer(launch->host_proc, theirs->mounts, err)) < 0) ||
         (theirs->pid >= 0 && enter(theirs->pid, CLONE_NEWPID, "pid", err)) ||
         (theirs->ipc >= 0 && enter(theirs->ipc, CLONE_NEWIPC, "ipc", err)))
         tell(sock, &answer, -1);
