@@ -7,7 +7,7 @@ import time
 
 from pod.core import rundir
 from pod.core.container import happened, lifecycle, model
-from pod.core.errors import Busy, Conflict, NoSuchContainer, PodError, UsageError
+from pod.core.errors import Busy, Conflict, NoSuchContainer, PodError
 from pod.core.runtime import defaults
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def stop_signal(container: Container) -> int:
     """The image's or the flag's; SIGTERM where neither says one, or the image says nonsense (as Docker)."""
     try:
         return defaults.parse_signal(container.config["Config"].get("StopSignal") or defaults.STOP_SIGNAL)
-    except UsageError:
+    except PodError:
         return defaults.parse_signal(defaults.STOP_SIGNAL)
 
 

@@ -5,7 +5,7 @@ Sources: moby oci/defaults.go and oci/caps, capabilities(7), getrlimit(2), signa
 
 from __future__ import annotations
 
-from pod.core.errors import UsageError
+from pod.core.errors import PodError, UsageError
 
 _CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
@@ -147,7 +147,8 @@ def capability_names(mask: int) -> list[str]:
 
 
 def parse_signal(text: str) -> int:
-    """Number of a signal written "SIGTERM", "term", "15", "RTMIN+3" or "SIGRTMAX-1". UsageError else.
+    """Number of a signal written "SIGTERM", "term", "15", "RTMIN+3" or "SIGRTMAX-1". PodError else
+    (status 1; ``run`` and ``create`` make 125 of it, as Docker).
 
     0 is refused, as by docker; so are numbers above SIGRTMAX.
     """
@@ -156,12 +157,12 @@ def parse_signal(text: str) -> int:
         number = int(name)
         if 1 <= number <= _SIGRTMAX:
             return number
-        raise UsageError(f"invalid signal: {text}")
+        raise PodError(f"invalid signal: {text}")
     if name.startswith("SIG"):
         name = name[3:]
     number = SIGNALS.get(name) or _SIGNAL_ALIASES.get(name) or _realtime(name)
     if not number:
-        raise UsageError(f"invalid signal: {text}", hint="names and numbers are those of signal(7), e.g. HUP, 15")
+        raise PodError(f"invalid signal: {text}", hint="names and numbers are those of signal(7), e.g. HUP, 15")
     return number
 
 

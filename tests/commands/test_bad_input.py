@@ -65,6 +65,9 @@ CASES: list[tuple[list[str], int, str]] = [
     (["ps", "-n", "many"], 125, 'invalid argument "many" for "-n, --last" flag'),
     (["run", "--log-opt", "max-size=x", "IMAGE"], 125, "invalid size: 'x'"),
     (["container", "prune", "--filter", "until=x", "-f"], 1, "failed to parse value as time or duration"),
+    (["kill", "-s", "NOPE", "runs"], 1, "invalid signal: NOPE"),
+    (["stop", "-s", "99", "runs"], 1, "invalid signal: 99"),
+    (["run", "--stop-signal", "NOPE", "IMAGE"], 125, "invalid signal: NOPE"),
     (["attach", "--detach-keys", "nokey", "runs"], 125, "invalid detach keys (nokey)"),
     # cp to and from nowhere
     (["cp", "/etc/hostname", "runs:/no/such/place"], 1, "Could not find the file /no/such"),

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from pod.core.errors import UsageError
+from pod.core.errors import PodError, UsageError
 from pod.core.runtime import defaults
 
 DOCKER_DEFAULT = 0x00000000A80425FB
@@ -110,7 +110,7 @@ def test_parse_signal_when_written_as_people_do_then_its_number(text, number):
     ],
 )
 def test_parse_signal_when_senseless_then_refused(text):
-    with pytest.raises(UsageError):
+    with pytest.raises(PodError):
         defaults.parse_signal(text)
 
 
