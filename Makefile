@@ -6,6 +6,7 @@ PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
 .PHONY: help run dev test test-long soak bench fuzz lint format clean
+.PHONY: help run dev test test-long test-faults bench fuzz lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -14,6 +15,7 @@ help:
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
 	@echo 'make soak       what must not leak, ten times as often as in make test'
+	@echo 'make test-faults  SIGKILL of its processes before every call that changes something'
 	@echo 'make fuzz       mutated input under sanitizers, FUZZ_ROUNDS=20000 of them'
 	@echo 'make bench      pod beside its peers, one table'
 	@echo 'make lint       ruff, mypy, clang-format'
@@ -39,6 +41,9 @@ test-long: pod.pyz dev
 
 soak: pod.pyz dev
 	@POD_SOAK_EXECS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
+# SIGKILL before every system call of a start, stop, exec, rm that changes something; some minutes a user.
+test-faults: dev
+	@POD_FAULTS=all $(TOOLS) test -- -m tests.support.suite tests/faults
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
