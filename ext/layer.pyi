@@ -64,13 +64,10 @@ def start_job(
     """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor
     that gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
 
-    ``kind``: "look", "pack", "unpack", "export" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its keys),
+    ``kind``: "look", "pack", "unpack", "export", "size" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its keys),
     or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum
     pod_job_flags.
     """
 
 def job_result(answer: bytes) -> dict[str, Any]:
     """mode, look, bytes, entries, devices, sockets, owners (ints), name, path; the job's failure as StepError."""
-
-def tree_size(fd: int) -> int:
-    """Bytes of the regular files below the directory ``fd``; what may not be looked into counts nothing."""

@@ -103,6 +103,7 @@ cdef extern from "../files/job.h":
         POD_JOB_PACK
         POD_JOB_UNPACK
         POD_JOB_EXPORT
+        POD_JOB_SIZE
         POD_JOB_DIFF
     struct pod_job:
         int kind
@@ -125,9 +126,6 @@ cdef extern from "../files/job.h":
         char name[256]
         char path[4096]
     int pod_job_start(const pod_job *job, int *child, int *result, pod_err *err) nogil
-
-cdef extern from "../files/walk.h":
-    int pod_tree_size(int fd, uint64_t *total, pod_err *err) nogil
 
 
 cdef int check(int result, pod_err *err) except -1:
@@ -283,7 +281,8 @@ def read_owners(int fd):
 
 
 JOBS = {
-    "look": POD_JOB_LOOK, "pack": POD_JOB_PACK, "unpack": POD_JOB_UNPACK, "export": POD_JOB_EXPORT, "diff": POD_JOB_DIFF,
+    "look": POD_JOB_LOOK, "pack": POD_JOB_PACK, "unpack": POD_JOB_UNPACK, "export": POD_JOB_EXPORT,
+    "size": POD_JOB_SIZE, "diff": POD_JOB_DIFF,
 }
 
 
@@ -332,13 +331,3 @@ def job_result(bytes answer):
         "name": os.fsdecode(<bytes> result.name),
         "path": os.fsdecode(<bytes> result.path),
     }
-
-
-def tree_size(int fd):
-    cdef uint64_t total = 0
-    cdef pod_err err
-    cdef int done
-    with nogil:
-        done = pod_tree_size(fd, &total, &err)
-    check(done, &err)
-    return total

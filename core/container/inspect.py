@@ -80,11 +80,13 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
 
 def sizes(engine: Engine, container: Container) -> tuple[int, int]:
     """Bytes of what the container has written, and of that with its image; walks the container's files."""
+    from pod.core.container import view
+
     image = _image_size(engine, container)
     if os.path.isdir(container.directory + "/rootfs"):  # a copy of the image that it writes to
-        whole = tree_size(container.directory + "/rootfs")
+        whole = view.tree_size(engine, container, container.directory + "/rootfs")
         return max(whole - image, 0), max(whole, image)
-    written = tree_size(container.directory + "/upper")
+    written = view.tree_size(engine, container, container.directory + "/upper")
     return written, written + image
 
 
@@ -125,18 +127,6 @@ def _graph_driver(engine: Engine, container: Container) -> dict[str, Any]:
             "WorkDir": directory + "/work",
         },
     }
-
-
-def tree_size(path: str) -> int:
-    """Bytes of the regular files below ``path``; what may not be looked at counts nothing."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(folder + "/" + name).st_size
-            except OSError:
-                continue
-    return total
 
 
 def _image_size(engine: Engine, container: Container) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir
-from pod.core.container import lifecycle, model, planning
+from pod.core.container import lifecycle, model, mounting, planning
 from pod.core.errors import Conflict, NoSuchContainer, PodError
 from pod.core.runtime import launch, plan
 from pod.ext.errors import StepError
@@ -152,22 +152,25 @@ def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> b
     if emulation == "full" or (not single and config["Pod"]["RootEmulation"] in ("auto", "full")):
         writer.texts("RECORDS", planning._records(engine, config))
     if not bare:
-        writer.mounts(_user_mounts(engine, container, single=single))
+        _write_mounts(engine, writer, container, single=single)
     return writer.finish(launch.build_id())
 
 
-def _user_mounts(engine: Engine, container: Container, *, single: bool) -> list[plan.Mount]:
+def _write_mounts(engine: Engine, writer: plan.PlanWriter, container: Container, *, single: bool) -> None:
     """Volumes, binds and the engine's files under /etc. Not what only who runs has: /proc, tmpfs, devices."""
     config = container.config
     wanted = {mount["Destination"] for mount in config["Mounts"] if mount["Type"] != "tmpfs"}
     own = {f"/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")}
+    images = mounting.images(engine, config, container.directory, planning.id_map(engine, config))
     found = []
-    for mount in planning._mounts(engine, config, container.directory, single=single):
+    for mount in planning._mounts(engine, config, container.directory, images, single=single):
         if mount.kind in (plan.FS, plan.MKDIR, plan.SYMLINK, plan.MASK, plan.RDONLY):
             continue
         if mount.target in wanted or (mount.target in own and os.path.exists(mount.source)):
             found.append(mount)
-    return found
+    writer.mounts(found)
+    if images.lowers:
+        writer.texts("IMAGE_LOWERS", images.lowers)
 
 
 def diff_plan(engine: Engine, container: Container) -> bytes:
@@ -187,8 +190,26 @@ def diff_plan(engine: Engine, container: Container) -> bytes:
         if image.chain_ids:
             idmap = planning.id_map(engine, config)
             writer.texts("LOWERS", [layers.ensure_flat(engine, image, idmap) + "/diff"])
-    writer.mounts(planning._mounts(engine, config, directory, single=single))
+    bare = {**config, "Mounts": []}
+    own = planning._mounts(engine, bare, directory, single=single)
+    writer.mounts(own + [plan.Mount(plan.MKDIR, mount["Destination"]) for mount in config["Mounts"]])
     return writer.finish(launch.build_id())
+
+
+def tree_size(engine: Engine, container: Container, path: str) -> int:
+    """Bytes of the regular files below the host's ``path``, which belongs to the container; 0 where there is none."""
+    writer = plan.PlanWriter()
+    writer.number("FLAGS", plan.SINGLE_ID if container.config["Pod"]["IdMap"]["Kind"] == "single" else 0)
+    planning._ids(engine, writer, container.config)
+    descriptor = launch.memory_file("pod-plan", writer.finish(launch.build_id()))
+    try:
+        return int(Job("size", descriptor, path).result()["bytes"])
+    except StepError as error:
+        if error.errno == 2:
+            return 0
+        raise words(error, "size of container") from None
+    finally:
+        os.close(descriptor)
 
 
 def words(error: StepError, what: str) -> PodError:

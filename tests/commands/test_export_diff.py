@@ -118,6 +118,12 @@ def test_export_when_it_cannot_be_written_then_nothing_is_left(pod: Pod, changed
     assert list(tmp_path.iterdir()) == []
 
 
+def test_inspect_size_when_files_are_others_then_they_count(pod: Pod, busybox: str) -> None:
+    script = "mkdir -m 700 /d; dd if=/dev/zero of=/d/f bs=1000 count=50 2>/dev/null; ln /d/f /d/g; chown -R 33:33 /d"
+    pod("run", "--name", "sized", "--network", "none", busybox, "sh", "-c", script).ok()
+    assert pod.inspect("sized", "--size")["SizeRw"] == 50000
+
+
 def test_inspect_when_a_container_wrote_then_it_lies_below_upperdir_and_goes_with_rm(pod: Pod, changed: str) -> None:
     driver = pod.inspect(changed)["GraphDriver"]
     if driver["Name"] != "overlay":

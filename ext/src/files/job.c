@@ -10,6 +10,7 @@
 
 #include "../core/beneath.h"
 #include "../core/confine.h"
+#include "walk.h"
 
 void pod_job_omit(struct pod_job_result *result, uint64_t *count, const char *name)
 {
@@ -104,6 +105,22 @@ int pod_job_look(const struct pod_job *job, struct pod_view *view, struct pod_jo
     return 0;
 }
 
+/* ---- size ----------------------------------------------------- */
+
+static int size_of(const struct pod_job *job, struct pod_job_result *result, struct pod_err *err)
+{
+    POD_AUTO_FD int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (proc < 0)
+        return pod_fail(err, POD_OPEN, "/proc");
+    if (pod_view_own_namespaces(job->plan, proc, err) < 0)
+        return -1;
+    POD_AUTO_FD int top = open(job->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top < 0)
+        return pod_fail(err, POD_OPEN, job->path);
+    return pod_tree_size(top, &result->bytes, err);
+}
+
 /* ---- the process ----------------------------------------------------- */
 
 static int work(const struct pod_job *job, struct pod_job_result *result, struct pod_err *err)
@@ -113,6 +130,8 @@ static int work(const struct pod_job *job, struct pod_job_result *result, struct
 
     if (job->kind == POD_JOB_DIFF)
         return pod_job_diff(job, result, err);
+    if (job->kind == POD_JOB_SIZE)
+        return size_of(job, result, err);
     if (job->plan) {
         unsigned flags = job->kind == POD_JOB_EXPORT   ? POD_VIEW_BARE
                          : job->kind == POD_JOB_UNPACK ? POD_VIEW_WRITES
@@ -131,6 +150,7 @@ static int work(const struct pod_job *job, struct pod_job_result *result, struct
         return pod_job_pack(job, seen, result, err);
     case POD_JOB_UNPACK:
         return pod_job_unpack(job, seen, result, err);
+    case POD_JOB_SIZE:
     case POD_JOB_DIFF:
         break;
     }

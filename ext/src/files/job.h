@@ -16,6 +16,7 @@ enum pod_job_kind {
     POD_JOB_PACK, /* PATH and what is below it to STREAM, as an archive whose top is called BASE */
     POD_JOB_UNPACK, /* the archive in STREAM into the directory PATH */
     POD_JOB_EXPORT, /* the whole root file system to STREAM, without what is mounted on it */
+    POD_JOB_SIZE, /* bytes below the host's PATH, seen as root of the container's id map */
     POD_JOB_DIFF, /* what differs from the image, to STREAM: "A", "C" or "D", the path, NUL */
 };
 

@@ -35,8 +35,7 @@ struct pod_walker {
 /* Everything below the directory FD (O_PATH will do). */
 int pod_walk(int fd, const struct pod_walker *walker, struct pod_err *err);
 
-/* Bytes of the regular files below FD, one with several names once as long as memory is small. What may not be looked
- * into counts nothing. */
+/* Bytes of the regular files below FD, one with several names once as long as memory is small. */
 int pod_tree_size(int fd, uint64_t *bytes, struct pod_err *err);
 
 #endif
