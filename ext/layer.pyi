@@ -64,8 +64,8 @@ def start_job(
     """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor
     that gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
 
-    ``kind``: "look", "pack", "unpack", "export", "size" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its keys),
-    or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum
+    ``kind``: "look", "pack", "unpack", "export", "size" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its
+    keys), or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum
     pod_job_flags.
     """
 
