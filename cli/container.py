@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "ls": ("ps", "List containers"),
     "list": ("ps", ""),
     "ps": ("ps", ""),
+    "pause": ("pause", "Pause all processes within one or more containers"),
     "port": ("port", "List port mappings or a specific mapping for the container"),
     "prune": ("container_prune", "Remove all stopped containers"),
     "rename": ("rename", "Rename a container"),
@@ -27,7 +28,10 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "remove": ("rm", ""),
     "run": ("run", "Create and run a new container from an image"),
     "start": ("start", "Start one or more stopped containers"),
+    "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("stop", "Stop one or more running containers"),
+    "top": ("top", "Display the running processes of a container"),
+    "unpause": ("unpause", "Unpause all processes within one or more containers"),
     "update": ("update", "Update configuration of one or more containers"),
     "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
 }

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kill": ("kill", "Kill one or more running containers", ""),
     "logs": ("logs", "Fetch the logs of a container", ""),
     "port": ("port", "List port mappings or a specific mapping for the container", ""),
+    "pause": ("pause", "Pause all processes within one or more containers", ""),
     "rename": ("rename", "Rename a container", ""),
     "restart": ("restart", "Restart one or more containers", ""),
     "rm": ("rm", "Remove one or more containers", ""),
@@ -57,6 +58,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "start": ("start", "Start one or more stopped containers", ""),
     "stop": ("stop", "Stop one or more running containers", ""),
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", ""),
+    "stats": ("stats", "Display a live stream of container(s) resource usage statistics", ""),
+    "top": ("top", "Display the running processes of a container", ""),
+    "unpause": ("unpause", "Unpause all processes within one or more containers", ""),
     "update": ("update", "Update configuration of one or more containers", ""),
     "wait": ("wait", "Block until one or more containers stop, then print their exit codes", ""),
     "node": ("refused", "", "hidden"),
@@ -70,7 +74,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 LATER = (
     " build builder buildx commit compose config context import load login logout manifest"
-    " network pause plugin push save search secret stats top trust unpause "
+    " network plugin push save search secret trust "
 )
 """Docker's commands that this version does not have."""
 

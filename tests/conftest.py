@@ -27,7 +27,7 @@ _PROGRAMS = {
     "fish": "fish",
 }
 _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
-CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", *_MACHINES, *_PROGRAMS)
+CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", "delegated_cgroup", *_MACHINES, *_PROGRAMS)
 """Names of the marks by which a test says what it needs."""
 
 
@@ -39,6 +39,8 @@ def lacking(capability: str) -> str:
         return "this user has sub-ids" if tools.sub_ids() else ""
     if capability == "not_root":
         return "the suite runs as root" if os.getuid() == 0 else ""
+    if capability == "delegated_cgroup":
+        return "" if tools.delegated_cgroup() else "no cgroup of version 2 is this user's to divide"
     if capability in _MACHINES:
         machine = os.uname().machine
         return "" if machine in _MACHINES[capability] else f"this machine is {machine}"

@@ -34,6 +34,10 @@ def signal(engine: Engine, container: Container, number: int) -> None:
     if container.pid:
         happened.tell(engine, container, "kill", signal=str(number))
         lifecycle.send(container.pid, int(container.state["pidStart"]), number)
+        if container.status == "paused":  # as Docker: it is to get it now
+            from pod.core.container import pause
+
+            pause.let_go_on(engine, container)
 
 
 def stop_signal(container: Container) -> int:

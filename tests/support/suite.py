@@ -47,7 +47,8 @@ def run_as(name: str, pytest: list[str], out: TextIO) -> tuple[int, dict[str, in
     folder = tempfile.mkdtemp(prefix=f"pod-suite-{name}-", dir="/var/tmp")
     shutil.chown(folder, name, pwd.getpwnam(name).pw_gid)
     try:
-        return run([*users.as_user(name, [*pytest, f"--basetemp={folder}/t"])], out)
+        with users.divided_cgroup(name) as words:
+            return run([*words, *users.as_user(name, [*pytest, f"--basetemp={folder}/t"])], out)
     finally:
         subprocess.run(users.as_user(name, ["chmod", "-R", "u+rwX", folder]), capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)

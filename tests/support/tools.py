@@ -54,6 +54,25 @@ def call(
     return done.stdout
 
 
+def cgroup_root() -> Path | None:
+    """Where cgroups of version 2 are."""
+    for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if os.path.exists(f"{place}/cgroup.procs") and os.path.exists(f"{place}/cgroup.controllers"):
+            return Path(place)
+    return None
+
+
+def delegated_cgroup() -> Path | None:
+    """The cgroup above this process's own, where this user may make others and move processes to them."""
+    root = cgroup_root()
+    lines = Path("/proc/self/cgroup").read_text().splitlines() if root else []
+    for line in lines:
+        if line.startswith("0::/") and len(line) > len("0::/") and root is not None:
+            above = (root / line[len("0::/") :]).parent
+            return above if os.access(above, os.W_OK) and os.access(above / "cgroup.procs", os.W_OK) else None
+    return None
+
+
 def sub_ids() -> tuple[int, int] | None:
     """First range (start, count) that /etc/subuid and /etc/subgid both give this user, if newuidmap is there too."""
     if find("newuidmap") is None or find("newgidmap") is None:

@@ -6,9 +6,12 @@ podone   has none: containers get a single id
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import tools
@@ -43,6 +46,30 @@ def as_user(name: str, argv: list[str]) -> list[str]:
     words = [f"{key}={value}" for key, value in environ.items()]
     ids = [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
     return [tools.find("setpriv") or "setpriv", *ids, "--", "/usr/bin/env", "-i", *words, *argv]
+
+
+@contextlib.contextmanager
+def divided_cgroup(name: str) -> Iterator[list[str]]:
+    """Words before a command that begin it where tools.delegated_cgroup finds a cgroup of that user's: the command is in
+    a part that is root's, and its user may move processes to parts made beside it. [] where the host has no such thing.
+    """
+    place = tools.cgroup_root()
+    folder = place / f"pod-suite-{name}-{os.getpid()}" if place else None
+    try:
+        assert folder is not None
+        (folder / "rest").mkdir(parents=True)
+    except (OSError, AssertionError):
+        yield []
+        return
+    for path in (folder, folder / "cgroup.procs"):
+        shutil.chown(path, name)
+    try:
+        yield ["sh", "-c", f'echo $$ >"{folder}/rest/cgroup.procs"; exec "$@"', "sh"]
+    finally:
+        with contextlib.suppress(OSError):  # what a failed test left may be in there
+            for path in [path for path in folder.iterdir() if path.is_dir()]:
+                path.rmdir()
+            folder.rmdir()
 
 
 if __name__ == "__main__":

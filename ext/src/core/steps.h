@@ -48,6 +48,7 @@
     POD_STEP(CHDIR,         "change to the working directory") \
     POD_STEP(EXEC,          "exec") \
     POD_STEP(WAIT,          "wait for a process") \
+    POD_STEP(PAUSE,         "pause the container") \
     POD_STEP(LOG,           "write the log") \
     POD_STEP(STATE,         "write the state record") \
     POD_STEP(TAR_HEADER,    "read a tar header") \

@@ -19,6 +19,8 @@
  *   SIGNAL    client      number                   -            for the container's first process
  *   DETACH    client      -                        -            it leaves because it was told to: what exec runs goes on
  *   QUIT      client      -                        -            do not wait any longer to start again: it was stopped
+ *   PAUSE     client      1 pause, 0 go on         -            answered by:
+ *   PAUSE     supervisor  0, or errno              struct pod_err where it failed (same build only)
  */
 #ifndef POD_FRAME_H
 #define POD_FRAME_H
@@ -43,6 +45,7 @@ enum pod_frame_type {
     POD_FRAME_SIGNAL = 'S',
     POD_FRAME_BASIC = 'B',
     POD_FRAME_TAKEN = 'T',
+    POD_FRAME_PAUSE = 'P',
     POD_FRAME_DETACH = 'D',
     POD_FRAME_AGAIN = 'G',
     POD_FRAME_QUIT = 'Q',

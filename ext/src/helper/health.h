@@ -47,4 +47,7 @@ int pod_health_fork(const struct pod_plan *plan, int dirfd, pid_t child, pid_t *
  * already; 0: that is left to the caller's SIGCHLD. */
 int pod_health_kill(pid_t monitor);
 
+/* The state letter of a process (proc(5), stat, 3); 0 where it is gone. */
+char pod_process_state(pid_t pid);
+
 #endif

@@ -84,8 +84,7 @@ int pod_health_fork(const struct pod_plan *plan, int dirfd, pid_t child, pid_t *
     return -1;
 }
 
-/* Whether a process is there and no zombie. */
-static int lives(pid_t pid)
+char pod_process_state(pid_t pid)
 {
     char path[40], text[512];
 
@@ -96,7 +95,13 @@ static int lives(pid_t pid)
         return 0;
     text[got] = '\0';
     const char *end = strrchr(text, ')');
-    return end && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X';
+    return end && end[1] == ' ' ? end[2] : '\0';
+}
+
+static int lives(pid_t pid)
+{
+    char state = pod_process_state(pid);
+    return state && state != 'Z' && state != 'X';
 }
 
 /* The children of one thread: /proc/PID/task/TID/children, "1 2 3 ". What does not fit is for the next round. */

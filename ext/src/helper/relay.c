@@ -203,6 +203,17 @@ static void push_input(struct pod_relay *relay)
     }
 }
 
+static void answer_pause(struct pod_relay *relay, struct pod_client *client, int paused)
+{
+    struct pod_err err;
+    int failed = relay->ended || !relay->pause ? pod_fail_errno(&err, POD_PAUSE, ESRCH, "process")
+                                               : relay->pause(relay->owner, paused, &err);
+
+    if (pod_frame_send(client->fd, POD_FRAME_PAUSE, 0, failed ? (uint32_t)err.errnum : 0,
+                       failed ? &err : NULL, failed ? sizeof err : 0) < 0)
+        drop(client);
+}
+
 static void handle_frame(struct pod_relay *relay, struct pod_client *client,
                          struct pod_packet *packet, size_t length)
 {
@@ -243,6 +254,9 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
         break;
     case POD_FRAME_QUIT:
         relay->quit = 1;
+        break;
+    case POD_FRAME_PAUSE:
+        answer_pause(relay, client, packet->head.value != 0);
         break;
     default:
         drop(client);

@@ -47,6 +47,8 @@ struct pod_relay {
     int bound;       /* the process is to end with its primary client, clients[0]: exec */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */
     struct pod_health *health;     /* NULL: no health check */
+    int (*pause)(void *owner, int paused, struct pod_err *err); /* NULL: cannot be paused (exec) */
+    void *owner;
     int ended;  /* the process has ended: */
     int status; /* wait(2) status */
     int quit;   /* a client said QUIT */

@@ -19,6 +19,7 @@
 #include "event.h"
 #include "join.h"
 #include "launch.h"
+#include "pause.h"
 #include "relay.h"
 #include "removal.h"
 #include "restart.h"
@@ -40,6 +41,7 @@ struct supervisor {
     char exec_id[65]; /* of an exec */
     struct pod_restart restart;
     uint64_t mounts; /* the mount namespace, where the first process is no process 1 */
+    struct pod_pause pause;
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -202,6 +204,33 @@ static int start(struct supervisor *s, struct pod_err *err)
     return 0;
 }
 
+/* The relay's: a client asked for it. The record tells first, so that no exec comes in while the processes are stopped. */
+static int set_paused(void *owner, int paused, struct pod_err *err)
+{
+    struct supervisor *s = owner;
+    struct pod_err ignored;
+    int failed;
+
+    if (s->relay.child < 0)
+        return pod_fail_errno(err, POD_PAUSE, ESRCH, "process"); /* restarting */
+    if (s->state.paused == paused)
+        return pod_fail_errno(err, POD_PAUSE, EALREADY, paused ? "paused" : "running");
+    if (paused) {
+        s->state.paused = 1;
+        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+        pod_health_hold(s->relay.health, 1);
+        failed = pod_pause(&s->pause, s->plan, s->relay.child, err);
+    } else {
+        failed = pod_pause_end(&s->pause, s->relay.child, err);
+    }
+    if (!paused || failed) {
+        s->state.paused = 0;
+        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+        pod_health_hold(s->relay.health, 0);
+    }
+    return failed;
+}
+
 static int exit_code(int status)
 {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -322,6 +351,7 @@ static void ended(struct supervisor *s)
     pod_health_end(s->relay.health);
     pod_share_end(s->mounts);
     s->mounts = 0;
+    pod_pause_forget(&s->pause);
     pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (s->flags & POD_PLAN_EXEC) {
@@ -431,6 +461,10 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     memcpy(s->state.finished, "0001-01-01T00:00:00Z", 21);
     if (!(s->flags & POD_PLAN_EXEC))
         s->relay.health = pod_health_new(plan, s->dirfd);
+    if (!(s->flags & POD_PLAN_EXEC)) {
+        s->relay.pause = set_paused;
+        s->relay.owner = s;
+    }
     pod_restart_init(&s->restart, plan);
     if (watch_children(s, &err) || settle_in(s, &err) || start(s, &err))
         finish_failed(s, &err);
