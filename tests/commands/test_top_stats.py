@@ -1,0 +1,139 @@
+"""``top`` and ``stats``: the processes of a container, and what they use."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import podcli
+from tests.support.podcli import Pod
+
+TITLES = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+KINDS = [(), ("--pid", "host")]
+
+
+@pytest.fixture
+def bare(pod: Pod) -> Iterator[dict[str, str]]:
+    """An environment on whose PATH there is no ps."""
+    folder = pod.home / "bare"
+    folder.mkdir(exist_ok=True)
+    for name in ("sh", "python3", "env", "newuidmap", "newgidmap"):
+        for place in ("/usr/bin", "/bin"):
+            if os.path.exists(f"{place}/{name}") and not (folder / name).exists():
+                (folder / name).symlink_to(f"{place}/{name}")
+    yield {"PATH": str(folder)}
+
+
+def started(pod: Pod, image: str, *flags: str) -> str:
+    """A container with a first process, one below it, and an exec's; beside another that sleeps too."""
+    name = pod("run", "-d", *flags, image, "sh", "-c", "sleep 991 & sleep 992; true").ok().strip()
+    pod("run", "-d", *flags, image, "sleep", "993").ok()
+    pod("exec", "-d", name, "sleep", "994").ok()
+    podcli.until(lambda: "994" in pod("top", name).out and "992" in pod("top", name).out, 10, "its processes")
+    return name
+
+
+@pytest.mark.parametrize("flags", KINDS, ids=["own-pids", "host-pids"])
+def test_top_shows_the_processes_with_the_hosts_numbers(pod: Pod, busybox: str, flags: tuple[str, ...]) -> None:
+    name = started(pod, busybox, *flags)
+    lines = pod("top", name).ok().splitlines()
+    assert lines[0].split() == TITLES
+    assert all(line[at] != " " for line in lines for at in range(0, 140, 20)), "columns are 20 wide"
+    rows = [line.split(None, 7) for line in lines[1:]]
+    assert sorted(row[7] for row in rows) == ["sh -c sleep 991 & sleep 992; true", "sleep 991", "sleep 992", "sleep 994"]
+    first = str(pod.state(name)["Pid"])
+    assert rows[0][1] == first
+    assert {row[0] for row in rows} == {pwd.getpwuid(os.getuid()).pw_name}
+    assert [row[2] for row in rows if row[7] == "sleep 991"] == [first]
+
+
+def test_top_takes_the_options_of_ps(pod: Pod, busybox: str) -> None:
+    name = started(pod, busybox)
+    lines = pod("top", name, "-o", "pid,args").ok().splitlines()
+    assert lines[0].split() == ["PID", "COMMAND"]
+    assert len(lines) == 5
+    assert len(pod("top", name, "aux").ok().splitlines()) == 5
+    assert len(pod("container", "top", name, "-ef").ok().splitlines()) == 5
+    pod("top", name, "-o", "user").failed(1, "Couldn't find PID field in ps output")
+    pod("top", name, "-o", "ppid=PID").failed(1, 'specifying "ppid=PID" is not allowed')
+    pod("top", name, "--nonsense").failed(1, "Error running ps")
+
+
+@pytest.mark.parametrize("flags", KINDS, ids=["own-pids", "host-pids"])
+def test_top_without_a_ps_reads_the_same_from_proc(
+    pod: Pod, busybox: str, bare: dict[str, str], flags: tuple[str, ...]
+) -> None:
+    name = started(pod, busybox, *flags)
+    mine = [line.split(None, 7) for line in pod("top", name, env=bare).ok().splitlines()]
+    theirs = [line.split(None, 7) for line in pod("top", name).ok().splitlines()]
+    assert mine[0] == theirs[0]
+    # Not the share and the start, which are a moment's.
+    assert sorted(row[:3] + row[5:] for row in mine) == sorted(row[:3] + row[5:] for row in theirs)
+    pod("top", name, "aux", env=bare).failed(125, "this host has no ps")
+
+
+def test_top_of_what_does_not_run_is_refused(pod: Pod, busybox: str) -> None:
+    name = pod("create", busybox, "true").ok().strip()
+    pod("top", name).failed(1, f"container {name} is not running")
+    pod("top", "no-such").failed(1, "No such container: no-such")
+    pod("top").failed(1, "requires at least 1 argument")
+
+
+def test_stats_counts_what_its_processes_use(pod: Pod, busybox: str) -> None:
+    program = "dd if=/dev/zero of=/dev/null bs=1M count=999999 & tail -c 20000000 /dev/zero | sleep 1000"
+    program = f"{program} & while :; do true; done"
+    busy = pod("run", "-d", "--name", "busy", "--network", "none", busybox, "sh", "-c", program).ok().strip()
+    idle = pod("run", "-d", "--name", "idle", "--pid", "host", busybox, "sleep", "1000").ok().strip()
+    made = pod("create", "--name", "made", busybox, "true").ok().strip()
+    rows = [json.loads(line) for line in pod("stats", "--no-stream", "--format", "json").ok().splitlines()]
+    found = {row["Name"]: row for row in rows}
+    assert set(found) == {"busy", "idle"}
+    wanted = ["BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO", "PIDs"]
+    assert list(found["busy"]) == wanted
+    assert found["busy"]["ID"] == found["busy"]["Container"] == busy[:12]
+    assert float(found["busy"]["CPUPerc"][:-1]) > 3, "the machine may be busy with others"
+    assert float(found["idle"]["CPUPerc"][:-1]) < 3
+    assert int(found["busy"]["PIDs"]) >= 3
+    assert found["idle"]["PIDs"] == "1"
+    assert re.fullmatch(r"[\d.]+(Ki|Mi)B / [\d.]+GiB", found["idle"]["MemUsage"])
+    assert re.fullmatch(r"\d+\.\d\d%", found["idle"]["MemPerc"])
+    assert found["idle"]["NetIO"] == "0B / 0B"
+    pod("pause", "busy").ok()
+    lines = pod("stats", "--no-stream", "-a", "--no-trunc").ok().splitlines()
+    assert re.split(r"\s{2,}", lines[0]) == [
+        "CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS",
+    ]  # fmt: skip
+    shown = {line.split()[1]: line.split()[2:] for line in lines[1:]}
+    assert {line.split()[0] for line in lines[1:]} == {busy, idle, made}
+    assert shown["busy"][0] == "0.00%", "a paused one uses nothing"
+    assert shown["made"] == ["0.00%", "0B", "/", "0B", "0.00%", "0B", "/", "0B", "0B", "/", "0B", "0"]
+
+
+def test_stats_on_a_terminal_is_drawn_again_and_again(pod: Pod, sleeper: str) -> None:
+    terminal = pod.terminal("stats", sleeper, rows=10, columns=120)
+    for _ in range(2):
+        terminal.expect(b"\x1b[H\x1b[J")
+        terminal.expect(b"sleeper")
+    terminal.send(b"\x03")
+    assert terminal.wait() == 130
+
+
+def test_stats_of_what_is_not_there_is_refused(pod: Pod, sleeper: str) -> None:
+    pod("stats", "--no-stream", sleeper, "no-such").failed(1, "No such container: no-such")
+    pod("stats", "--no-stream", "--format", "{{.Nonsense}}", sleeper).failed(1, "Nonsense")
+    pod("stats", "--no-stream", "--format", "{{", sleeper).failed(1)
+    out = pod("stats", "--no-stream", "--format", "table {{.Container}}\t{{.Name}}", sleeper).ok()
+    assert out.split() == ["CONTAINER", "NAME", sleeper, sleeper]
+
+
+def test_stats_when_its_container_is_removed_then_it_ends(pod: Pod, sleeper: str) -> None:
+    process = pod.start("stats", sleeper)
+    assert process.stdout is not None
+    assert b"CONTAINER ID" in process.stdout.readline()
+    pod("rm", "-f", sleeper).ok()
+    assert process.wait(20) == 0
