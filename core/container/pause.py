@@ -35,6 +35,16 @@ def unpause(engine: Engine, container: Container) -> None:
     _ask(engine, container, paused=False)
 
 
+def let_go_on(engine: Engine, container: Container) -> None:
+    """For who has sent a paused container a signal that it is to get now (Docker's stop and kill). Never fails: it may
+    have ended of the signal already, or somebody else was quicker.
+    """
+    try:
+        _ask(engine, container, paused=False)
+    except PodError:
+        return
+
+
 def _ask(engine: Engine, container: Container, *, paused: bool) -> None:
     import socket
 

@@ -117,7 +117,7 @@ def test_stats_counts_what_its_processes_use(pod: Pod, busybox: str) -> None:
 def test_stats_on_a_terminal_is_drawn_again_and_again(pod: Pod, sleeper: str) -> None:
     terminal = pod.terminal("stats", sleeper, rows=10, columns=120)
     for _ in range(2):
-        terminal.expect(b"\x1b[H\x1b[J")
+        terminal.expect(rb"\x1b\[H\x1b\[J")
         terminal.expect(b"sleeper")
     terminal.send(b"\x03")
     assert terminal.wait() == 130
