@@ -9,7 +9,7 @@ import os
 import time
 
 from pod.core.container import members
-from pod.core.errors import Conflict, PodError, UsageError
+from pod.core.errors import Conflict, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def listing(engine: Engine, container: Container, options: list[str]) -> tuple[l
     program = _program(engine)
     if not program:
         if options:
-            raise UsageError("top: this host has no ps, whose options these are", hint="leave them out")
+            raise PodError("top: this host has no ps, whose options these are", hint="leave them out")
         return list(TITLES), [_row(process) for process in found]
     try:
         text = _run(program, [*(options or ["-ef"]), "-q", ",".join(str(one.pid) for one in found)])
@@ -43,12 +43,12 @@ def listing(engine: Engine, container: Container, options: list[str]) -> tuple[l
 
 
 def _check(options: list[str]) -> None:
-    """UsageError for a title of the column PID's own: it could not be found any more."""
+    """PodError for a title of the column PID's own: it could not be found any more."""
     import re
 
     for name, title in re.findall(r"\s+(\S*)=\s*(PID\S*)", " " + " ".join(options)):
         if name != "pid":
-            raise UsageError(f'specifying "{name}={title}" is not allowed', hint="another title will do")
+            raise PodError(f'specifying "{name}={title}" is not allowed', hint="another title will do")
 
 
 def _program(engine: Engine) -> str:
