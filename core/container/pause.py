@@ -83,4 +83,5 @@ def _judge(container: Container, number: int, *, paused: bool) -> None:
 
 
 def _failed(container: Container, paused: bool, why: str) -> PodError:
-    return PodError(f"Cannot {'' if paused else 'un'}pause container {container.id}: {why}", hint="'pod ps' tells its state")
+    verb = "pause" if paused else "unpause"
+    return PodError(f"Cannot {verb} container {container.id}: {why}", hint="'pod ps' tells its state")

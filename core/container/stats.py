@@ -1,4 +1,4 @@
-"""What a container uses now, counted over its processes from /proc: containers of this version have no cgroup of their own.
+"""What a container uses now, counted over its processes from /proc: containers of this version have no cgroup.
 
     processor  utime and stime of every process, with those of its children that ended and were waited for. Of one whose
                parent is outside (exec), and of one that nobody waits for, what it used is lost with its end.

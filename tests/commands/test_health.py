@@ -141,6 +141,20 @@ def test_health_flags_that_make_no_sense_are_refused(
     assert pod.containers() == []
 
 
+def test_health_when_a_policy_starts_it_again_then_probes_begin_anew(pod: Pod, busybox: str) -> None:
+    check = ("--health-cmd", "test -e /dev/shm/good", "--health-interval", "100ms", "--health-retries", "1")
+    name = run(pod, busybox, "--restart", "always", *check)
+    for _ in range(2):
+        until_status(pod, name, "unhealthy")
+        pod("exec", name, "touch", "/dev/shm/good").ok()
+        until_status(pod, name, "healthy")
+        count, first = pod.inspect(name)["RestartCount"], pod.state(name)["Pid"]
+        os.kill(first, signal.SIGKILL)
+        podcli.until(lambda: bool(pod.inspect(name)["RestartCount"] > count), 10, "the next start")  # noqa: B023
+    until_status(pod, name, "unhealthy")
+    pod("stop", "-t", "0", name).ok()
+
+
 def test_health_when_the_supervisor_is_killed_then_nothing_of_the_probe_is_left(pod: Pod, busybox: str) -> None:
     name = run(pod, busybox, "--health-cmd", "echo on; sleep 1000", "--health-interval", "50ms")
     record = pod.root / "containers" / name / "state.json"

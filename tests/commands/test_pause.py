@@ -144,6 +144,18 @@ def test_pause_when_the_supervisor_is_killed_then_nothing_is_left(pod: Pod, busy
     assert pod.leftovers() == []
 
 
+def test_pause_of_one_that_a_policy_starts_again_is_over_with_its_process(pod: Pod, busybox: str) -> None:
+    name = ticking(pod, busybox, "--restart", "always")
+    pod("pause", name).ok()
+    os.kill(pod.state(name)["Pid"], signal.SIGKILL)
+    podcli.until(lambda: pod.inspect(name)["RestartCount"] == 1 and pod.state(name)["Running"], 10, "the next start")
+    assert pod.state(name)["Paused"] is False
+    podcli.until(lambda: not stands(pod, name), 10, "it to run again")
+    pod("pause", name).ok()
+    pod("stop", "-t", "10", name).ok()
+    assert pod.state(name)["ExitCode"] == 7
+
+
 def test_pause_holds_health_checks(pod: Pod, busybox: str) -> None:
     name = ticking(pod, busybox, "--health-cmd", "true", "--health-interval", "50ms")
     podcli.until(lambda: pod.state(name)["Health"]["Status"] == "healthy", 10, "it to be healthy")

@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,7 +17,7 @@ KINDS = [(), ("--pid", "host")]
 
 
 @pytest.fixture
-def bare(pod: Pod) -> Iterator[dict[str, str]]:
+def bare(pod: Pod) -> dict[str, str]:
     """An environment on whose PATH there is no ps."""
     folder = pod.home / "bare"
     folder.mkdir(exist_ok=True)
@@ -26,12 +25,12 @@ def bare(pod: Pod) -> Iterator[dict[str, str]]:
         for place in ("/usr/bin", "/bin"):
             if os.path.exists(f"{place}/{name}") and not (folder / name).exists():
                 (folder / name).symlink_to(f"{place}/{name}")
-    yield {"PATH": str(folder)}
+    return {"PATH": str(folder)}
 
 
 def started(pod: Pod, image: str, *flags: str) -> str:
-    """A container with a first process, one below it, and an exec's; beside another that sleeps too. With the host's pids
-    it has one alone, as nothing would end the others.
+    """A container with a first process, one below it, and an exec's; beside another that sleeps too. With the host's
+    pids it has one alone, as nothing would end the others.
     """
     pod("run", "-d", *flags, image, "sleep", "993").ok()
     if flags:

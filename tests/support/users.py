@@ -50,8 +50,8 @@ def as_user(name: str, argv: list[str]) -> list[str]:
 
 @contextlib.contextmanager
 def divided_cgroup(name: str) -> Iterator[list[str]]:
-    """Words before a command that begin it where tools.delegated_cgroup finds a cgroup of that user's: the command is in
-    a part that is root's, and its user may move processes to parts made beside it. [] where the host has no such thing.
+    """Words before a command that begin it where tools.delegated_cgroup finds a cgroup of that user's: the command is
+    in a part that is root's, and its user may move processes to parts made beside it. [] where the host has none.
     """
     place = tools.cgroup_root()
     folder = place / f"pod-suite-{name}-{os.getpid()}" if place else None

@@ -49,9 +49,9 @@ struct pod_relay {
     struct pod_health *health;     /* NULL: no health check */
     int (*pause)(void *owner, int paused, struct pod_err *err); /* NULL: cannot be paused (exec) */
     void *owner;
-    int ended;  /* the process has ended: */
+    int ended; /* the process has ended: */
     int status; /* wait(2) status */
-    int quit;   /* a client said QUIT */
+    int quit; /* a client said QUIT */
 };
 
 void pod_relay_init(struct pod_relay *relay);
