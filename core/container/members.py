@@ -62,7 +62,7 @@ def processes(container: Container) -> list[Process]:
 
 def _follow(pid: int, every: dict[int, Process], inside: set[int]) -> None:
     """Adds ``pid`` where one that it descends from is inside."""
-    path = []
+    path: list[int] = []
     while pid in every and pid not in inside and len(path) <= len(every):
         path.append(pid)
         pid = every[pid].parent

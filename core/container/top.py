@@ -125,11 +125,12 @@ def _owner(pid: int) -> str:
 
     try:
         uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return "?"
+    try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-    except OSError:
-        return "?"
 
 
 def _terminal(pid: int) -> str:
