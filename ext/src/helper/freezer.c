@@ -116,7 +116,7 @@ static int is_frozen(int cgroup)
     return strstr(text, "frozen 1") != NULL;
 }
 
-int pod_freezer_stop(struct pod_pause *pause, pid_t child, int own_pids, struct pod_err *err)
+int pod_freezer_stop(struct pod_pause *pause, pid_t child, const char *kind, struct pod_err *err)
 {
     char path[4300];
     struct move job = {.cgroup = pause->cgroup, .path = path};
@@ -127,7 +127,7 @@ int pod_freezer_stop(struct pod_pause *pause, pid_t child, int own_pids, struct 
     snprintf(path + length, sizeof path - length, "%s%s", length > 1 ? "/" : "", pause->name);
     for (int round = 0; round < ROUNDS; round++) {
         job.moved = job.failed = 0;
-        if (pod_pause_each(child, own_pids ? "pid" : "user", move, &job))
+        if (pod_pause_each(child, kind, move, &job))
             return pod_fail_errno(err, POD_PAUSE, EPERM, "processes");
         if (!job.moved)
             break;

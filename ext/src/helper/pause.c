@@ -199,11 +199,13 @@ static int stop_by_signals(const struct pod_plan *plan, pid_t child, struct pod_
 int pod_pause(struct pod_pause *pause, const struct pod_plan *plan, pid_t child,
               struct pod_err *err)
 {
-    int own_pids = (pod_plan_u64(plan, POD_KEY_NAMESPACES) & CLONE_NEWPID) != 0;
+    uint64_t own = pod_plan_u64(plan, POD_KEY_NAMESPACES);
+    /* With another container's pids (share.h) its user namespace is shared too: then only the mounts tell them apart. */
+    const char *kind = own & CLONE_NEWPID ? "pid" : own & CLONE_NEWUSER ? "user" : "mnt";
     struct pod_err ignored;
 
     if (pod_freezer_open(pause, plan, child) == 0) {
-        if (pod_freezer_stop(pause, child, own_pids, err) == 0) {
+        if (pod_freezer_stop(pause, child, kind, err) == 0) {
             pause->way = POD_PAUSE_FREEZER;
             return 0;
         }

@@ -31,10 +31,10 @@ void pod_pause_forget(struct pod_pause *pause);
 
 /* freezer.c; 1: there is no freezer for us. */
 int pod_freezer_open(struct pod_pause *pause, const struct pod_plan *plan, pid_t child);
-int pod_freezer_stop(struct pod_pause *pause, pid_t child, int own_pids, struct pod_err *err);
+int pod_freezer_stop(struct pod_pause *pause, pid_t child, const char *kind, struct pod_err *err);
 int pod_freezer_go_on(struct pod_pause *pause, struct pod_err *err);
 
-/* Each process that is in CHILD's namespace NAME ("pid", "user") or one below it, as /proc has them: calls EACH until that
+/* Each process that is in CHILD's namespace NAME ("pid", "user", "mnt") or one below it, as /proc has them: calls EACH until that
  * returns other than 0, and returns it. */
 int pod_pause_each(pid_t child, const char *name, int (*each)(void *what, pid_t pid), void *what);
 
