@@ -163,8 +163,8 @@ def test_a_donor_sees_nothing_of_the_host_while_others_join(pod: Pod, busybox: s
     )
     words = ("--name", "donor", "--network", "none", "--cap-add", "SYS_PTRACE", "--ipc", "shareable")
     pod("run", "-d", *words, busybox, "sh", "-c", script).ok()
-    for _ in range(12):
-        pod("run", "--rm", "--pid", "container:donor", "--ipc", "container:donor", busybox, "true").ok()
+    for extra in ((), ("--root-emulation", "basic", "-u", "1000"), ("-u", "12")) * 4:
+        pod("run", "--rm", "--pid", "container:donor", "--ipc", "container:donor", *extra, busybox, "true").ok()
     time.sleep(0.2)
     seen = set(pod("logs", "donor").ok().splitlines())
     strange = {line for line in seen if not re.match(r"(/|/bin/\w+|/proc(/.*)?|/dev/null|/home/\w+)$", line)}
