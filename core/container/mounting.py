@@ -54,6 +54,21 @@ def images(engine: Engine, config: dict[str, Any], directory: str, idmap: IdMap)
     return found
 
 
+def hidden(engine: Engine, config: dict[str, Any]) -> list[plan.Mount]:
+    """Covers for the run directory wherever a bind of a host's folder brings it in: its sockets obey this user's
+    processes, and a container is to be none of them.
+    """
+    found = []
+    for mount in config["Mounts"]:
+        source = mount.get("Device") or (mount["Source"] if mount["Type"] == "bind" else "")
+        if source:
+            source = os.path.realpath(os.path.join(source, mount.get("Subpath") or "")).rstrip("/")
+            run_dir = os.path.realpath(engine.run_dir)
+            if (run_dir + "/").startswith(source + "/"):
+                found.append(plan.Mount(plan.MASK, mount["Destination"].rstrip("/") + run_dir[len(source) :]))
+    return found
+
+
 def user_mounts(config: dict[str, Any], mounted: Images | None) -> list[plan.Mount]:
     """An operation for each of the record's Mounts."""
     return [_operation(mount, mounted) for mount in config["Mounts"]]

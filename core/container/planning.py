@@ -252,9 +252,7 @@ def _restart(engine: Engine, writer: plan.PlanWriter, host: dict[str, Any]) -> N
 
 
 def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> dict[str, Any]:
-    """Which namespaces a start makes, and which it takes from another container; the record with modes as they are
-    then.
-    """
+    """Writes which namespaces a start makes and which it joins; returns the record with the modes that it has then."""
     bits = namespaces(config["HostConfig"])
     if config["HostConfig"]["PidMode"][:10] == "container:" or config["HostConfig"]["IpcMode"][:10] == "container:":
         from pod.core.container import sharing
@@ -409,11 +407,13 @@ def _mounts(
 ) -> list[plan.Mount]:
     host = config["HostConfig"]
     mounts = rootfs.base_mounts(host, single=single, fresh_proc=engine.facts.fresh_proc)
+    covers = rootfs.covers(host, fresh_proc=engine.facts.fresh_proc)
     user: list[plan.Mount] = []
     if config["Mounts"]:
         from pod.core.container import mounting
 
         user = mounting.user_mounts(config, images)
+        covers += mounting.hidden(engine, config)
     user += [rootfs.tmpfs(target, options) for target, options in host["Tmpfs"].items()]
     taken = {mount.target for mount in user}
     for name in ("hosts", "hostname", "resolv.conf"):
@@ -425,7 +425,7 @@ def _mounts(
     mounts += [rootfs.device(device["PathOnHost"], device["PathInContainer"]) for device in host["Devices"]]
     if host["Privileged"]:
         mounts += [rootfs.device(path, path) for path in host_devices()]
-    return mounts + rootfs.covers(host, fresh_proc=engine.facts.fresh_proc)
+    return mounts + covers
 
 
 def host_devices() -> list[str]:

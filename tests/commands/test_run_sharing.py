@@ -216,3 +216,15 @@ def test_prepared_starts_are_none_that_join_a_container(prepared: Prepared, busy
     for _ in range(4):
         prepared.run("--rm", "--pid", "container:donor", busybox, "true").ok()
     assert all(path.stat().st_size < SMALLEST for path in prepared.files())
+
+
+def test_run_with_the_hosts_tmp_reaches_no_socket_of_other_containers(pod: Pod, busybox: str, donor: str) -> None:
+    """Without the cover the container could send signals and input to all containers of its user."""
+    (run_dir,) = [path.resolve() for path in (pod.root / "cache/run").glob("[!.]*")]
+    socket = f"c/{pod.inspect(donor)['Id'][:32]}/ctl"
+    assert (run_dir / socket).exists()
+    script = f"ls -A /host/{run_dir.name}; ls -d /host/{run_dir.name} /host/{run_dir.name}/{socket}"
+    for source in (str(run_dir.parent), "/proc/self/root" + str(run_dir.parent)):
+        done = pod("run", "--rm", "-v", f"{source}:/host", busybox, "sh", "-c", script)
+        assert done.out == f"/host/{run_dir.name}\n"
+    assert pod("exec", donor, "true").code == 0
