@@ -25,6 +25,7 @@
 #include "restart.h"
 #include "share.h"
 #include "state.h"
+#include "trim.h"
 #include "userns.h"
 
 struct supervisor {
@@ -473,6 +474,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     s->relay.bound = (s->flags & POD_PLAN_EXEC) && !(s->flags & POD_PLAN_DETACH);
     running(s);
     do {
+        if (!(s->flags & POD_PLAN_EXEC))
+            pod_trim(!s->restart.count);
         pod_relay_run(&s->relay);
         ended(s);
     } while (!again(s));
