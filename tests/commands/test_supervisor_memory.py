@@ -39,7 +39,8 @@ def test_idle_supervisor_is_small(pod: Pod, busybox: str, options: tuple[str, ..
 
 
 def test_supervisor_that_logs_stays_small(pod: Pod, busybox: str) -> None:
-    script = "yes 'some line of a program that logs, neither short nor long' | head -n 200000; echo end; exec sleep 1000"
+    script = "yes 'some line of a program that logs, neither short nor long' | head -n 200000; echo end; "
+    script += "exec sleep 1000"
     pod("run", "-d", "--name", "busy", "--root-emulation", "off", "--network", "none", busybox, "sh", "-c", script).ok()
     (supervisor,) = supervisors(pod)
     most = 0
