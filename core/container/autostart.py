@@ -36,8 +36,8 @@ def is_due(engine: Engine, container: Container) -> bool:
     """Whether a settled container should run and does not.
 
     always: after a reboot also when the user stopped it before (as Docker when its daemon starts); in the same boot
-    only when something else ended it. unless-stopped: unless the user stopped it. on-failure and no: never, as Docker. What
-    never ran, and what another machine of a shared home ran last, is left alone.
+    only when something else ended it. unless-stopped: unless the user stopped it. on-failure and no: never, as Docker.
+    What never ran, and what another machine of a shared home ran last, is left alone.
     """
     policy, state = container.config["HostConfig"]["RestartPolicy"]["Name"], container.state
     if policy not in ("always", "unless-stopped") or container.status != "exited":
