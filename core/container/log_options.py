@@ -279,7 +279,7 @@ def _syslog_numbers(options: Mapping[str, str]) -> int:
 
 
 def _address(options: Mapping[str, str]) -> list[str]:
-    """[protocol, host or path, port]; the host as it was given."""
+    """[protocol, host or path, port]; the host as it was given; "?" for a socket of either kind."""
     given = options.get("syslog-address", "")
     if any(options.get(name) for name in _TLS) or given.startswith("tcp+tls:"):
         raise HostUnsupported(
@@ -292,7 +292,7 @@ def _address(options: Mapping[str, str]) -> list[str]:
                 "failed to initialize logging driver: Unix syslog delivery error",
                 hint=f"no syslog daemon listens at {_LOCAL_SOCKETS[0]}; --log-opt syslog-address names another",
             )
-        return ["unixgram", path, ""]
+        return ["unixgram", path, "?"]
     protocol, separator, rest = given.partition("://")
     if not separator or protocol not in ("tcp", "udp", "unix", "unixgram"):
         raise UsageError(

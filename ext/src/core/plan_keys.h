@@ -58,7 +58,7 @@
     POD_KEY(72, LOG_FILES,   U64)  /* --log-opt max-file; absent: POD_LOG_FILES */ \
     POD_KEY(73, LOG_BUFFER,  U64)  /* --log-opt max-buffer-size in bytes */ \
     POD_KEY(74, LOG_ATTRS,   STR)  /* member of every record: ,"attrs":{…} */ \
-    POD_KEY(75, LOG_ADDRESS, STRV) /* not a file: "udp", "tcp", "unix", "unixgram" or "journald", address or path, port */ \
+    POD_KEY(75, LOG_ADDRESS, STRV) /* not a file: "udp", "tcp", "unix", "unixgram" or "journald", address or path, port ("?": a socket of either kind) */ \
     POD_KEY(76, LOG_SYSLOG,  U64)  /* facility | enum pod_syslog_format << 8 */ \
     POD_KEY(77, LOG_TEXTS,   STRV) /* syslog: tag, host name; journald: KEY=value of every entry */ \
     POD_KEY(60, RESTART,     STR)  /* restart policy other than "no": "always", "on-failure:3" */ \

@@ -39,9 +39,9 @@ int pod_log_waiting(const struct pod_log *log);
 void pod_log_push(struct pod_log *log);
 /* Whether the container is to wait until these have gone. */
 int pod_log_holds(const struct pod_log *log);
-/* Waits for them instead, ten seconds at most without a move. */
+/* Waits for them instead, five seconds at most without a move. */
 void pod_log_wait(struct pod_log *log);
-/* Last lines without their newline; waits ten seconds at most for a logger. */
+/* Last lines without their newline; waits five seconds at most for a logger. */
 void pod_log_finish(struct pod_log *log);
 /* RFC 3339 with nanoseconds, UTC: 30 characters and a NUL. */
 void pod_log_now(char text[40]);

@@ -15,7 +15,7 @@
 #include "log.h"
 #include "logger_remote.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 5000
 /* One chunk of output may be 32768 lines: with their heads they fit, so that a container that waits loses nothing. */
 #define BLOCKING_ROOM (1u << 20)
 #define SMALLEST_ROOM (POD_LOG_LINE + (unsigned)sizeof(struct pod_log_head))
@@ -218,8 +218,9 @@ void pod_log_queue_close(struct pod_log_queue *queue)
     struct timespec moment = {.tv_nsec = 2000000};
 
     pod_log_queue_wait(queue);
+    int patience = queue->fd < 0 ? 0 : PATIENCE_MS; /* none for one that was waited for in vain */
     pod_log_close_fd(&queue->fd);
-    for (int64_t deadline = milliseconds() + PATIENCE_MS; waitpid(queue->pid, NULL, WNOHANG) == 0;
+    for (int64_t deadline = milliseconds() + patience; waitpid(queue->pid, NULL, WNOHANG) == 0;
          nanosleep(&moment, NULL))
         if (milliseconds() > deadline)
             kill(queue->pid, SIGKILL);

@@ -36,9 +36,9 @@ void pod_log_queue_add(struct pod_log_queue *queue, int stream, const char *byte
                        const struct timespec *when);
 /* Hands on as much as the socket takes. */
 void pod_log_queue_push(struct pod_log_queue *queue);
-/* Hands on all; gives up, and loses the rest, where nothing moves for ten seconds. */
+/* Hands on all; gives up, and loses the rest, where nothing moves for five seconds. */
 void pod_log_queue_wait(struct pod_log_queue *queue);
-/* The same; then waits for the logger's end, ten seconds at most. */
+/* The same; then waits for the logger's end, five seconds at most. */
 void pod_log_queue_close(struct pod_log_queue *queue);
 
 /* After fork: closes every descriptor from 3 on but those COUNT. */

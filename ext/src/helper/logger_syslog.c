@@ -108,9 +108,13 @@ int pod_log_remote_open(struct pod_log_remote *remote, const struct pod_plan *pl
         remote->tag = pod_plan_str(plan, POD_KEY_LOG_TEXTS);
         remote->host = remote->tag + strlen(remote->tag) + 1;
     }
-    if (connect_remote(remote))
+    if (!connect_remote(remote))
+        return 0;
+    /* Syslog's own socket is of either kind. */
+    if (errno != EPROTOTYPE || *port != '?')
         return pod_fail(err, POD_LOG, where);
-    return 0;
+    remote->type = SOCK_STREAM;
+    return connect_remote(remote) ? pod_fail(err, POD_LOG, where) : 0;
 }
 
 /* Docker's priorities: LOG_ERR for stderr, LOG_INFO for stdout. */
