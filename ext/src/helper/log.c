@@ -89,6 +89,13 @@ void pod_log_write(struct pod_log *log, int stream, const char *bytes, size_t le
         return;
     begin(log, &now);
     while (length) {
+        if (log->kind == POD_LOG_FILE && !log->used[i]) {
+            size_t lines = pod_log_file_lines(&log->file, stream, bytes, length, POD_LOG_LINE);
+            bytes += lines;
+            length -= lines;
+            if (!length)
+                break;
+        }
         size_t take = cut(bytes, length, log->used[i], &whole);
         if (whole && !log->used[i]) {
             record(log, stream, bytes, take, length, &now);
@@ -101,7 +108,15 @@ void pod_log_write(struct pod_log *log, int stream, const char *bytes, size_t le
         bytes += take;
         length -= take;
     }
-    end(log);
+    if (log->kind == POD_LOG_QUEUE || !log->in_burst)
+        end(log);
+}
+
+void pod_log_burst(struct pod_log *log, int begins)
+{
+    log->in_burst = begins;
+    if (!begins && log->kind == POD_LOG_FILE)
+        pod_log_file_flush(&log->file);
 }
 
 int pod_log_waiting(const struct pod_log *log)

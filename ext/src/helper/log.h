@@ -22,6 +22,7 @@ enum pod_log_kind { POD_LOG_NONE, POD_LOG_FILE, POD_LOG_QUEUE };
 
 struct pod_log {
     int kind;
+    int in_burst;
     size_t used[2]; /* bytes of lines whose end has not come */
     char line[2][POD_LOG_LINE];
     struct pod_log_file file;
@@ -34,6 +35,8 @@ void pod_log_init(struct pod_log *log);
 int pod_log_open(struct pod_log *log, const struct pod_plan *plan, int dirfd, struct pod_err *err);
 /* STREAM is 1 or 2. */
 void pod_log_write(struct pod_log *log, int stream, const char *bytes, size_t length);
+/* Between these, what is written to a file may be gathered. */
+void pod_log_burst(struct pod_log *log, int begins);
 /* The descriptor to wait for (POLLOUT) while records wait for the logger, else -1; then pod_log_push. */
 int pod_log_waiting(const struct pod_log *log);
 void pod_log_push(struct pod_log *log);

@@ -100,7 +100,8 @@ void pod_log_file_flush(struct pod_log_file *file)
 }
 
 /* Both ends have room for the last block of 16. */
-static inline void put(struct pod_log_file *file, const char *bytes, size_t length)
+static inline __attribute__((always_inline)) void put(struct pod_log_file *file, const char *bytes,
+                                                      size_t length)
 {
     char *out = file->out + file->used;
 
@@ -148,6 +149,32 @@ void pod_log_file_record(struct pod_log_file *file, int stream, const char *byte
     put_closing(file, closing + cut, file->closing_length - cut);
     if (file->max_size && file->size + file->used >= file->max_size)
         pod_log_rotate(file);
+}
+
+size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *bytes, size_t length,
+                          size_t most)
+{
+    const char *closing = file->closing[stream == 2];
+    size_t done = 0, more = file->closing_length + 64, wrote, line;
+
+    if (more > 1024)
+        return 0;
+    while (done < length) {
+        if (sizeof file->out - file->used < most + 2 * more)
+            pod_log_file_flush(file);
+        char *out = file->out + file->used;
+        memcpy(out, "{\"log\":\"", 8);
+        line = pod_log_escape_line(out + 8, sizeof file->out - file->used - more, bytes + done,
+                                   length - done < most ? length - done : most, &wrote);
+        if (!line)
+            break;
+        file->used += 8 + wrote;
+        put(file, closing, file->closing_length);
+        done += line;
+        if (file->max_size && file->size + file->used >= file->max_size)
+            pod_log_rotate(file);
+    }
+    return done;
 }
 
 void pod_log_file_close(struct pod_log_file *file)

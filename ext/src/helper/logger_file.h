@@ -19,6 +19,7 @@
 #define POD_LOG_SIZE 10000000u /* --log-opt max-size and max-file, where they are not given */
 #define POD_LOG_FILES 3u
 #define POD_LOG_SPARE (64u << 20)
+#define POD_LOG_BATCH 196608 /* the longest record has its place in it */
 #define POD_STAMP 30 /* characters of a time */
 
 enum pod_log_flags { POD_LOG_COMPRESS = 1 << 0, POD_LOG_NON_BLOCKING = 1 << 1 };
@@ -38,7 +39,7 @@ struct pod_log_file {
         *closing[2]; /* what follows the text of a record of stdout, of stderr: up to the newline */
     size_t closing_length;
     size_t used;
-    char out[131072];
+    char out[POD_LOG_BATCH];
 };
 
 int pod_log_file_open(struct pod_log_file *file, const struct pod_plan *plan, int dirfd,
@@ -48,6 +49,9 @@ void pod_log_file_time(struct pod_log_file *file, const struct timespec *now);
 /* Bytes that are not UTF-8 become U+FFFD. READABLE, at least LENGTH: how many may be read. */
 void pod_log_file_record(struct pod_log_file *file, int stream, const char *bytes, size_t length,
                          size_t readable);
+/* As many records as there are whole lines of at most MOST bytes; returns how many bytes these have. */
+size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *bytes, size_t length,
+                          size_t most);
 /* A full disk loses lines, never the container. */
 void pod_log_file_flush(struct pod_log_file *file);
 void pod_log_file_close(struct pod_log_file *file);
@@ -72,5 +76,8 @@ void pod_log_stamp(char text[POD_STAMP], const struct timespec *when);
  * 32; TAKEN: how many that were. Returns the length of what was written. */
 size_t pod_log_escape(char *out, size_t room, const char *bytes, size_t length, size_t readable,
                       size_t *taken);
+/* The same for the line that begins at BYTES, of which LENGTH are there: returns how many it has with its "\n", which is not
+ * written, or 0 where its end is not there or not within ROOM. */
+size_t pod_log_escape_line(char *out, size_t room, const char *bytes, size_t length, size_t *wrote);
 
 #endif

@@ -42,40 +42,51 @@ static size_t utf8_length(const unsigned char *b, size_t left)
     return need;
 }
 
-static size_t escape_one(char *out, const unsigned char *bytes, size_t left, size_t *taken)
+static size_t escape_ascii(char *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    unsigned char c = bytes[0];
-    size_t length = utf8_length(bytes, left);
+    static const char names[] = "btn\0fr"; /* of 8 … 13; 11 has none */
 
-    *taken = length ? length : 1;
-    if (!length) {
-        memcpy(out, "\\ufffd", 6);
-        return 6;
+    out[0] = '\\';
+    if (c == '"' || c == '\\') {
+        out[1] = (char)c;
+        return 2;
     }
-    if (length > 1) {
-        memcpy(out, bytes, length);
-        return length;
+    if (c >= 8 && c <= 13 && c != 11) {
+        out[1] = names[c - 8];
+        return 2;
     }
-    const char *short_forms = "\n\n\"\"\\\\\rr\tt\bb\ff";
-    for (const char *s = short_forms; *s; s += 2)
-        if ((unsigned char)*s == c) {
-            out[0] = '\\';
-            out[1] = c == '\n' ? 'n' : s[1];
-            return 2;
-        }
-    if (c >= 0x20 && c != 0x7f) {
-        out[0] = (char)c;
-        return 1;
-    }
-    memcpy(out, "\\u00", 4);
+    memcpy(out + 1, "u00", 3);
     out[4] = hex[c >> 4];
     out[5] = hex[c & 15];
     return 6;
 }
 
+static size_t escape_one(char *out, const unsigned char *bytes, size_t left, size_t *taken)
+{
+    unsigned char c = bytes[0];
+    size_t length;
+
+    *taken = 1;
+    if (c < 0x80) {
+        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f)
+            return escape_ascii(out, c);
+        out[0] = (char)c;
+        return 1;
+    }
+    length = utf8_length(bytes, left);
+    if (!length) {
+        memcpy(out, "\\ufffd", 6);
+        return 6;
+    }
+    *taken = length;
+    memcpy(out, bytes, length);
+    return length;
+}
+
 /* Copies up to the first byte that is not plain printable ASCII; whole blocks only. Both places have 16 bytes. */
-static size_t copy_plain(char *out, const char *bytes, size_t length)
+static inline __attribute__((always_inline)) size_t copy_plain(char *out, const char *bytes,
+                                                               size_t length)
 {
     size_t done = 0;
 
@@ -110,14 +121,33 @@ size_t pod_log_escape(char *out, size_t room, const char *bytes, size_t length, 
         if (at == length || room - used < 32)
             break;
         /* A block's odd byte, or one of an end that fills no block. */
-        unsigned char c = (unsigned char)bytes[at];
-        size_t took = 1;
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-            out[used++] = (char)c;
-        else
-            used += escape_one(out + used, (const unsigned char *)bytes + at, length - at, &took);
+        size_t took;
+        used += escape_one(out + used, (const unsigned char *)bytes + at, length - at, &took);
         at += took;
     }
     *taken = at;
     return used;
+}
+
+size_t pod_log_escape_line(char *out, size_t room, const char *bytes, size_t length, size_t *wrote)
+{
+    size_t used = 0, at = 0, took;
+
+    while (room - used >= 32) {
+        size_t look = length - at < room - used - 16 ? length - at : room - used - 16;
+        size_t step = copy_plain(out + used, bytes + at, look);
+        at += step;
+        used += step;
+        if (at == length || room - used < 32)
+            break;
+        if (bytes[at] == '\n') {
+            *wrote = used;
+            return at + 1;
+        }
+        used += escape_one(out + used, (const unsigned char *)bytes + at, length - at, &took);
+        at += took;
+        if (at >= length)
+            break;
+    }
+    return 0;
 }

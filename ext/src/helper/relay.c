@@ -18,8 +18,8 @@
 #define STALLED_MS 10000
 /* A writer in a hurry fills its pipe meanwhile, and is read in one go: waking up for each of its lines costs more than these. */
 #define HURRIED 8192
-#define PIPE_SIZE (512 << 10)
-#define REST_MS 1
+#define PIPE_SIZE (1 << 20)
+#define REST_MS 2
 
 void pod_relay_init(struct pod_relay *relay)
 {
@@ -140,12 +140,16 @@ static void take_all_output(struct pod_relay *relay, int which)
 {
     size_t all = 0;
 
+    pod_log_burst(&relay->log, 1);
     while (all < PIPE_SIZE && !relay->chunk_length && !pod_log_holds(&relay->log) &&
            relay->out[which] >= 0 && take_output(relay, which)) {
         all += relay->taken;
         if (relay->tty || somebody_looks(relay))
-            return;
+            break;
     }
+    pod_log_burst(&relay->log, 0);
+    if (relay->tty || somebody_looks(relay))
+        return;
     if (all < HURRIED || relay->out[which] < 0)
         return;
     if (!(relay->paced & 1 << which) && fcntl(relay->out[which], F_SETPIPE_SZ, PIPE_SIZE) > 0)
@@ -380,6 +384,16 @@ static int fill(struct pod_relay *relay, struct pollfd *slots)
     return pod_health_fill(relay->health, &slots[SLOT_HEALTH], timeout);
 }
 
+/* How many of the slots poll(2) has to look at: most containers have no client, or one. */
+static nfds_t in_use(const struct pollfd *slots)
+{
+    nfds_t count = SLOT_CLIENTS + POD_CLIENTS_MAX;
+
+    while (count > SLOT_CLIENTS && slots[count - 1].fd < 0)
+        count--;
+    return count;
+}
+
 /* The process is gone: whatever it wrote is in the pipes already. */
 static void drain(struct pod_relay *relay)
 {
@@ -410,7 +424,7 @@ static void turn(struct pod_relay *relay, int64_t timeout)
     if (timeout >= 0 && (within < 0 || timeout < within))
         within = (int)timeout;
     relay->resting = 0;
-    if (poll(slots, SLOT_CLIENTS + POD_CLIENTS_MAX, within) < 0)
+    if (poll(slots, in_use(slots), within) < 0)
         return;
     /* A terminal without its other side reports POLLHUP for ever: look again a little later. */
     if (relay->tty && (slots[SLOT_OUT].revents & POLLHUP) && !(slots[SLOT_OUT].revents & POLLIN) &&
@@ -449,7 +463,7 @@ void pod_relay_run(struct pod_relay *relay)
             fcntl(relay->out[i], F_SETFL, fcntl(relay->out[i], F_GETFL) | O_NONBLOCK);
     if (relay->in >= 0)
         fcntl(relay->in, F_SETFL, fcntl(relay->in, F_GETFL) | O_NONBLOCK);
-    relay->ended = 0;
+    relay->ended = relay->paced = relay->resting = 0;
     while (!relay->ended)
         turn(relay, -1);
     drain(relay);
