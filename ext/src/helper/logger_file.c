@@ -160,12 +160,17 @@ size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *byt
     if (more > 1024)
         return 0;
     while (done < length) {
-        if (sizeof file->out - file->used < most + 2 * more)
+        if (sizeof file->out - file->used < 2 * more)
             pod_log_file_flush(file);
+        size_t room = sizeof file->out - file->used - more;
         char *out = file->out + file->used;
         memcpy(out, "{\"log\":\"", 8);
-        line = pod_log_escape_line(out + 8, sizeof file->out - file->used - more, bytes + done,
+        line = pod_log_escape_line(out + 8, room, bytes + done,
                                    length - done < most ? length - done : most, &wrote);
+        if (!line && file->used && room < most + more) {
+            pod_log_file_flush(file); /* it may have been for want of room */
+            continue;
+        }
         if (!line)
             break;
         file->used += 8 + wrote;

@@ -19,7 +19,7 @@
 #define POD_LOG_SIZE 10000000u /* --log-opt max-size and max-file, where they are not given */
 #define POD_LOG_FILES 3u
 #define POD_LOG_SPARE (64u << 20)
-#define POD_LOG_BATCH 131072 /* the longest record has its place in it */
+#define POD_LOG_BATCH 40960 /* bytes of one write; a supervisor that logs is to stay below 400 kB */
 #define POD_STAMP 30 /* characters of a time */
 
 enum pod_log_flags { POD_LOG_COMPRESS = 1 << 0, POD_LOG_NON_BLOCKING = 1 << 1 };
