@@ -88,6 +88,17 @@ def test_cp_out_when_in_a_volume_then_it_is_reached(pod: Pod, source: str, tmp_p
         assert (tmp_path / "file").read_text() == "tmp\n"
 
 
+def test_cp_out_when_images_and_tmpfs_are_mounted_then_what_a_stopped_one_can_have(
+    pod: Pod, busybox: str, tmp_path: Path
+) -> None:
+    mounts = ("--mount", f"type=image,src={busybox},dst=/image", "--mount", "type=tmpfs,dst=/memory")
+    pod("create", "--name", "mounts", "--network", "none", *mounts, busybox, "true").ok()
+    pod("cp", "mounts:/image/etc/passwd", f"{tmp_path}/passwd").ok()
+    assert "root" in (tmp_path / "passwd").read_text()
+    pod("cp", str(tmp_path / "passwd"), "mounts:/image/etc").failed(1, "mounted volume is marked read-only")
+    assert pod("diff", "mounts").ok() == ""
+
+
 def test_cp_out_when_it_cannot_be_then_one_line_and_nothing_is_made(pod: Pod, source: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     (tmp_path / "dir/one").mkdir(parents=True)

@@ -119,8 +119,8 @@ def check(pod: Pod, what: str) -> None:
     else:
         pod("rm", NAME).failed(1, "no such container")
         pod("volume", "prune", "-f").ok()
-    pod("ps", "-a").ok()
-    until(lambda: not leaks.left(pod.root), 15, f"{what}: everything to go; there is still {leaks.left(pod.root)}")
+    # A name whose container has just gone may be one that is being made: ps takes it away after two seconds.
+    until(lambda: pod("ps", "-a").code == 0 and not leaks.left(pod.root), 20, f"{what}: everything to go")
     until(lambda: not list((pod.root / "trash").iterdir()), 15, f"{what}: the trash to be emptied")
 
 
