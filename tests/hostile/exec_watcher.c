@@ -1,5 +1,5 @@
 /* A program of a hostile container: waits for processes that join, and tries whatever would let it look into one or hold it
- * before it has become its program (CVE-2016-9962). Prints a line for each that worked; at SIGTERM "seen N", how many it met.
+ * before it has become its program (CVE-2016-9962). Prints a line for each that worked, and "met" for each process that it met.
  *
  * A process that joins is told by its name, which is the engine's until it executes. That something worked *on the engine* and not
  * on the program that came a moment later is told by its link exe, which then names the engine's memory file. */
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t over;
-static int seen;
 static pid_t last;
 
 static void end(int number)
@@ -118,11 +117,13 @@ static int look(pid_t pid)
         last = pid;
         return 1;
     }
-    if (pid != last)
-        seen++;
-    last = pid;
     try_files(pid);
     try_calls(pid);
+    if (pid != last) {
+        printf("met\n");
+        fflush(stdout);
+    }
+    last = pid;
     return 1;
 }
 
@@ -135,6 +136,5 @@ int main(void)
     while (!over)
         for (pid_t pid = last; pid < last + 4; pid++)
             look(pid);
-    printf("seen %d\n", seen);
     return 0;
 }
