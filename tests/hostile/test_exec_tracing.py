@@ -53,7 +53,7 @@ def _watched(pod: Pod, bring: Callable[[str], Result]) -> None:
             done = bring(user)
             assert done.code in (0, 137), done
         lines = pod("logs", "watcher").ok().splitlines()
-        if number >= 3 and lines.count("met") >= 4:
+        if number >= 9 and lines.count("met") >= 8:
             break
     assert [line for line in lines if line.startswith("breach")] == []
     assert "met" in lines, "it was too slow to meet any"
