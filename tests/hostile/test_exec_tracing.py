@@ -25,8 +25,10 @@ def watching(craft: Craft, tmp_path_factory: pytest.TempPathFactory) -> str:
     return craft.make(lambda layer: layer.add("bin/watch-execs", program.read_bytes(), mode=0o755))
 
 
-@pytest.mark.parametrize("emulation", ["auto", "basic"])
-@pytest.mark.parametrize("powers", [(), ("--cap-add", "SYS_PTRACE"), ("--privileged",)])
+@pytest.mark.parametrize(
+    ("powers", "emulation"),
+    [((), "basic"), (("--cap-add", "SYS_PTRACE"), "auto"), (("--privileged",), "auto"), (("--privileged",), "basic")],
+)
 def test_exec_when_the_container_lies_in_wait_then_it_gets_hold_of_nothing(
     pod: Pod, watching: str, powers: tuple[str, ...], emulation: str
 ) -> None:
