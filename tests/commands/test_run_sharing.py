@@ -210,12 +210,19 @@ def test_inspect_shows_the_modes(pod: Pod, busybox: str, donor: str) -> None:
     assert shown["SecurityOpt"] == ["no-new-privileges"]
 
 
-def test_prepared_starts_are_none_that_join_a_container(prepared: Prepared, busybox: str) -> None:
+def test_prepared_start_that_joins_a_container_follows_it(prepared: Prepared, busybox: str) -> None:
+    """What is joined is an input: while it runs on no Python is needed, and its next run is looked at anew."""
     pod = prepared.pod
+    words = ("--rm", "--pid", "container:donor", busybox, "readlink", "/proc/self/ns/pid")
     pod("run", "-d", "--name", "donor", busybox, "sleep", "1000").ok()
-    for _ in range(4):
-        prepared.run("--rm", "--pid", "container:donor", busybox, "true").ok()
-    assert all(path.stat().st_size < SMALLEST for path in prepared.files())
+    assert prepared.prime(*words).stat().st_size >= SMALLEST
+    for _ in range(2):
+        space = pod("exec", "donor", "readlink", "/proc/self/ns/pid").ok()
+        assert prepared.run(*words).ok() == space
+        pod("stop", "-t", "0", "donor").ok()
+        prepared.run(*words).failed(125, "cannot join PID of a non running container: donor")
+        pod("start", "donor").ok()
+        assert prepared.run(*words).ok() == pod("exec", "donor", "readlink", "/proc/self/ns/pid").ok()
 
 
 def test_run_with_the_hosts_tmp_reaches_no_socket_of_other_containers(pod: Pod, busybox: str, donor: str) -> None:
