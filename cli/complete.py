@@ -60,7 +60,9 @@ _FILTERS = {
     "images": ("before", "dangling", "label", "label!", "reference", "since", "until"),
     "image_prune": ("label", "label!", "until"),
     "container_prune": ("label", "label!", "until"),
-    "events": ("container", "event", "image", "label", "type", "volume"),
+    "events": ("container", "event", "image", "label", "network", "type", "volume"),
+    "volume_ls": ("dangling", "driver", "label", "name"),
+    "volume_prune": ("all", "label", "label!"),
 }
 
 
@@ -268,7 +270,7 @@ def operands(usage: str) -> tuple[list[str], bool]:
     """
     kinds: list[str] = []
     repeats = False
-    for word in usage.split():
+    for word in usage.partition("\n")[0].split():
         bare = word.strip("[]").removesuffix("...")
         if bare == "OPTIONS":
             continue

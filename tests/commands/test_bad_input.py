@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pod.cli import complete, main
+from pod.cli import complete, container, main
 from tests.support.podcli import Pod
 
 
@@ -104,6 +104,7 @@ def containers_commands() -> list[str]:
 
 def test_every_command_says_of_an_unknown_container_that_there_is_none(pod: Pod, pair: dict[str, str]) -> None:
     tried = containers_commands()
+    assert set(tried) <= set(container.COMMANDS), "each is also there as: pod container …"
     assert {"attach", "exec", "inspect", "kill", "logs", "port", "rm", "start", "stop"} <= set(tried)
     more = {"exec": ["true"], "rename": ["other"], "cp": ["."], "update": ["--restart", "no"]}
     for name in tried:

@@ -148,6 +148,10 @@ def test_complete_chooses_by_what_the_command_can_do(pod: Pod, states: None, bus
     assert ask("run", busybox, "") == [":files"]
     assert ask("ps", "--filter=status=ex") == ["--filter=status=exited"]
     assert ask("image", "pru") == ["prune"]
+    assert ask("cp", "bus") == ["busy-bee:"]
+    assert ask("cp", "./") == [":files"]
+    assert ask("cp", "a", "b", "") == []
+    assert ask("volume", "ls", "-f", "dang") == ["dangling="]
     assert ask("--root", str(pod.home / "none"), "start", "") == []
     for words in (("swarm", ""), ("no-such", "x"), ("ps", "--no-such", "x"), ("ps", "--", "-"), (), ("--root",)):
         assert "pod:" not in pod("__complete", "--", *words).ok()
