@@ -65,7 +65,8 @@ def check_exec(container: Container) -> None:
     if found:
         then = {"restarting": "wait until the container is running", "paused": "unpause the container before exec"}
         hint = _HINTS[found].format(container.name)
-        raise Conflict(f"Container {container.id} is {found}, {then[found]}", hint=hint)
+        shown = container.name if found == "paused" else container.id
+        raise Conflict(f"Container {shown} is {found}, {then[found]}", hint=hint)
 
 
 def attach(engine: Engine, container: Container, attachment: Attachment) -> NoReturn:
