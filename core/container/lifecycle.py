@@ -170,6 +170,11 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
     if layers and container.config["HostConfig"]["AutoRemove"]:
         _fresh_work(container.directory)
     images = None
+    for mount in container.config["Mounts"]:
+        if mount["Type"] == "bind" and not os.path.lexists(mount["Source"]):
+            from pod.core.volume import attach
+
+            attach.find_source(mount["Source"], made=not mount.get("MustExist"))
     if any(mount["Type"] == "image" for mount in container.config["Mounts"]):
         from pod.core.container import mounting
 

@@ -1,7 +1,7 @@
 """A new container's mounts: what -v, --mount and --volumes-from name, and the image's VOLUMEs.
 
 Beyond Docker's members a mount of the record has: Anonymous, NoCopy, Subpath, Device and Memory (a volume's driver
-options), Options (of a tmpfs), Top, Depth (of binds), Image (its id).
+options), Options (of a tmpfs), Top, Depth, MustExist (of binds), Image (its id).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pod.core.engine import Engine
 
-OURS = ("Anonymous", "NoCopy", "Subpath", "Device", "Memory", "Options", "Top", "Depth", "Image")
+OURS = ("Anonymous", "NoCopy", "Subpath", "Device", "Memory", "Options", "Top", "Depth", "Image", "MustExist")
 """Members of a mount that Docker's documents do not have."""
 
 
@@ -80,20 +80,27 @@ def _shared(engine: Engine, mount: dict[str, Any], *, read_only: bool) -> dict[s
     return shared
 
 
+def find_source(path: str, *, made: bool) -> None:
+    """A bind's source that is missing is ``made``, as the docker daemon does for -v; the folder stays.
+    PodError where it is not to be, or cannot.
+    """
+    if os.path.lexists(path):
+        return
+    if not made:
+        raise PodError(
+            f'invalid mount config for type "bind": bind source path does not exist: {path}',
+            hint="create it, or use -v, which makes a folder there",
+        )
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise PodError(
+            f"bind mount: {path}: {error.strerror}", hint="create the folder, or name one that exists"
+        ) from None
+
+
 def _bind(_engine: Engine, spec: VolumeSpec, _made: list[str]) -> dict[str, Any]:
-    if not os.path.lexists(spec.source):
-        if not spec.makes_source:
-            raise UsageError(
-                f'invalid mount config for type "bind": bind source path does not exist: {spec.source}',
-                hint="create it, or use -v, which makes a folder there",
-            )
-        # As the docker daemon does for -v; the folder stays, it is the user's.
-        try:
-            os.makedirs(spec.source, exist_ok=True)
-        except OSError as error:
-            raise PodError(
-                f"bind mount: {spec.source}: {error.strerror}", hint="create the folder, or name one that exists"
-            ) from None
+    find_source(spec.source, made=spec.makes_source)
     mount: dict[str, Any] = {
         "Type": "bind",
         "Source": spec.source,
@@ -104,6 +111,8 @@ def _bind(_engine: Engine, spec: VolumeSpec, _made: list[str]) -> dict[str, Any]
     }
     if not spec.recursive:
         mount["Top"] = True
+    if not spec.makes_source:
+        mount["MustExist"] = True
     if spec.depth != "below":
         mount["Depth"] = spec.depth
     return mount

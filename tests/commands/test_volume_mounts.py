@@ -82,6 +82,19 @@ def test_nonrecursive_bind_of_a_folder_without_mounts(pod: Pod, busybox: str, sh
     assert pod("run", "--rm", "--mount", words, busybox, "cat", "/a/file").ok() == "from the host\n"
 
 
+def test_start_when_a_source_has_gone_then_v_makes_it_again_and_mount_does_not(
+    pod: Pod, busybox: str, shared: Path
+) -> None:
+    (shared / "one").mkdir()
+    pod("create", "--name", "by-v", "-v", f"{shared}/one:/data", busybox, "touch", "/data/x").ok()
+    pod("create", "--name", "by-mount", "--mount", f"type=bind,src={shared}/one,dst=/data", busybox, "true").ok()
+    (shared / "one").rmdir()
+    pod("start", "-a", "by-mount").failed(1, f"bind source path does not exist: {shared}/one")
+    pod("start", "-a", "by-v").ok()
+    assert (shared / "one/x").exists()
+    pod("start", "-a", "by-mount").ok()
+
+
 def test_v_binds_a_socket_and_a_link(pod: Pod, busybox: str, shared: Path) -> None:
     (shared / "link").symlink_to("file")
     with socket.socket(socket.AF_UNIX) as server:
@@ -119,9 +132,9 @@ def test_copy_up_keeps_modes_and_owners_and_is_done_once(volumes: Pod) -> None:
     pod = volumes
     image = pod.image("configured:latest")
     script = "cd /srv/volume; stat -c '%u:%g %a' . from-image; rm from-image; touch mine"
-    first = pod("run", *PLAIN, "-v", "filled:/srv/volume", image, "sh", "-c", script).ok()
+    first = pod("run", *PLAIN, "-v", "filled-once:/srv/volume", image, "sh", "-c", script).ok()
     assert first == "1000:1000 755\n1000:1000 644\n"
-    assert pod("run", *PLAIN, "-v", "filled:/srv/volume", image, "ls", "/srv/volume").ok() == "mine\n"
+    assert pod("run", *PLAIN, "-v", "filled-once:/srv/volume", image, "ls", "/srv/volume").ok() == "mine\n"
     done = pod("run", *PLAIN, "-v", "bare:/srv/volume:nocopy", image, "ls", "/srv/volume")
     assert done.ok() == ""
 
