@@ -36,9 +36,10 @@ def listed(pod: Pod, *flags: str) -> str:
 
 
 def test_health_when_a_probe_fails_and_then_succeeds(pod: Pod, busybox: str) -> None:
-    check = ("--health-cmd", "echo seen; test -e /good", "--health-interval", "200ms", "--health-retries", "2")
-    name = run(pod, busybox, *check)
+    probe = "until test -e /go; do sleep 0.02; done; echo seen; test -e /good"
+    name = run(pod, busybox, "--health-cmd", probe, "--health-interval", "200ms", "--health-retries", "2")
     assert listed(pod).endswith(" (health: starting)")
+    pod("exec", name, "touch", "/go").ok()
     found = until_status(pod, name, "unhealthy")
     assert found["FailingStreak"] >= 2
     assert {(entry["ExitCode"], entry["Output"]) for entry in found["Log"]} == {(1, "seen\n")}
@@ -54,7 +55,7 @@ def test_health_when_a_probe_fails_and_then_succeeds(pod: Pod, busybox: str) -> 
     assert [entry["Start"] for entry in entries] == sorted(entry["Start"] for entry in entries)
     assert all(entry["Start"] < entry["End"] for entry in entries)
     assert pod.inspect(name)["Config"]["Healthcheck"] == {
-        "Test": ["CMD-SHELL", "echo seen; test -e /good"], "Interval": 200_000_000, "Retries": 2,
+        "Test": ["CMD-SHELL", probe], "Interval": 200_000_000, "Retries": 2,
     }  # fmt: skip
     events = [json.loads(line) for line in (pod.root / "events").read_text().splitlines()]
     told = [one["Action"] for one in events if one["Actor"]["ID"] == name and one["Action"].startswith("health")]

@@ -1,7 +1,7 @@
 /* helper/health.c and health_probe.c on their own: a probe is what `pod_supervise` below says, the wall clock jumps at each
  * look by a day or two, forwards and backwards (test_health_clock.py).
  *
- *   health_harness FOLDER PLAN SECONDS WORD…     each WORD is what one probe does: an exit code, or "hang" */
+ *   health_harness FOLDER PLAN SECONDS WORD…     each WORD is what one probe does: an exit code, or "hang"; "stop" is the end */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static void run(long until)
     struct pollfd slot;
     pid_t pid;
 
-    while (now_ms() < until) {
+    while (now_ms() < until && (turn >= count || strcmp(words[turn], "stop"))) {
         int timeout = pod_health_fill(health, &slot, 50);
         poll(&slot, 1, timeout > 20 ? 20 : timeout);
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
@@ -106,6 +106,7 @@ int main(int argc, char **argv)
     pod_health_hold(health, 1);
     printf("%d probes\n", turn);
     int before = turn;
+    count = 0;
     run(now_ms() + 300);
     printf("%d held\n", turn - before);
     return 0;

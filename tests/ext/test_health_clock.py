@@ -42,7 +42,7 @@ def told(harness: Path, folder: Path, seconds: float, words: list[str], **check:
 
 def test_health_when_the_clock_jumps_then_probes_keep_their_pace(harness: Path, tmp_path: Path) -> None:
     said, found = told(harness, tmp_path, 2.1, [], Interval=200, Timeout=5000)
-    assert 4 <= int(said[0].split()[0]) <= 10, "one in 200 ms, and no burst for a day that has passed"
+    assert 3 <= int(said[0].split()[0]) <= 10, "one in 200 ms, and no burst for a day that has passed"
     assert said[1] == "0 held"
     assert (found["Status"], found["FailingStreak"]) == ("healthy", 0)
     assert len(found["Log"]) <= 5
@@ -50,10 +50,10 @@ def test_health_when_the_clock_jumps_then_probes_keep_their_pace(harness: Path, 
 
 
 def test_health_when_the_clock_jumps_then_a_timeout_is_neither_early_nor_late(harness: Path, tmp_path: Path) -> None:
-    said, found = told(harness, tmp_path, 2.0, ["hang", "hang", "0"], Interval=50, Timeout=400, Retries=3)
+    said, found = told(harness, tmp_path, 30, ["hang", "hang", "0", "stop"], Interval=50, Timeout=400, Retries=3)
     assert int(said[0].split()[0]) >= 3
     assert found["Status"] == "healthy"
-    _, found = told(harness, tmp_path, 1.5, ["hang"] * 9, Interval=50, Timeout=300, Retries=2)
+    _, found = told(harness, tmp_path, 30, ["hang", "hang", "stop"], Interval=50, Timeout=300, Retries=2)
     assert found["Status"] == "unhealthy"
     assert {(entry["ExitCode"], entry["Output"]) for entry in found["Log"]} == {
         (-1, "Health check exceeded timeout (300ms)")
@@ -61,9 +61,9 @@ def test_health_when_the_clock_jumps_then_a_timeout_is_neither_early_nor_late(ha
 
 
 def test_health_when_the_clock_jumps_then_the_start_period_holds(harness: Path, tmp_path: Path) -> None:
-    _, found = told(harness, tmp_path, 1.0, ["1"] * 99, Interval=50, StartInterval=50, StartPeriod=60000, Retries=1)
+    _, found = told(harness, tmp_path, 30, ["1"] * 5 + ["stop"], Interval=50, StartInterval=50, StartPeriod=60000, Retries=1)
     assert (found["Status"], found["FailingStreak"]) == ("starting", 0)
-    _, found = told(harness, tmp_path, 1.0, ["1"] * 99, Interval=50, StartInterval=50, StartPeriod=300, Retries=1)
+    _, found = told(harness, tmp_path, 30, ["1"] * 12 + ["stop"], Interval=50, StartInterval=50, StartPeriod=300, Retries=1)
     assert found["Status"] == "unhealthy"
 
 
@@ -80,7 +80,6 @@ def test_health_when_the_clock_jumps_then_the_start_period_holds(harness: Path, 
 def test_health_results_are_judged_as_docker_does(
     harness: Path, tmp_path: Path, words: list[str], retries: int, status: str, streak: int
 ) -> None:
-    """The last word is a probe that hangs, so that the state before it is what is found."""
-    _, found = told(harness, tmp_path, 0.9, [*words, *["hang"] * 2], Interval=20, Timeout=60000, Retries=retries)
+    _, found = told(harness, tmp_path, 30, [*words, "stop"], Interval=20, Timeout=60000, Retries=retries)
     assert (found["Status"], found["FailingStreak"]) == (status, streak)
     assert [entry["ExitCode"] for entry in found["Log"]] == [int(word) for word in words]

@@ -28,6 +28,26 @@ static void take_place(struct pod_plan *plan, int key, int by, uint32_t at, uint
     plan->length[key] = length;
 }
 
+/* Those of NAMESPACES that are not ours: --pid container:X says "another's", and X may have the host's. */
+static uint64_t not_ours(uint64_t namespaces, pid_t child)
+{
+    static const struct {
+        uint64_t flag;
+        const char *name;
+    } shared[] = {{CLONE_NEWPID, "pid"}, {CLONE_NEWIPC, "ipc"}};
+    char path[40], theirs[64], ours[64];
+
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        snprintf(path, sizeof path, "/proc/%ld/ns/%s", (long)child, shared[i].name);
+        ssize_t one = readlink(path, theirs, sizeof theirs);
+        snprintf(path, sizeof path, "/proc/self/ns/%s", shared[i].name);
+        ssize_t other = readlink(path, ours, sizeof ours);
+        if (one > 0 && one == other && !memcmp(theirs, ours, (size_t)one))
+            namespaces &= ~shared[i].flag;
+    }
+    return namespaces;
+}
+
 /* The container's plan as an exec's: what it is confined by stays, what it makes and owns goes. */
 static void become_exec(struct pod_plan *plan, int dirfd, pid_t child)
 {
@@ -38,6 +58,7 @@ static void become_exec(struct pod_plan *plan, int dirfd, pid_t child)
         (struct pod_health_settings *)(uintptr_t)pod_plan_blob(plan, POD_KEY_HEALTH, &length);
 
     /* The plan's map is private and writable, and this process is about to be nothing but this probe. */
+    settings->namespaces = not_ours(settings->namespaces, child);
     settings->pid = (uint64_t)child;
     settings->pid_start = pod_process_start(child);
 #define PLACE(key, field) \
