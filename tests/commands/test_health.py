@@ -90,6 +90,13 @@ def test_health_probe_is_confined_as_an_exec(pod: Pod, busybox: str, flags: tupl
     assert probes[:-2] + probes[-1:] == mine[:-2] + mine[-1:]
 
 
+@pytest.mark.parametrize("of", [(), ("--pid", "host")], ids=["own-pids", "host-pids"])
+def test_health_of_who_shares_anothers_pids(pod: Pod, busybox: str, of: tuple[str, ...]) -> None:
+    run(pod, busybox, "--name", "owner", *of)
+    name = run(pod, busybox, "--pid", "container:owner", "--health-cmd", "true", "--health-interval", "100ms")
+    until_status(pod, name, "healthy")
+
+
 def test_health_when_it_starts_slowly_then_failures_do_not_count_yet(pod: Pod, busybox: str) -> None:
     slow = run(
         pod, busybox, "--health-cmd", "test -e /ready", "--health-start-period", "1m", "--health-retries", "1",

@@ -61,9 +61,10 @@ def test_health_when_the_clock_jumps_then_a_timeout_is_neither_early_nor_late(ha
 
 
 def test_health_when_the_clock_jumps_then_the_start_period_holds(harness: Path, tmp_path: Path) -> None:
-    _, found = told(harness, tmp_path, 30, ["1"] * 5 + ["stop"], Interval=50, StartInterval=50, StartPeriod=60000, Retries=1)
+    pace = {"Interval": 50, "StartInterval": 50, "Retries": 1}
+    _, found = told(harness, tmp_path, 30, ["1"] * 5 + ["stop"], StartPeriod=60000, **pace)
     assert (found["Status"], found["FailingStreak"]) == ("starting", 0)
-    _, found = told(harness, tmp_path, 30, ["1"] * 12 + ["stop"], Interval=50, StartInterval=50, StartPeriod=300, Retries=1)
+    _, found = told(harness, tmp_path, 30, ["1"] * 12 + ["stop"], StartPeriod=300, **pace)
     assert found["Status"] == "unhealthy"
 
 
