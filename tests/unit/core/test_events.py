@@ -78,7 +78,8 @@ def test_emit_by_many_through_rotations_loses_and_tears_nothing(
     reader.close()
     assert sorted(_numbers(found)) == list(range(each * writers))
     for path in ("events", "events.1"):
-        assert os.stat(f"{engine.paths.root}/{path}").st_size <= 48 << 10
+        # Who looked before the others wrote adds a line more.
+        assert os.stat(f"{engine.paths.root}/{path}").st_size <= 56 << 10
 
 
 def test_reader_from_now_on_gives_only_what_comes(engine: Engine) -> None:
