@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench import emulation, installs, living, measure, peers, table
+from tests.bench import emulation, installs, living, logging, measure, peers, table
 from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
-CASES = ("start", "exec", "life", "emulation", "pull", "extract", "install")
+CASES = ("start", "exec", "life", "logs", "emulation", "pull", "extract", "install")
 
 
 def say(*lines: str) -> None:
@@ -59,6 +59,8 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         finally:
             peers.end_sleepers(bench)
     few = max(5, rounds // 6)
+    if "logs" in cases:
+        run_logs(bench, max(1, rounds // 10))
     if "life" in cases:
         run_lives(bench, rounds, few)
     if "emulation" in cases and not tools.sub_ids():
@@ -73,6 +75,14 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         report("install: apt-get install of postgresql and others (ms)", subjects, missing, max(3, rounds // 12), [])
         if results:
             installs.note(Path(results), subjects)
+
+
+def run_logs(bench: peers.Bench, rounds: int) -> None:
+    """1 GB of lines, and the CPU time of who keeps them."""
+    try:
+        say(*logging.run(bench, rounds), "")
+    except (peers.MissingPeer, OSError, subprocess.SubprocessError) as error:
+        say(f"logs: {error}", "")
 
 
 def run_emulation(bench: peers.Bench, rounds: int, few: int) -> None:
