@@ -1,7 +1,7 @@
 /* gzip (RFC 1951, 1952) for full log files: matches within 32 KiB, found by one hash of four bytes, fixed Huffman codes.
  *
- * Log lines are much alike, so that this comes near what zlib makes of them, in a fifth of its time and 2 KB of code: the
- * helper has no library (ARCHITECTURE.md, 15). */
+ * Log lines are much alike, so that this comes near enough to what zlib makes of them: the helper has no library
+ * (ARCHITECTURE.md, 15; docs/logs.md). */
 #ifndef POD_LOGGER_GZIP_H
 #define POD_LOGGER_GZIP_H
 
