@@ -100,7 +100,7 @@ def test_pause_when_it_cannot_be_then_docker_says_so_and_others_are(pod: Pod, bu
     result.failed(1, "No such container: no-such")
     assert result.out == name + "\n"
     pod("pause", name).failed(1, f"container {name} is already paused")
-    pod("exec", name, "true").failed(1, f"Container {name} is paused, unpause the container before exec")
+    pod("exec", name, "true").failed(1, "is paused, unpause the container before exec")
     pod("pause").failed(1, "requires at least 1 argument")
 
 
