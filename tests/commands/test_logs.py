@@ -97,6 +97,19 @@ def test_logs_f_across_thousands_of_rotations_misses_nothing(pod: Pod, busybox: 
     assert last > 2000
 
 
+def test_logs_f_by_ten_at_once_when_the_policy_starts_it_again_then_each_has_every_line(pod: Pod, busybox: str) -> None:
+    script = "until [ -e /go ]; do sleep 0.05; done; seq 500; exit 1"
+    started(pod, busybox, script, "--restart", "on-failure:1")
+    followers = [
+        subprocess.Popen(pod.argv("logs", "-f", "logged"), env=pod.environ(), stdout=subprocess.PIPE) for _ in range(10)
+    ]
+    pod("exec", "logged", "touch", "/go").ok()
+    once = "".join(f"{number}\n" for number in range(1, 501)).encode()
+    for follower in followers:
+        assert follower.communicate(timeout=60)[0] == once + once
+        assert follower.returncode == 0
+
+
 def test_log_compresses_full_files_and_logs_read_them(pod: Pod, busybox: str) -> None:
     flags = ("--log-opt", "max-size=50k", "--log-opt", "max-file=5", "--log-opt", "compress=true")
     started(pod, busybox, COUNT.format(1500) + "; sleep 1000", *flags)
