@@ -213,9 +213,6 @@ def container_plan(
 
         own = plan.EXEC | plan.PROBE | plan.ATTACH_OUT | plan.ATTACH_ERR | flags & (plan.NO_NEW_PRIVS | plan.SINGLE_ID)
         health.write_plan(writer, spec, own, namespaces(host) & ~plan.CLONE_NEWUSER)
-    limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
-    if limits:
-        writer.blob("RLIMITS", plan.rlimits(limits))
     _restart(engine, writer, host)
     if host["AutoRemove"]:
         writer.texts("REMOVE", removal(engine, config, directory))
@@ -334,6 +331,9 @@ def _write_process(
     if host["GroupAdd"]:
         writer.texts("GROUPS", host["GroupAdd"])
     writer.number("CAPS", caps)
+    limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
+    if limits:
+        writer.blob("RLIMITS", plan.rlimits(limits))
     if filter_bytes:
         writer.blob("SECCOMP", filter_bytes)
     if emulation == "full":
