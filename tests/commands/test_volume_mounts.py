@@ -114,9 +114,9 @@ def test_v_of_a_folder_on_a_file_says_what_is_wrong(pod: Pod, busybox: str, shar
     pod("run", "--rm", "-v", f"{shared}:/etc/group", busybox, "true").failed(125, "/etc/group", "not a directory")
 
 
-def test_volume_events_are_dockers(volumes: Pod, busybox: str) -> None:
+def test_volume_events_are_dockers_and_keep_umlauts(volumes: Pod, busybox: str) -> None:
     pod = volumes
-    pod("run", "--name", "it", "-v", "told-events:/data:ro", busybox, "true").ok()
+    pod("run", "--name", "it", "-v", "told-events:/größe:ro", busybox, "true").ok()
     pod("rm", "it").ok()
     pod("volume", "rm", "told-events").ok()
     lines = pod("events", "--since", "10m", "--until", "0s", "-f", "volume=told-events", "--format", "json").ok()
@@ -125,7 +125,7 @@ def test_volume_events_are_dockers(volumes: Pod, busybox: str) -> None:
     assert {event["Type"] for event in found} == {"volume"}
     attributes = found[1]["Actor"]["Attributes"]
     assert len(attributes.pop("container")) == 64
-    assert attributes == {"destination": "/data", "driver": "local", "propagation": "", "read/write": "false"}
+    assert attributes == {"destination": "/größe", "driver": "local", "propagation": "", "read/write": "false"}
 
 
 def test_copy_up_keeps_modes_and_owners_and_is_done_once(volumes: Pod) -> None:

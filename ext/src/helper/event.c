@@ -17,30 +17,9 @@
 #define ACTION_MAX 4096
 #define TRIES 4
 
-/* A JSON string. Bytes beyond ASCII stay: they are UTF-8, or the reader says so. */
 static void add_string(struct pod_text *text, const char *value)
 {
-    char escaped[8];
-    const char *plain = value;
-
-    pod_text_add(text, "\"", 1);
-    for (;; value++) {
-        unsigned char c = (unsigned char)*value;
-        if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\')
-            continue;
-        pod_text_add(text, plain, (size_t)(value - plain));
-        plain = value + 1;
-        if (!c)
-            break;
-        snprintf(escaped, sizeof escaped, "\\u%04x", c);
-        pod_text_add(text, escaped, 6);
-    }
-    pod_text_add(text, "\"", 1);
-}
-
-static void add(struct pod_text *text, const char *plain)
-{
-    pod_text_add(text, plain, strlen(plain));
+    pod_text_add_string(text, value, strlen(value));
 }
 
 static void compose(struct pod_text *text, const struct pod_plan *plan, const char *action,
@@ -52,30 +31,30 @@ static void compose(struct pod_text *text, const struct pod_plan *plan, const ch
     struct timespec now;
     char end[96];
 
-    add(text, "{\"status\":");
+    pod_text_add_words(text, "{\"status\":");
     add_string(text, action);
-    add(text, ",\"id\":");
+    pod_text_add_words(text, ",\"id\":");
     add_string(text, id);
-    add(text, ",\"from\":");
-    add(text, image);
-    add(text, ",\"Type\":\"container\",\"Action\":");
+    pod_text_add_words(text, ",\"from\":");
+    pod_text_add_words(text, image);
+    pod_text_add_words(text, ",\"Type\":\"container\",\"Action\":");
     add_string(text, action);
-    add(text, ",\"Actor\":{\"ID\":");
+    pod_text_add_words(text, ",\"Actor\":{\"ID\":");
     add_string(text, id);
-    add(text, ",\"Attributes\":{");
-    add(text, labels);
-    add(text, *labels ? ",\"image\":" : "\"image\":");
-    add(text, image);
-    add(text, ",\"name\":");
+    pod_text_add_words(text, ",\"Attributes\":{");
+    pod_text_add_words(text, labels);
+    pod_text_add_words(text, *labels ? ",\"image\":" : "\"image\":");
+    pod_text_add_words(text, image);
+    pod_text_add_words(text, ",\"name\":");
     add_string(text, name);
     if (more) {
-        add(text, ",");
-        add(text, more);
+        pod_text_add_words(text, ",");
+        pod_text_add_words(text, more);
     }
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(end, sizeof end, "}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld%09ld}\n",
              (long long)now.tv_sec, (long long)now.tv_sec, now.tv_nsec);
-    add(text, end);
+    pod_text_add_words(text, end);
 }
 
 /* The full file makes place for a new one. One process at a time, and only where FULL still has the name. */
@@ -156,7 +135,7 @@ void pod_events_tell(const struct pod_events *events, const struct pod_plan *pla
 
     if (events->folder < 0)
         return;
-    add(&text, "\n");
+    pod_text_add_words(&text, "\n");
     compose(&text, plan, action, more);
     if (!text.failed)
         pod_event_line(events, text.bytes + 1, text.used - 1);

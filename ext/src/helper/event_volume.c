@@ -7,11 +7,6 @@
 #include "event.h"
 #include "text.h"
 
-static void add(struct pod_text *text, const char *plain)
-{
-    pod_text_add(text, plain, strlen(plain));
-}
-
 /* Names of volumes, ids and "true" need no escapes; a destination does. */
 static void compose(struct pod_text *text, const struct pod_plan *plan, const char *action,
                     const char *name, const char *destination, const char *writable)
@@ -19,24 +14,24 @@ static void compose(struct pod_text *text, const struct pod_plan *plan, const ch
     struct timespec now;
     char end[96];
 
-    add(text, "\n{\"Type\":\"volume\",\"Action\":\"");
-    add(text, action);
-    add(text, "\",\"Actor\":{\"ID\":\"");
-    add(text, name);
-    add(text, "\",\"Attributes\":{\"container\":\"");
-    add(text, pod_plan_str(plan, POD_KEY_ID));
+    pod_text_add_words(text, "\n{\"Type\":\"volume\",\"Action\":\"");
+    pod_text_add_words(text, action);
+    pod_text_add_words(text, "\",\"Actor\":{\"ID\":\"");
+    pod_text_add_words(text, name);
+    pod_text_add_words(text, "\",\"Attributes\":{\"container\":\"");
+    pod_text_add_words(text, pod_plan_str(plan, POD_KEY_ID));
     if (!strcmp(action, "mount")) {
-        add(text, "\",\"destination\":");
-        pod_text_add_quoted(text, destination);
-        add(text, ",\"driver\":\"local\",\"propagation\":\"\",\"read/write\":\"");
-        add(text, writable);
+        pod_text_add_words(text, "\",\"destination\":");
+        pod_text_add_string(text, destination, strlen(destination));
+        pod_text_add_words(text, ",\"driver\":\"local\",\"propagation\":\"\",\"read/write\":\"");
+        pod_text_add_words(text, writable);
     } else {
-        add(text, "\",\"driver\":\"local");
+        pod_text_add_words(text, "\",\"driver\":\"local");
     }
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(end, sizeof end, "\"}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld%09ld}\n",
              (long long)now.tv_sec, (long long)now.tv_sec, now.tv_nsec);
-    add(text, end);
+    pod_text_add_words(text, end);
 }
 
 void pod_event_volumes(const struct pod_events *events, const struct pod_plan *plan,

@@ -2,14 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <time.h>
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now); /* not moved by a change of the clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#include "clock.h"
 
 /* Every process of exec leads a session, and with it a group that it cannot leave: what it started and did not put aside is
  * in there. The child is not reaped yet, so the number is its own. */
@@ -25,13 +19,13 @@ int pod_hangup_look(struct pod_relay *relay, int timeout)
         return timeout;
     if (relay->bound && relay->clients[0].fd < 0) {
         relay->bound = 0;
-        relay->kill_at = now_ms() + POD_HANGUP_GRACE;
+        relay->kill_at = pod_now_ms() + POD_HANGUP_GRACE;
         signal_group(relay, SIGHUP);
         signal_group(relay, SIGCONT);
     }
     if (!relay->kill_at)
         return timeout;
-    int64_t left = relay->kill_at - now_ms();
+    int64_t left = relay->kill_at - pod_now_ms();
     if (left <= 0) {
         relay->kill_at = 0;
         signal_group(relay, SIGKILL);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "event.h"
 #include "frame.h"
 #include "log.h"
@@ -47,13 +48,6 @@ struct pod_health {
     int count;
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct pod_health *pod_health_new(const struct pod_plan *plan, int dirfd)
 {
     uint32_t length;
@@ -74,76 +68,34 @@ struct pod_health *pod_health_new(const struct pod_plan *plan, int dirfd)
 
 /* --- health.json ----------------------------------------------------------------------------------------------- */
 
-/* Length of the well-formed UTF-8 sequence at BYTES, 0 where there is none (Unicode 15, table 3-7). */
-static size_t sequence(const unsigned char *b, size_t left)
-{
-    size_t need = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-
-    if (!need || b[0] > 0xf4 || need > left)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    int wrong = (b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
-                (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f);
-    return wrong ? 0 : need;
-}
-
-static void add_words(struct pod_text *text, const char *words)
-{
-    pod_text_add(text, words, strlen(words));
-}
-
 static void add_number(struct pod_text *text, long long number)
 {
     char digits[24];
 
     snprintf(digits, sizeof digits, "%lld", number);
-    add_words(text, digits);
-}
-
-/* A JSON string of bytes that a stranger's program wrote; what is no UTF-8 becomes U+FFFD. */
-static void add_output(struct pod_text *text, const char *bytes, size_t length)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    char escaped[8];
-
-    add_words(text, "\"");
-    for (size_t i = 0, taken; i < length; i += taken) {
-        size_t good = sequence(at + i, length - i);
-        taken = good ? good : 1;
-        if (!good) {
-            add_words(text, "\\ufffd");
-        } else if (at[i] < 0x20 || at[i] == 0x7f || at[i] == '"' || at[i] == '\\') {
-            snprintf(escaped, sizeof escaped, "\\u%04x", at[i]);
-            add_words(text, escaped);
-        } else {
-            pod_text_add(text, at + i, good);
-        }
-    }
-    add_words(text, "\"");
+    pod_text_add_words(text, digits);
 }
 
 static void compose(struct pod_text *text, const struct pod_health *health)
 {
-    add_words(text, "{\"version\":1,\"Status\":\"");
-    add_words(text, health->status);
-    add_words(text, "\",\"FailingStreak\":");
+    pod_text_add_words(text, "{\"version\":1,\"Status\":\"");
+    pod_text_add_words(text, health->status);
+    pod_text_add_words(text, "\",\"FailingStreak\":");
     add_number(text, (long long)health->streak);
-    add_words(text, ",\"Log\":[");
+    pod_text_add_words(text, ",\"Log\":[");
     for (int i = 0; i < health->count; i++) {
         const struct result *result = health->results + i;
-        add_words(text, i ? ",{\"Start\":\"" : "{\"Start\":\"");
-        add_words(text, result->start);
-        add_words(text, "\",\"End\":\"");
-        add_words(text, result->end);
-        add_words(text, "\",\"ExitCode\":");
+        pod_text_add_words(text, i ? ",{\"Start\":\"" : "{\"Start\":\"");
+        pod_text_add_words(text, result->start);
+        pod_text_add_words(text, "\",\"End\":\"");
+        pod_text_add_words(text, result->end);
+        pod_text_add_words(text, "\",\"ExitCode\":");
         add_number(text, result->code);
-        add_words(text, ",\"Output\":");
-        add_output(text, result->output, result->length);
-        add_words(text, "}");
+        pod_text_add_words(text, ",\"Output\":");
+        pod_text_add_string(text, result->output, result->length);
+        pod_text_add_words(text, "}");
     }
-    add_words(text, "]}\n");
+    pod_text_add_words(text, "]}\n");
 }
 
 /* A full disk leaves the old file: what is in memory goes on to be judged. */
@@ -241,7 +193,7 @@ static void conclude(struct pod_health *health, int code, const char *prefix)
     keep(health, code, output, length);
     judge(health, code);
     write_file(health);
-    int64_t now = now_ms();
+    int64_t now = pod_now_ms();
     health->next = now + interval(health, now);
 }
 
@@ -250,7 +202,7 @@ static void conclude(struct pod_health *health, int code, const char *prefix)
 static void begin_probe(struct pod_health *health)
 {
     pod_log_now(health->now.start);
-    health->probed = now_ms();
+    health->probed = pod_now_ms();
     health->now.length = 0;
     health->cut = 0;
     health->socket = pod_health_fork(health->plan, health->dirfd, health->child, &health->monitor);
@@ -334,7 +286,7 @@ void pod_health_begin(struct pod_health *health, pid_t child)
     health->running = 1;
     health->held = 0;
     health->streak = 0;
-    health->began = now_ms();
+    health->began = pod_now_ms();
     health->status = "starting";
     health->next = health->began + interval(health, health->began);
     write_file(health);
@@ -350,7 +302,7 @@ int pod_health_fill(const struct pod_health *health, struct pollfd *slot, int ti
         due = health->probed + (int64_t)health->settings->timeout;
     else if (health->monitor > 0)
         return timeout; /* its SIGCHLD comes first */
-    int64_t left = due - now_ms();
+    int64_t left = due - pod_now_ms();
     if (left < 0)
         left = 0;
     if (left > 3600000)
@@ -364,7 +316,7 @@ void pod_health_tick(struct pod_health *health, int revents)
         return;
     for (int i = 0; revents && i < FRAMES_A_TICK && take_frame(health); i++)
         ;
-    int64_t now = now_ms();
+    int64_t now = pod_now_ms();
     if (health->socket >= 0 && now - health->probed >= (int64_t)health->settings->timeout) {
         const char *late = pod_plan_str(health->plan, POD_KEY_HEALTH_LATE);
         kill_probe(health);
@@ -387,7 +339,7 @@ void pod_health_hold(struct pod_health *health, int held)
     health->held = held;
     if (held)
         drop_probe(health);
-    int64_t now = now_ms();
+    int64_t now = pod_now_ms();
     health->next = now + interval(health, now);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "logger_file.h"
+#include "utf8.h"
 
 typedef signed char block __attribute__((vector_size(16)));
 
@@ -21,25 +22,6 @@ void pod_log_stamp(char text[POD_STAMP], const struct timespec *when)
     for (int i = 28; i >= 20; i--, rest /= 10)
         text[i] = (char)('0' + rest % 10);
     text[29] = 'Z';
-}
-
-/* Length of the well-formed UTF-8 sequence at BYTES, 0 where there is none (Unicode 15, table 3-7). */
-static size_t utf8_length(const unsigned char *b, size_t left)
-{
-    size_t need = b[0] < 0x80                    ? 1
-                  : b[0] >= 0xc2 && b[0] <= 0xdf ? 2
-                  : (b[0] & 0xf0) == 0xe0        ? 3
-                  : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4
-                                                 : 0;
-    if (!need || need > left)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
-        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
-        return 0;
-    return need;
 }
 
 static size_t escape_ascii(char *out, unsigned char c)
@@ -74,7 +56,7 @@ static size_t escape_one(char *out, const unsigned char *bytes, size_t left, siz
         out[0] = (char)c;
         return 1;
     }
-    length = utf8_length(bytes, left);
+    length = pod_utf8_length(bytes, left);
     if (!length) {
         memcpy(out, "\\ufffd", 6);
         return 6;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "logger_remote.h"
 
@@ -188,25 +189,17 @@ void pod_log_queue_add(struct pod_log_queue *queue, int stream, const char *byte
     queue->end += sizeof head + length;
 }
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void pod_log_queue_wait(struct pod_log_queue *queue)
 {
-    int64_t deadline = milliseconds() + PATIENCE_MS;
+    int64_t deadline = pod_now_ms() + PATIENCE_MS;
     size_t before = 0;
 
     while (pod_log_queue_push(queue), queue->start < queue->end) {
         struct pollfd slot = {.fd = queue->fd, .events = POLLOUT};
         if (queue->start != before)
-            deadline = milliseconds() + PATIENCE_MS;
+            deadline = pod_now_ms() + PATIENCE_MS;
         before = queue->start;
-        if (milliseconds() > deadline)
+        if (pod_now_ms() > deadline)
             pod_log_close_fd(&queue->fd);
         else
             poll(&slot, 1, 100);
@@ -220,9 +213,9 @@ void pod_log_queue_close(struct pod_log_queue *queue)
     pod_log_queue_wait(queue);
     int patience = queue->fd < 0 ? 0 : PATIENCE_MS; /* none for one that was waited for in vain */
     pod_log_close_fd(&queue->fd);
-    for (int64_t deadline = milliseconds() + patience; waitpid(queue->pid, NULL, WNOHANG) == 0;
+    for (int64_t deadline = pod_now_ms() + patience; waitpid(queue->pid, NULL, WNOHANG) == 0;
          nanosleep(&moment, NULL))
-        if (milliseconds() > deadline)
+        if (pod_now_ms() > deadline)
             kill(queue->pid, SIGKILL);
     munmap(queue->bytes, queue->room);
 }

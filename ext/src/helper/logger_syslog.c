@@ -7,20 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "logger_file.h"
 #include "logger_remote.h"
 
 #define CONNECT_MS 5000
 #define RETRY_MS 1000
 #define SEND_SECONDS 10
-
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Numbers only: names were looked up when the plan was made. */
 static int read_address(struct pod_log_remote *remote, const char *protocol, const char *where,
@@ -181,9 +174,9 @@ void pod_log_remote_record(struct pod_log_remote *remote, int stream, const char
         compose(remote, stream, bytes, length, when);
     for (int attempt = 0; attempt < 2; attempt++) {
         if (remote->fd < 0) {
-            if (milliseconds() < remote->retry)
+            if (pod_now_ms() < remote->retry)
                 return;
-            remote->retry = milliseconds() + RETRY_MS;
+            remote->retry = pod_now_ms() + RETRY_MS;
             if (connect_remote(remote))
                 return;
         }

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "hangup.h"
 #include "restart.h"
 

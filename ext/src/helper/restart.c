@@ -4,17 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define CHANGES_MAX 4096
+#include "clock.h"
 
-int64_t pod_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#define CHANGES_MAX 4096
 
 static enum pod_restart_kind kind_of(const char *name, size_t length)
 {

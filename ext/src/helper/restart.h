@@ -37,7 +37,5 @@ int pod_restart_stopped(int dirfd);
 int64_t pod_restart_pause(struct pod_restart *restart, int dirfd, int code);
 /* The value of a member NAME of changes.json as it is written, up to SIZE - 1 bytes; 0, or -1 where there is none. */
 int pod_changes_read(int dirfd, const char *name, char *value, size_t size);
-/* ms of CLOCK_MONOTONIC. */
-int64_t pod_now_ms(void);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "emulator.h"
 #include "event.h"
 #include "join.h"

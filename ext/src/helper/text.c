@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 void pod_text_add(struct pod_text *text, const void *bytes, size_t length)
 {
     if (text->failed)
@@ -21,6 +23,32 @@ void pod_text_add(struct pod_text *text, const void *bytes, size_t length)
     if (length)
         memcpy(text->bytes + text->used, bytes, length);
     text->used += length;
+}
+
+void pod_text_add_words(struct pod_text *text, const char *words)
+{
+    pod_text_add(text, words, strlen(words));
+}
+
+void pod_text_add_string(struct pod_text *text, const char *bytes, size_t length)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    char escaped[8];
+
+    pod_text_add_words(text, "\"");
+    for (size_t i = 0, taken; i < length; i += taken) {
+        size_t good = pod_utf8_length(at + i, length - i);
+        taken = good ? good : 1;
+        if (!good) {
+            pod_text_add_words(text, "\\ufffd");
+        } else if (at[i] < 0x20 || at[i] == 0x7f || at[i] == '"' || at[i] == '\\') {
+            snprintf(escaped, sizeof escaped, "\\u%04x", at[i]);
+            pod_text_add_words(text, escaped);
+        } else {
+            pod_text_add(text, at + i, good);
+        }
+    }
+    pod_text_add_words(text, "\"");
 }
 
 void pod_text_add_quoted(struct pod_text *text, const char *value)

@@ -11,6 +11,10 @@ struct pod_text {
 };
 
 void pod_text_add(struct pod_text *text, const void *bytes, size_t length);
+/* WORDS as they are. */
+void pod_text_add_words(struct pod_text *text, const char *words);
+/* A JSON string of text that is meant to be UTF-8: what is none becomes U+FFFD. */
+void pod_text_add_string(struct pod_text *text, const char *bytes, size_t length);
 /* A JSON string; only what is plain ASCII is kept as it is, for a path may hold anything. */
 void pod_text_add_quoted(struct pod_text *text, const char *value);
 
