@@ -99,7 +99,7 @@ def candidates(engine: Engine, words: Sequence[str]) -> list[str]:
     if name not in table or table[name][0] == "refused":
         return []
     module_name = table[name][0]
-    module = entry._load(module_name)
+    module = entry.load(module_name)
     subcommands = getattr(module, "COMMANDS", None)
     if subcommands is not None:
         if not rest:
@@ -110,7 +110,7 @@ def candidates(engine: Engine, words: Sequence[str]) -> list[str]:
         module_name = subcommands[sub][0]
         leading = list(subcommands[sub][2]) if len(subcommands[sub]) > 2 else []
         rest = leading + rest
-        module = entry._load(module_name)
+        module = entry.load(module_name)
     return _of_command(engine, module_name, module.COMMAND, rest, current)
 
 

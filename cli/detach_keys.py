@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pod.core.container import planning
+from pod.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,27 @@ def choose(engine: Engine, options: Options) -> bytes:
     Looked up only where a terminal is in use: nothing else can type them.
     """
     if "detach-keys" in options.given:
-        return planning.parse_detach_keys(options["detach-keys"])
+        return parse(options["detach-keys"])
     text = _configured(engine)
-    return planning.parse_detach_keys(text) if text else planning.DEFAULT_DETACH_KEYS
+    return parse(text) if text else planning.DEFAULT_DETACH_KEYS
+
+
+def parse(text: str) -> bytes:
+    """--detach-keys "ctrl-a,x" as bytes; "" means none."""
+    keys = bytearray()
+    for part in text.split(",") if text else []:
+        if len(part) == 1 and part.isascii():
+            keys += part.encode()
+        elif part.isascii() and part[:5] == "ctrl-" and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
+            keys.append(ord(part[5].upper()) & 0x1F)
+        elif part == "DEL":
+            keys.append(0x7F)
+        else:
+            raise UsageError(
+                f"invalid detach keys ({text}): Unknown character: '{part}'",
+                hint="the form is ctrl-<letter> or a letter, joined by commas: ctrl-p,ctrl-q",
+            )
+    return bytes(keys)
 
 
 def _configured(engine: Engine) -> str:

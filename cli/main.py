@@ -188,7 +188,7 @@ def find(name: str, rest: list[str]) -> tuple[ModuleType, str, list[str]]:
     entry = COMMANDS.get(name)
     if entry is None:
         raise _unknown(name, "pod", tuple(n for n, e in COMMANDS.items() if e[2] != "hidden"))
-    module = _load(entry[0])
+    module = load(entry[0])
     if entry[0] == "refused":
         return module, name, []
     table: dict[str, tuple[str, ...]] | None = getattr(module, "COMMANDS", None)
@@ -198,10 +198,10 @@ def find(name: str, rest: list[str]) -> tuple[ModuleType, str, list[str]]:
     if sub is None:
         raise _unknown(f"{name} {rest[0]}", f"pod {name}", tuple(table))
     leading = list(sub[2]) if len(sub) > 2 else []
-    return _load(sub[0]), f"{name} {rest[0]}", leading + rest[1:]
+    return load(sub[0]), f"{name} {rest[0]}", leading + rest[1:]
 
 
-def _load(name: str) -> ModuleType:
+def load(name: str) -> ModuleType:
     full = "pod.cli." + name
     __import__(full)
     return sys.modules[full]

@@ -63,7 +63,9 @@ def make_attachment(options: Options) -> Attachment:
     attachment.stderr = "stderr" in streams
     attachment.sig_proxy = options["sig-proxy"]
     if "detach-keys" in options.given:
-        attachment.detach_keys = planning.parse_detach_keys(options["detach-keys"])
+        from pod.cli import detach_keys
+
+        attachment.detach_keys = detach_keys.parse(options["detach-keys"])
     if options["tty"]:
         attachment.winsize = window_size()
         if attachment.stdin and not attachment.detach and not os.isatty(0):

@@ -140,7 +140,7 @@ def _empty_trash_later(engine: Engine) -> None:
         background.run(lambda: empty_trash(engine))
 
 
-def _layer_folders(engine: Engine, container: Container) -> list[str]:
+def layer_folders(engine: Engine, container: Container) -> list[str]:
     """The folders of the image's layers for the container's map, or [] where a plain tree takes their place: without
     overlay, and for an image without layers (overlay wants a lower folder).
     """
@@ -165,10 +165,10 @@ def _layer_folders(engine: Engine, container: Container) -> list[str]:
 def prepare_start(engine: Engine, container: Container, attachment: Attachment) -> bytes:
     """Everything that must be there before the helper starts: layers, files, folders. Returns plan.bin."""
     notices.before_start(engine, container.config)
-    layers = _layer_folders(engine, container)
+    layers = layer_folders(engine, container)
     files.write_all(container.directory, container.config)
     if layers and container.config["HostConfig"]["AutoRemove"]:
-        _fresh_work(container.directory)
+        renew_work(container.directory)
     images = None
     for mount in container.config["Mounts"]:
         if mount["Type"] == "bind" and not os.path.lexists(mount["Source"]):
@@ -183,7 +183,7 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
     return planning.container_plan(engine, container.config, container.directory, layers, attachment, images)
 
 
-def _fresh_work(directory: str) -> None:
+def renew_work(directory: str) -> None:
     """A volatile overlay refuses the work folder of an earlier mount (it says so by work/incompat, which only the
     container's root may see).
     """

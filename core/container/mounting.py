@@ -6,7 +6,7 @@ import os
 
 from pod.core import statefile
 from pod.core.errors import PodError
-from pod.core.runtime import plan, rootfs
+from pod.core.runtime import defaults, plan, rootfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,3 +128,19 @@ def _unescaped(text: str) -> str:
     for escape, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(escape, plain)
     return text
+
+
+def host_devices() -> list[str]:
+    """Device nodes right under /dev that the caller may open: what --privileged hands through."""
+    import stat
+
+    own = {*defaults.DEVICES, "console", "ptmx", "core"}
+    found = []
+    for name in sorted(os.listdir("/dev")):
+        if name in own:
+            continue
+        path = "/dev/" + name
+        mode = os.lstat(path).st_mode
+        if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and os.access(path, os.R_OK | os.W_OK):
+            found.append(path)
+    return found

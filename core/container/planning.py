@@ -144,24 +144,6 @@ def _stored_profile(config: dict[str, Any], path: str) -> dict[str, Any]:
     return stored
 
 
-def parse_detach_keys(text: str) -> bytes:
-    """--detach-keys "ctrl-a,x" as bytes; "" means none."""
-    keys = bytearray()
-    for part in text.split(",") if text else []:
-        if len(part) == 1 and part.isascii():
-            keys += part.encode()
-        elif part.isascii() and part[:5] == "ctrl-" and len(part) == 6 and (part[5].isalpha() or part[5] in "@[\\]^_"):
-            keys.append(ord(part[5].upper()) & 0x1F)
-        elif part == "DEL":
-            keys.append(0x7F)
-        else:
-            raise UsageError(
-                f"invalid detach keys ({text}): Unknown character: '{part}'",
-                hint="the form is ctrl-<letter> or a letter, joined by commas: ctrl-p,ctrl-q",
-            )
-    return bytes(keys)
-
-
 def _log(writer: plan.PlanWriter, config: dict[str, Any]) -> int:
     """The keys LOG_*; none for the default. Flags."""
     log = config["HostConfig"]["LogConfig"]
@@ -200,8 +182,8 @@ def container_plan(
     writer.texts("EXPLAIN", explain_command(config, "start"))
     writer.text("HOST", statefile.dumps(engine.host.as_dict())[1:-1])
     write_events(engine, writer, config, "create" if attachment.created else "")
-    _ids(engine, writer, config)
-    _root(engine, writer, config, directory, layers)
+    write_ids(engine, writer, config)
+    write_root(engine, writer, config, directory, layers)
     _write_mounts(engine, writer, config, directory, images)
     if host["UTSMode"] != "host":
         writer.text("HOSTNAME", spec["Hostname"])
@@ -248,10 +230,15 @@ def _restart(engine: Engine, writer: plan.PlanWriter, host: dict[str, Any]) -> N
         writer.number("RESTART_PAUSE", first << 32 | last)
 
 
+def _joins(host: dict[str, Any]) -> bool:
+    """Whether namespaces of another container take the place of its own."""
+    return "container:" in (host["PidMode"][:10], host["IpcMode"][:10])
+
+
 def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> dict[str, Any]:
     """Writes which namespaces a start makes and which it joins; returns the record with the modes that it has then."""
     bits = namespaces(config["HostConfig"])
-    if config["HostConfig"]["PidMode"][:10] == "container:" or config["HostConfig"]["IpcMode"][:10] == "container:":
+    if _joins(config["HostConfig"]):
         from pod.core.container import sharing
 
         joined = sharing.resolve(engine, config)
@@ -308,7 +295,7 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process.tty = spec["Tty"]
     emulation = root_emulation(engine, config)
     if emulation == "full" or (not emulation and _write_devices(engine, writer, config, joined=False)):
-        writer.texts("RECORDS", _records(engine, config))
+        writer.texts("RECORDS", record_folders(engine, config))
     return _write_process(engine, writer, config, attachment, process, emulation)
 
 
@@ -350,7 +337,7 @@ def _write_process(
     return flags | (write_terminal(writer, attachment) if process.tty else 0)
 
 
-def _records(engine: Engine, config: dict[str, Any]) -> list[str]:
+def record_folders(engine: Engine, config: dict[str, Any]) -> list[str]:
     """The folders where owners of what can have no attribute are kept: of bind mounts, of each volume."""
     volumes = [mount["Source"][: -len("/_data")] for mount in config["Mounts"] if mount["Type"] == "volume"]
     return [engine.paths.root, *volumes]
@@ -364,7 +351,8 @@ def write_terminal(writer: plan.PlanWriter, attachment: Attachment) -> int:
     return plan.TTY
 
 
-def _ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> None:
+def write_ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> None:
+    """The id map, and who writes it."""
     idmap = id_map(engine, config)
     writer.blob("UID_MAP", plan.extents(idmap.uids))
     writer.blob("GID_MAP", plan.extents(idmap.gids))
@@ -374,7 +362,10 @@ def _ids(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> Non
         writer.text("PINS", userns.pins_dir(engine, idmap))
 
 
-def _root(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, layers: list[str]) -> None:
+def write_root(
+    engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, layers: list[str]
+) -> None:
+    """Where the root is, and what it is stacked of; ``layers`` empty: a plain tree."""
     if not layers:
         writer.text("ROOT", directory + "/rootfs")
         return
@@ -393,7 +384,7 @@ def _write_mounts(
     engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], directory: str, images: Images | None
 ) -> None:
     single = config["Pod"]["IdMap"]["Kind"] == "single"
-    writer.mounts(_mounts(engine, config, directory, images, single=single))
+    writer.mounts(mount_operations(engine, config, directory, images, single=single))
     if images is not None and images.lowers:
         writer.texts("IMAGE_LOWERS", images.lowers)
     volumes = [mount for mount in config["Mounts"] if mount["Type"] == "volume"]
@@ -402,9 +393,10 @@ def _write_mounts(
         writer.texts("VOLUMES", [word for of_one in words for word in of_one])
 
 
-def _mounts(
+def mount_operations(
     engine: Engine, config: dict[str, Any], directory: str, images: Images | None = None, *, single: bool
 ) -> list[plan.Mount]:
+    """All that is mounted into the root, in order: the engine's own, the user's, devices, what hides."""
     host = config["HostConfig"]
     mounts = rootfs.base_mounts(host, single=single, fresh_proc=engine.facts.fresh_proc)
     covers = rootfs.covers(host, fresh_proc=engine.facts.fresh_proc)
@@ -424,24 +416,10 @@ def _mounts(
     mounts += user
     mounts += [rootfs.device(device["PathOnHost"], device["PathInContainer"]) for device in host["Devices"]]
     if host["Privileged"]:
-        mounts += [rootfs.device(path, path) for path in host_devices()]
+        from pod.core.container import mounting
+
+        mounts += [rootfs.device(path, path) for path in mounting.host_devices()]
     return mounts + covers
-
-
-def host_devices() -> list[str]:
-    """Device nodes right under /dev that the caller may open: what --privileged hands through."""
-    import stat
-
-    own = {*defaults.DEVICES, "console", "ptmx", "core"}
-    found = []
-    for name in sorted(os.listdir("/dev")):
-        if name in own:
-            continue
-        path = "/dev/" + name
-        mode = os.lstat(path).st_mode
-        if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and os.access(path, os.R_OK | os.W_OK):
-            found.append(path)
-    return found
 
 
 def _sysctls(host: dict[str, Any], idmap: dict[str, Any]) -> list[str]:
@@ -476,7 +454,7 @@ def exec_plan(
     writer.number("PID", int(state["pid"]))
     writer.number("PID_START", int(state["pidStart"]))
     bits = namespaces(config["HostConfig"]) & ~plan.CLONE_NEWUSER
-    if config["HostConfig"]["PidMode"][:10] == "container:" or config["HostConfig"]["IpcMode"][:10] == "container:":
+    if _joins(config["HostConfig"]):
         from pod.core.container import sharing
 
         bits = sharing.not_the_hosts(config["HostConfig"], bits, int(state["pid"]))

@@ -135,22 +135,22 @@ def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> b
     config, directory = container.config, container.directory
     writer = plan.PlanWriter()
     single = config["Pod"]["IdMap"]["Kind"] == "single"
-    layers = lifecycle._layer_folders(engine, container)
+    layers = lifecycle.layer_folders(engine, container)
     writer.number("FLAGS", plan.SINGLE_ID if single else 0)
     writer.text("ID", config["Id"])
     writer.text("DIR", directory)
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
-    planning._ids(engine, writer, config)
-    planning._root(engine, writer, config, directory, layers)
+    planning.write_ids(engine, writer, config)
+    planning.write_root(engine, writer, config, directory, layers)
     if container.is_running:
         writer.number("PID", container.pid)
         writer.number("PID_START", int(container.state["pidStart"]))
         emulation = planning.running_emulation(config, container.state)
     else:
-        lifecycle._fresh_work(directory)
+        lifecycle.renew_work(directory)
         emulation = planning.root_emulation(engine, config)
     if emulation == "full" or (not single and config["Pod"]["RootEmulation"] in ("auto", "full")):
-        writer.texts("RECORDS", planning._records(engine, config))
+        writer.texts("RECORDS", planning.record_folders(engine, config))
     if not bare:
         _write_mounts(engine, writer, container, single=single)
     return writer.finish(launch.build_id())
@@ -163,7 +163,7 @@ def _write_mounts(engine: Engine, writer: plan.PlanWriter, container: Container,
     own = {f"/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")}
     images = mounting.images(engine, config, container.directory, planning.id_map(engine, config))
     found = []
-    for mount in planning._mounts(engine, config, container.directory, images, single=single):
+    for mount in planning.mount_operations(engine, config, container.directory, images, single=single):
         if mount.kind in (plan.FS, plan.MKDIR, plan.SYMLINK, plan.MASK, plan.RDONLY):
             continue
         if mount.target in wanted or (mount.target in own and os.path.exists(mount.source)):
@@ -181,17 +181,17 @@ def diff_plan(engine: Engine, container: Container) -> bytes:
     config, directory = container.config, container.directory
     writer = plan.PlanWriter()
     single = config["Pod"]["IdMap"]["Kind"] == "single"
-    folders = lifecycle._layer_folders(engine, container)
+    folders = lifecycle.layer_folders(engine, container)
     writer.number("FLAGS", plan.SINGLE_ID if single else 0)
-    planning._ids(engine, writer, config)
-    planning._root(engine, writer, config, directory, folders)
+    planning.write_ids(engine, writer, config)
+    planning.write_root(engine, writer, config, directory, folders)
     if not folders:
         image = by_id(engine, config["Image"], config["Config"]["Image"])
         if image.chain_ids:
             idmap = planning.id_map(engine, config)
             writer.texts("LOWERS", [layers.ensure_flat(engine, image, idmap) + "/diff"])
     bare = {**config, "Mounts": []}
-    own = planning._mounts(engine, bare, directory, single=single)
+    own = planning.mount_operations(engine, bare, directory, single=single)
     writer.mounts(own + [plan.Mount(plan.MKDIR, mount["Destination"]) for mount in config["Mounts"]])
     return writer.finish(launch.build_id())
 
@@ -200,7 +200,7 @@ def tree_size(engine: Engine, container: Container, path: str) -> int:
     """Bytes of the regular files below the host's ``path``, which belongs to the container; 0 where there is none."""
     writer = plan.PlanWriter()
     writer.number("FLAGS", plan.SINGLE_ID if container.config["Pod"]["IdMap"]["Kind"] == "single" else 0)
-    planning._ids(engine, writer, container.config)
+    planning.write_ids(engine, writer, container.config)
     descriptor = launch.memory_file("pod-plan", writer.finish(launch.build_id()))
     try:
         return int(Job("size", descriptor, path).result()["bytes"])

@@ -96,7 +96,7 @@ def containers_commands() -> list[str]:
     found = []
     for name, entry in main.COMMANDS.items():
         if entry[2] not in ("hidden", "group"):
-            kinds, _ = complete.operands(main._load(entry[0]).COMMAND.usage)
+            kinds, _ = complete.operands(main.load(entry[0]).COMMAND.usage)
             if kinds[:1] in (["CONTAINER"], ["OBJECT"], ["CONTAINER:PATH"]):
                 found.append(name)
     return found

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pod.core.container import planning
 from pod.core.engine import Engine
-from pod.core.errors import UsageError
 from pod.core.runtime import plan
 from pod.core.volume.syntax import VolumeSpec
 from tests.unit.core.container.conftest import record
@@ -38,29 +36,12 @@ def test_attachment_flags_when_detached_then_no_stream() -> None:
     assert attachment.flags() == plan.DETACH
 
 
-@pytest.mark.parametrize(
-    ("text", "keys"),
-    [
-        *(("", b""), ("ctrl-p,ctrl-q", b"\x10\x11"), ("a", b"a"), ("ctrl-@", b"\0")),
-        *(("ctrl-[,x", b"\x1bx"), ("ctrl-A", b"\1"), ("DEL,b", b"\x7fb")),
-    ],
-)
-def test_parse_detach_keys_when_dockers(text: str, keys: bytes) -> None:
-    assert planning.parse_detach_keys(text) == keys
-
-
-@pytest.mark.parametrize("text", ["ctrl-", "ctrl-1", "ab", ",", "a,,b", "ctrl-pp", "ä", "ctrl-ä", "ctrl-?"])
-def test_parse_detach_keys_when_not_then_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="invalid detach keys"):
-        planning.parse_detach_keys(text)
-
-
 def targets(engine: Engine, **fields: Any) -> list[str]:
     config = record(**fields)
     for spec in fields.get("volumes", []):
         mount = {"Type": spec.kind, "Source": spec.source, "Destination": spec.target, "RW": not spec.read_only}
         config["Mounts"].append(mount)
-    return [mount.target for mount in planning._mounts(engine, config, "/dir", single=True)]
+    return [mount.target for mount in planning.mount_operations(engine, config, "/dir", single=True)]
 
 
 def test_mounts_when_nested_then_the_outer_comes_first(engine: Engine) -> None:
@@ -81,9 +62,3 @@ def test_removal_takes_the_record_first_then_name_and_anonymous_volumes(engine: 
     config = record()
     config["Mounts"] = [{"Source": "/v/anon/_data", "Anonymous": True}, {"Source": "/v/named/_data"}]
     assert planning.removal(engine, config, "/dir") == ["/dir", engine.paths.name("it"), "/v/anon"]
-
-
-def test_host_devices_are_nodes_that_the_caller_may_open() -> None:
-    for path in planning.host_devices():
-        assert Path(path).is_char_device() or Path(path).is_block_device()
-        assert path not in ("/dev/null", "/dev/console")
