@@ -27,7 +27,7 @@ def _programs(pod: Pod, container: str) -> list[str]:
     Zombies aside: that first one does not reap them.
     """
     look = 'read -r c <$p/comm && ! grep -q "^State:.Z" $p/status && echo "${p#/proc/} $c"'
-    script = f"for p in /proc/[0-9]*; do {look}; done"
+    script = f"for p in /proc/[0-9]*; do {look}; done 2>/dev/null; :"
     lines = pod("exec", container, "sh", "-c", script).ok().splitlines()
     return [line.split()[1] for line in lines if line.split()[0] != "1"][:-1]
 
