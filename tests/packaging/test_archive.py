@@ -13,6 +13,8 @@ import pytest
 
 from tests.packaging.conftest import ROOT
 
+pytestmark = pytest.mark.alike
+
 MACHINES = ("x86_64", "aarch64")
 PREFIX = "site-packages/pod/"
 

@@ -13,6 +13,8 @@ import pytest
 from tests.packaging.conftest import ROOT
 from tests.support import places
 
+pytestmark = pytest.mark.alike
+
 TREES = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
 
 

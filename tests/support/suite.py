@@ -54,6 +54,14 @@ def run_as(name: str, pytest: list[str], out: TextIO) -> tuple[int, dict[str, in
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def without_alike(pytest: list[str]) -> list[str]:
+    """The same but for tests that are the same for every user."""
+    if "-m" not in pytest[3:]:
+        return [*pytest, "-m", "not alike"]
+    place = pytest.index("-m", 3) + 1
+    return [*pytest[:place], f"({pytest[place]}) and not alike", *pytest[place + 1 :]]
+
+
 def run_side_by_side(names: list[str], pytest: list[str]) -> list[tuple[int, dict[str, int]]]:
     """:func:`run_as` of all users at once, for most tests wait for something; the first is shown as it goes, the
     others, each under its name, when they are done.
@@ -62,7 +70,9 @@ def run_side_by_side(names: list[str], pytest: list[str]) -> list[tuple[int, dic
         files = [held.enter_context(tempfile.TemporaryFile("w+")) for _ in names[1:]]
         sys.stdout.write(f"== tests as {', '.join(names)}, at once; those of {names[0]}:\n")
         sys.stdout.flush()
-        runs = [pool.submit(run_as, name, pytest, out) for name, out in zip(names, [sys.stdout, *files])]
+        runs = [pool.submit(run_as, names[0], pytest, sys.stdout)]
+        others = without_alike(pytest)
+        runs += [pool.submit(run_as, name, others, out) for name, out in zip(names[1:], files)]
         results = [run.result() for run in runs]
         for name, file in zip(names[1:], files):
             sys.stdout.write(f"== tests as {name}\n")
