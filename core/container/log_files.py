@@ -20,9 +20,13 @@ LONGEST = 16 << 20
 
 
 def numbers(directory: str) -> list[int]:
-    """Of the full files, oldest first."""
+    """Of the full files, oldest first; none where the container was removed meanwhile."""
     found = set()
-    for name in os.listdir(directory):
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    for name in names:
         number = name[4:].removesuffix(".gz")
         if name[:4] == "log." and number.isascii() and number.isdigit() and len(number) < 17:
             found.add(int(number))

@@ -212,3 +212,13 @@ def test_run_when_the_configuration_names_driver_and_options_then_they_hold(pod:
         "Type": "local", "Config": {"max-size": "5k", "max-file": "3"},
     }  # fmt: skip
     assert pod.inspect("other")["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {}}
+
+
+def test_logs_f_of_one_that_is_removed_ends(pod: Pod, busybox: str) -> None:
+    pod("run", "-d", "--name", "gone", busybox, "sh", "-c", "while :; do echo x; sleep 0.1; done").ok()
+    follower = pod.start("logs", "-f", "gone")
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == b"x\n"
+    pod("rm", "-f", "gone").ok()
+    _, told = follower.communicate(timeout=30)
+    assert (follower.returncode, told) == (0, b"")
