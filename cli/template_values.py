@@ -58,8 +58,8 @@ NIL = _Nil()
 
 _MAPS = frozenset(
     (
-        *("Annotations", "Data", "DriverOpts", "ExposedPorts", "Labels", "Networks", "Options", "PortBindings"),
-        *("Ports", "StorageOpt", "Sysctls", "Tmpfs", "Volumes"),
+        *("Annotations", "Attributes", "Data", "DriverOpts", "ExposedPorts", "Labels", "Networks", "Options"),
+        *("PortBindings", "Ports", "StorageOpt", "Sysctls", "Tmpfs", "Volumes"),
     )
 )
 _SLICES = frozenset(

@@ -188,6 +188,13 @@ def test_events_refuse_bad_input(pod: Pod, busybox: str, words: tuple[str, ...],
     pod("system", "events", *words).failed(1, message)
 
 
+def test_events_template_that_names_what_not_all_have_shows_all(pod: Pod, busybox: str) -> None:
+    assert pod("run", "--rm", "--name", "coded", busybox, "sh", "-c", "exit 3").code == 3
+    asked = ("--since", "1h", "--until", "0s", "--filter", "container=coded")
+    lines = pod("events", *asked, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}").ok().splitlines()
+    assert {"create <no value>", "die 3", "destroy <no value>"} <= set(lines), lines
+
+
 def test_events_whose_reader_leaves_end(pod: Pod, busybox: str) -> None:
     pod("run", "--rm", busybox, "true").ok()
     follower = pod.start("events", "--since", "1h")
