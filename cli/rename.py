@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import PodError
+from pod.core.errors import PodError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,5 +27,8 @@ def main(engine: Engine, options: Options) -> int:
     old, new = (name.strip() for name in options.args)
     if not old or not new:
         raise PodError("Error: Neither old nor new names may be empty")
-    changes.rename(engine, store.find(engine, old), new.removeprefix("/"))
+    try:
+        changes.rename(engine, store.find(engine, old), new.removeprefix("/"))
+    except UsageError as error:  # here it is the daemon that refuses the name: Docker's status is 1, not 125
+        raise PodError(str(error), hint=error.hint) from None
     return 0

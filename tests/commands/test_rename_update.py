@@ -47,7 +47,7 @@ def test_rename_that_cannot_be_changes_nothing(
     pod("create", "--name", "taken", busybox, "true").ok()
     before = sorted(names(pod)), sorted(path.name for path in (pod.root / "names").iterdir())
     done = pod("rename", "--", *words)
-    assert done.code != 0
+    assert done.code == 1, done
     assert said in done.err
     assert before == (sorted(names(pod)), sorted(path.name for path in (pod.root / "names").iterdir()))
 
