@@ -108,6 +108,11 @@ def use(
             f"container {container.name} runs elsewhere, on {container.state.get('hostname')}",
             hint="run the command there",
         )
+    if container.status == "restarting":  # its folders are the supervisor's, which may mount them at any moment
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running",
+            hint=f"or stop it first: pod stop {container.name}",
+        )
     if not container.is_running:
         with rundir.container_lock(engine, container.id):
             try:

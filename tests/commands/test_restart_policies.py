@@ -96,6 +96,20 @@ def test_stop_of_one_that_waits_to_be_started(pod: Pod, busybox: str) -> None:
     assert (pod.state("crashing")["Status"], pod.state("crashing")["ExitCode"]) == ("exited", 7)
 
 
+def test_files_of_one_that_waits_to_be_started(pod: Pod, busybox: str, tmp_path: Path) -> None:
+    """Neither mounted as those of a stopped one (the supervisor may start at any moment), nor said to have ended."""
+    (tmp_path / "pod.toml").write_text("restart-pauses = [30000, 60000]\n")
+    long = {"POD_CONFIG": str(tmp_path / "pod.toml")}
+    pod("run", "-d", "--name", "crashing", "--restart", "always", busybox, "sh", "-c", "exit 7", env=long).ok()
+    until(lambda: pod.state("crashing")["Status"] == "restarting", 30, "the pause")
+    said = "is restarting, wait until the container is running"
+    pod("cp", "crashing:/etc/group", "-").failed(1, said, "pod stop crashing")
+    pod("cp", "-", "crashing:/etc", stdin=bytes(1024)).failed(1, said, "pod stop crashing")
+    pod("export", "crashing").failed(1, said, "pod stop crashing")
+    pod("stop", "crashing").ok()
+    assert b"root" in pod("cp", "crashing:/etc/group", "-").ok().encode()
+
+
 def test_pauses_double_and_begin_at_a_tenth_of_a_second(pod: Pod, busybox: str) -> None:
     run(pod, "crashing", "--restart", "on-failure:4", busybox, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1")
     pod.wait_for("crashing", "exited")
