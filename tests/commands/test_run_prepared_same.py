@@ -49,7 +49,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "terminal-of-ours": ("-i", "-t", "--detach-keys", ""),
     "init": ("--init", "--log-driver", "none"),
     "logged": ("--log-opt", "max-size=1m", "--log-opt", "tag={{.FullID}}/{{.ImageName}}", "--log-opt", "env=PATH"),
-    "logged-by-another": ("--log-driver", "local", "--log-opt", "mode=non-blocking", "--name", "prepared-logged"),
+    "logged-by-another": ("--log-driver", "local", "--log-opt", "mode=non-blocking", "--label", "a=b"),
     "kept-ids": ("--userns", "keep-id"),
     "no-emulation": ("--root-emulation", "off"),
     "full-emulation": ("--root-emulation", "full"),
