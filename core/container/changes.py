@@ -8,8 +8,8 @@ too (ext/src/helper/restart.c).
 from __future__ import annotations
 
 from pod.core import rundir, statefile
-from pod.core.container import happened, model, store
-from pod.core.errors import Conflict, NameInUse, NoSuchContainer, PodError, UsageError
+from pod.core.container import happened, lifecycle, store
+from pod.core.errors import Conflict, NameInUse, PodError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,20 +63,12 @@ def _write(container: Container, member: str, value: str) -> None:
     statefile.write(path, record, sync=not container.config["HostConfig"]["AutoRemove"])
 
 
-def _again(engine: Engine, container: Container) -> Container:
-    """The container as it is now that its lock is held."""
-    try:
-        return model.read(engine, container.id)
-    except FileNotFoundError:
-        raise NoSuchContainer(f"No such container: {container.name}", hint="it was removed a moment ago") from None
-
-
 def set_policy(engine: Engine, container: Container, policy: dict[str, Any]) -> None:
     """A new restart policy, for a running container from its next end on. Conflict for one with --rm."""
     if container.config["HostConfig"]["AutoRemove"] and policy["Name"] != "no":
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
     with rundir.container_lock(engine, container.id):
-        _write(_again(engine, container), "RestartPolicy", policy_text(policy))
+        _write(lifecycle.read_again(engine, container), "RestartPolicy", policy_text(policy))
     happened.tell(engine, container, "update")
 
 
@@ -90,7 +82,7 @@ def rename(engine: Engine, container: Container, name: str) -> None:
         raise PodError("Renaming a container with the same name as its current name")
     store.check_name(name)
     with rundir.container_lock(engine, container.id):
-        old = _again(engine, container).name
+        old = lifecycle.read_again(engine, container).name
         store.reserve_name(engine, name, container.id)
         try:
             _write(container, "Name", "/" + name)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir
-from pod.core.container import lifecycle, model, mounting, planning
-from pod.core.errors import Conflict, NoSuchContainer, PodError
+from pod.core.container import lifecycle, mounting, planning
+from pod.core.errors import Conflict, PodError
 from pod.core.runtime import launch, plan
 from pod.ext.errors import StepError
 
@@ -115,11 +115,7 @@ def use(
         )
     if not container.is_running:
         with rundir.container_lock(engine, container.id):
-            try:
-                container = model.read(engine, container.id)
-            except FileNotFoundError:
-                hint = "it was removed a moment ago"
-                raise NoSuchContainer(f"No such container: {container.name}", hint=hint) from None
+            container = lifecycle.read_again(engine, container)
             if not container.is_running:
                 return _with_plan(engine, container, work, bare)
     return _with_plan(engine, container, work, bare)
