@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 
-from tests.support import images, installed, mirror
+from tests.support import images, installed, mirror, podcli
 from tests.support.podcli import Pod
 
 pytestmark = pytest.mark.slow
@@ -23,13 +22,6 @@ OWNERS = (
 def lines(text: str) -> list[str]:
     """Without indentation and empty lines."""
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody has: containers are in the host's network in this version."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def begin(pod: Pod, number: str, folder: Path) -> str:
@@ -50,7 +42,7 @@ def install(pod: Pod, name: str, *packages: str) -> None:
 
 def differences(pod: Pod, name: str) -> dict[str, tuple[list[str], list[str]]]:
     """Of those scripts that print something else: what they print, what they should."""
-    port = str(free_port())
+    port = str(podcli.free_port())
     found = {}
     for what, script, expected in installed.scripts():
         done = pod("exec", name, "sh", "-ec", script.replace("PORT", port), timeout=200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -65,13 +64,6 @@ def fetch(port: int) -> str:
         return str(error)
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody has: containers are in the host's network in this version."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def survives(pod: Pod, name: str, answers: Callable[[], str], expected: str) -> None:
     """``restart``, then SIGKILL of the first process: it answers again, and the policy's count says so."""
     before = state(pod, name)
@@ -97,7 +89,7 @@ def removed_without_a_trace(pod: Pod, name: str, volume: str) -> None:
 
 
 def test_services_when_nginx_then_survives_restart_and_kill(pod: Pod) -> None:
-    port = free_port()
+    port = podcli.free_port()
     run = ("run", "-d", "--name", "web", "--restart", "always", "-v", "pages:/srv/pages", "-e", f"PORT={port}")
     pod(*run, pod.image("services:12"), "serve-nginx").ok()
     until(lambda: fetch(port), "hello from nginx\n")
