@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import functools
 import json
 import os
 import signal
@@ -23,6 +24,14 @@ SMALL = ("--log-opt", "max-size=4k", "--log-opt", "max-file=9")
 
 def folder(pod: Pod, name: str) -> Path:
     return Path(pod.inspect(name)["LogPath"]).parent
+
+
+def gone(pid: int) -> bool:
+    """Whether it has ended, reaped or not (proc(5), stat)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def full_files(where: Path) -> list[Path]:
@@ -163,7 +172,9 @@ def test_log_when_the_supervisor_is_killed_then_what_was_written_is_read_and_the
         until(lambda: len(full_files(where)) > 1, 20, "a rotation")
         time.sleep(0.02 * round_)
         state = json.loads((where / "state.json").read_text())
-        os.kill(state["supervisor"], signal.SIGKILL)
+        supervisor = state["supervisor"]
+        os.kill(supervisor, signal.SIGKILL)
+        until(functools.partial(gone, supervisor), 20, "its end")  # a rename that it is in is still done
         with (where / "log").open("ab") as file:
             file.write(b'{"log":"half')
         found = numbers(pod("logs", "logged").ok())
