@@ -16,6 +16,7 @@
 #include "copyattrs.h"
 #include "copydata.h"
 #include "copylinks.h"
+#include "dents.h"
 #include "rmtree.h"
 #include "whiteout.h"
 
@@ -25,15 +26,6 @@
 #define DEPTH_MAX 4096
 #define DENTS_SIZE 16384
 #define CLEAR_PASSES 3
-
-/* getdents64(2) */
-struct dent {
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    uint8_t type;
-    char name[];
-};
 
 struct level {
     int src; /* O_RDONLY, or -1 while closed */
@@ -52,7 +44,7 @@ struct copy {
     struct pod_copy_links links;
     struct pod_copy_data data;
     struct pod_copy_attrs attrs;
-    _Alignas(struct dent) char dents[DENTS_SIZE];
+    _Alignas(struct pod_dent) char dents[DENTS_SIZE];
 };
 
 static struct level *top(struct copy *copy)
@@ -271,7 +263,7 @@ static int leave(struct copy *copy, struct pod_err *err)
 /* ---- whiteouts ----------------------------------------------------- */
 
 /* Calls FN for each entry of the directory FD from POSITION on. Not 0 from FN ends it. */
-typedef int (*entry_function)(struct copy *copy, const struct dent *dent, struct pod_err *err);
+typedef int (*entry_function)(struct copy *copy, const struct pod_dent *dent, struct pod_err *err);
 
 static int scan(struct copy *copy, int fd, int64_t position, entry_function function,
                 struct pod_err *err)
@@ -284,7 +276,7 @@ static int scan(struct copy *copy, int fd, int64_t position, entry_function func
         if (length <= 0)
             return length < 0 ? pod_fail(err, POD_READ, "") : 0;
         for (long at = 0; at < length;) {
-            const struct dent *dent = (const struct dent *)(const void *)(copy->dents + at);
+            const struct pod_dent *dent = (const struct pod_dent *)(const void *)(copy->dents + at);
             int result = 0;
 
             if (strcmp(dent->name, ".") != 0 && strcmp(dent->name, "..") != 0)
@@ -296,7 +288,7 @@ static int scan(struct copy *copy, int fd, int64_t position, entry_function func
     }
 }
 
-static int clear_entry(struct copy *copy, const struct dent *dent, struct pod_err *err)
+static int clear_entry(struct copy *copy, const struct pod_dent *dent, struct pod_err *err)
 {
     if (copy->links.made && copy->depth == 1 && !strcmp(dent->name, copy->links.name))
         return 0;
@@ -313,7 +305,7 @@ static int clear_directory(struct copy *copy, struct pod_err *err)
 }
 
 /* Whiteouts work on what lower layers left, so they go before this layer's own entries. */
-static int carry_out(struct copy *copy, const struct dent *dent, struct pod_err *err)
+static int carry_out(struct copy *copy, const struct pod_dent *dent, struct pod_err *err)
 {
     const char *hidden = dent->name;
 
@@ -351,7 +343,7 @@ static int hide_lower(struct copy *copy, struct pod_err *err)
 /* ---- the tree ----------------------------------------------------- */
 
 /* 1: a directory was entered. */
-static int copy_entry(struct copy *copy, const struct dent *dent, struct pod_err *err)
+static int copy_entry(struct copy *copy, const struct pod_dent *dent, struct pod_err *err)
 {
     struct level *level = top(copy);
     struct stat st;

@@ -3,26 +3,16 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mount_api.h"
 #include "mount_parts.h"
 
-/* Of linux/mount.h, which some C libraries' sys/mount.h cannot stand beside. */
+/* struct mount_attr and MOUNT_ATTR_* of linux/mount.h. */
 #define ATTR_RDONLY 0x1u
 #define ATTR_NOSUID 0x2u
 #define ATTR_NODEV 0x4u
 #define ATTR_NOEXEC 0x8u
-#define OPEN_TREE_CLONE_FLAG 1u
-#define AT_RECURSIVE_FLAG 0x8000u
-#define MOVE_EMPTY_PATHS 0x44u /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
-#ifndef SYS_open_tree
-#define SYS_open_tree 428
-#define SYS_move_mount 429
-#endif
-#ifndef SYS_mount_setattr
-#define SYS_mount_setattr 442
-#endif
 
 struct mount_attributes {
     uint64_t set, clear, propagation, userns_fd;
@@ -37,11 +27,11 @@ static uint64_t attributes(unsigned long flags)
 /* open_tree, mount_setattr, move_mount: the mount gets its flags before anybody can see it. 1 = this kernel cannot. */
 static int bind_new_api(int sourcefd, int targetfd, unsigned long flags, int recursive_flags)
 {
-    unsigned recursive = flags & MS_REC ? AT_RECURSIVE_FLAG : 0;
+    unsigned recursive = flags & MS_REC ? POD_AT_RECURSIVE : 0;
     struct mount_attributes attr = {.set = attributes(flags)};
     struct mount_attributes apart = {.propagation = MS_PRIVATE};
     POD_AUTO_FD int tree = (int)syscall(
-        SYS_open_tree, sourcefd, "", OPEN_TREE_CLONE_FLAG | O_CLOEXEC | AT_EMPTY_PATH | recursive);
+        SYS_open_tree, sourcefd, "", POD_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | recursive);
 
     if (tree < 0)
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
@@ -50,7 +40,7 @@ static int bind_new_api(int sourcefd, int targetfd, unsigned long flags, int rec
         (!(flags & MS_SLAVE) &&
          syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &apart, sizeof apart)))
         return errno == ENOSYS || errno == EPERM || errno == EINVAL ? 1 : -1;
-    if (syscall(SYS_move_mount, tree, "", targetfd, "", MOVE_EMPTY_PATHS))
+    if (syscall(SYS_move_mount, tree, "", targetfd, "", POD_MOVE_EMPTY_PATHS))
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
     return 0;
 }

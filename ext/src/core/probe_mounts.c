@@ -12,10 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Older headers lack it; the number is the same on every architecture of ours. */
-#ifndef SYS_mount_setattr
-#define SYS_mount_setattr 442
-#endif
+#include "mount_api.h"
 
 static int mount_at(const char *type, const char *target, unsigned long flags, const char *data,
                     struct pod_err *err)

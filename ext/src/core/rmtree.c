@@ -13,6 +13,7 @@
 
 #include "beneath.h"
 #include "decimal.h"
+#include "dents.h"
 
 /* Directories held open at once. What lies deeper is first moved up beside the tree's first
  * level. */
@@ -23,15 +24,6 @@
 /* Of the whole tree. */
 #define TRIES_MAX 3
 #define DENTS_SIZE 16384
-
-/* getdents64(2) */
-struct dent {
-    uint64_t ino;
-    int64_t off; /* position of the entry after this one */
-    uint16_t reclen;
-    uint8_t type;
-    char name[];
-};
 
 struct level {
     int fd;
@@ -48,7 +40,7 @@ struct removal {
     uint64_t emptied; /* inode of the directory that was seen empty last */
     unsigned moved; /* for the next free name */
     struct level levels[DEPTH_MAX];
-    _Alignas(struct dent) char dents[DENTS_SIZE];
+    _Alignas(struct pod_dent) char dents[DENTS_SIZE];
 };
 
 /* u+rwx for a directory that cannot be opened for reading; never through a link. */
@@ -128,7 +120,7 @@ static int move_up(struct removal *removal, int dirfd, const char *name)
 }
 
 /* One entry of the deepest level. 1: a new level was opened, what was read of this one is void. */
-static int remove_entry(struct removal *removal, const struct dent *dent, int64_t position,
+static int remove_entry(struct removal *removal, const struct pod_dent *dent, int64_t position,
                         struct pod_err *err)
 {
     struct level *level = &removal->levels[removal->depth - 1];
@@ -195,7 +187,8 @@ static int remove_level(struct removal *removal, int64_t position, struct pod_er
             continue;
         }
         for (long at = 0; at < length;) {
-            const struct dent *dent = (const struct dent *)(const void *)(removal->dents + at);
+            const struct pod_dent *dent =
+                (const struct pod_dent *)(const void *)(removal->dents + at);
             int entered = remove_entry(removal, dent, position, err);
 
             if (entered)

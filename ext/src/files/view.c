@@ -14,15 +14,12 @@
 
 #include "../core/confine.h"
 #include "../core/mount.h"
+#include "../core/mount_api.h"
 #include "../core/userns.h"
 
 #ifndef NS_GET_USERNS
 #define NS_GET_USERNS _IO(0xb7, 0x1)
 #endif
-#ifndef SYS_open_tree
-#define SYS_open_tree 428
-#endif
-#define OPEN_TREE_CLONE_FLAG 1u
 
 static int is_single(const struct pod_plan *plan)
 {
@@ -98,7 +95,7 @@ static int join(const struct pod_plan *plan, unsigned flags, struct pod_view *vi
 static void uncover(struct pod_view *view)
 {
     int tree = (int)syscall(SYS_open_tree, view->root, "",
-                            OPEN_TREE_CLONE_FLAG | O_CLOEXEC | AT_EMPTY_PATH);
+                            POD_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
 
     view->whole = tree < 0;
     if (tree < 0)

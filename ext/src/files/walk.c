@@ -6,19 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../core/dents.h"
 #include "links.h"
 
 #define DENTS_SIZE 32768
 #define OPEN_MAX_LEVELS 24
-
-/* getdents64(2) */
-struct dent {
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    uint8_t type;
-    char name[];
-};
 
 struct level {
     int fd; /* O_RDONLY, or -1 while closed */
@@ -40,7 +32,7 @@ struct walk {
     size_t count, index_room;
     char *path;
     size_t path_room;
-    _Alignas(struct dent) char dents[DENTS_SIZE];
+    _Alignas(struct pod_dent) char dents[DENTS_SIZE];
 };
 
 static struct level *top(struct walk *walk)
@@ -85,7 +77,7 @@ static int read_names(struct walk *walk, struct level *level, struct pod_err *er
         if (length <= 0)
             return length < 0 && errno != ENOENT ? pod_fail(err, POD_READ, walk->path) : 0;
         for (long at = 0; at < length;) {
-            const struct dent *dent = (const struct dent *)(const void *)(walk->dents + at);
+            const struct pod_dent *dent = (const struct pod_dent *)(const void *)(walk->dents + at);
             size_t size = strlen(dent->name) + 1;
 
             at += dent->reclen;
@@ -220,7 +212,7 @@ static int visit_unsorted(struct walk *walk, struct pod_err *err)
         if (length <= 0)
             return length < 0 ? pod_fail(err, POD_READ, walk->path) : 0;
         for (long at = 0; at < length;) {
-            const struct dent *dent = (const struct dent *)(const void *)(walk->dents + at);
+            const struct pod_dent *dent = (const struct pod_dent *)(const void *)(walk->dents + at);
             int entered;
 
             at += dent->reclen;

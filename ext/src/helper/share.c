@@ -18,16 +18,11 @@
 
 #include "beneath.h"
 #include "inner.h"
+#include "mount_api.h"
 #include "userns.h"
 
 #ifndef NS_GET_USERNS
 #define NS_GET_USERNS _IO(0xb7, 0x1)
-#endif
-#define OPEN_TREE_CLONE_FLAG 1u
-#define MOVE_EMPTY_PATHS 0x44u /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
-#ifndef SYS_open_tree
-#define SYS_open_tree 428
-#define SYS_move_mount 429
 #endif
 /* How often pod_share_end looks before it gives up on what keeps making processes. */
 #define END_ROUNDS 100
@@ -111,7 +106,7 @@ static _Noreturn void fetch_shm(const struct pod_plan *plan, const struct theirs
         dir = pod_open_beneath(root, path + 1, O_PATH | O_DIRECTORY, 0, &answer.err);
     if (dir >= 0) {
         tree =
-            (int)syscall(SYS_open_tree, dir, "", OPEN_TREE_CLONE_FLAG | O_CLOEXEC | AT_EMPTY_PATH);
+            (int)syscall(SYS_open_tree, dir, "", POD_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
         if (tree < 0)
             pod_fail(&answer.err, POD_BIND, path);
     }
@@ -242,7 +237,7 @@ int pod_share_attach(struct pod_launch *launch, int rootfd, struct pod_err *err)
 
     if (target < 0)
         return -1;
-    return syscall(SYS_move_mount, launch->shm, "", target, "", MOVE_EMPTY_PATHS)
+    return syscall(SYS_move_mount, launch->shm, "", target, "", POD_MOVE_EMPTY_PATHS)
                ? pod_fail(err, POD_MOUNT, path)
                : 0;
 }
