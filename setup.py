@@ -102,6 +102,7 @@ class BuildExt(build_ext):
     def build_extension(self, ext: Extension) -> None:
         description = next(one for one in SOURCES.extensions() if ext.name.endswith("." + one.name))
         ext.extra_objects = [self.compile_own(ext, path) for path in description.c_sources]
+        ext.depends = [*ext.depends, *ext.extra_objects]  # of a new build id some are new though no source of it is
         super().build_extension(ext)
 
     def compile_own(self, ext: Extension, path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod.cli.options import Command
-from pod.core.errors import PodError
+from pod.core.errors import PodError, StillRunning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,9 +67,13 @@ def start_one(engine: Engine, container: Container) -> int:
     """The status of a detached start; its failure is said."""
     from pod.core.container import lifecycle
 
-    return in_child(
-        f"start container: {container.name}", lambda attachment: lifecycle.start(engine, container, attachment)
-    )
+    def begin(attachment: Attachment) -> NoReturn:
+        try:
+            lifecycle.start(engine, container, attachment)
+        except StillRunning:  # another start was quicker: as well as if it had run before
+            os._exit(0)
+
+    return in_child(f"start container: {container.name}", begin)
 
 
 def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> int:

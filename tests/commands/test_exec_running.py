@@ -110,6 +110,8 @@ def test_exec_and_attach_wait_for_no_container_that_is_about_to_restart(pod: Pod
 def test_exec_user_or_folder_that_is_not_there_ends_with_126(pod: Pod, sleeper: str) -> None:
     pod("exec", "-u", "nobody-here", sleeper, "true").failed(126, "unable to find user nobody-here")
     pod("exec", "-w", "/etc/passwd/x", sleeper, "true").failed(126, "/etc/passwd/x")
+    pod("exec", "-w", "/not/there", sleeper, "true").failed(126, "/not/there")
+    assert pod("diff", sleeper).ok() == "", "only the first process' folder is made"
 
 
 def test_exec_without_command_is_said(pod: Pod, sleeper: str) -> None:

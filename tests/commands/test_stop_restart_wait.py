@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from pathlib import Path
 
@@ -15,6 +16,19 @@ POLITE = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done
 def polite(pod: Pod, busybox: str, name: str, *options: str) -> None:
     pod("run", "-d", "--name", name, "--network", "none", *options, busybox, "sh", "-c", POLITE).ok()
     until(lambda: "ready" in pod("logs", name).out, 20, "the trap")
+
+
+def test_start_by_two_at_once_when_one_wins_then_both_are_content(pod: Pod, busybox: str) -> None:
+    container = pod("create", "--name", "wanted", "--network", "none", busybox, "sleep", "1000").ok().strip()
+    (run_dir,) = (path.resolve() for path in (pod.root / "cache/run").iterdir() if path.is_symlink())
+    folder = run_dir / "c" / container[:32]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        starts = [pod.start("start", "wanted") for _ in range(2)]
+        time.sleep(1)  # both have seen that it does not run, and wait
+    for start in starts:
+        assert start.communicate(timeout=30) == (b"wanted\n", b"")
 
 
 def one_line_each(err: str) -> list[str]:

@@ -264,7 +264,7 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         fail(launch, &err);
     add_home(launch, user.home);
     pod_preload_environment(plan, rootfd, launch->env, launch->preload);
-    int made = pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
+    int made = bits & POD_PLAN_EXEC ? -1 : pod_mkdirs_in_root(rootfd, cwd, 0755, &err);
     if (made >= 0)
         close(made); /* where it cannot be made, chdir says why */
     if (!single)
