@@ -57,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mirror(suite): the test needs packages of that Debian, from this host's mirror")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Units, and the C below them, are alike for every user, but for those that want some kind of ids."""
+    for item in items:
+        wanted = [mark.name for mark in item.iter_markers()]
+        part = item.path.relative_to(places.REPOSITORY).parts[1]
+        if part in ("unit", "ext") and not {"sub_ids", "no_sub_ids"}.intersection(wanted):
+            item.add_marker(pytest.mark.alike)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in CAPABILITIES:
         if item.get_closest_marker(name):

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.alike
-
 SOURCES = Path(__file__).parents[2] / "ext/src/core"
 NAMES = ("err", "beneath", "rmtree", "copytree", "copydata", "copyattrs", "copylinks")
 FILES = [str(SOURCES / f"{name}.c") for name in NAMES]

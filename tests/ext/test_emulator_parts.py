@@ -14,8 +14,6 @@ from pod.ext import layer
 from tests.ext import unpacking
 from tests.support import compilers, tools
 
-pytestmark = pytest.mark.alike
-
 HARNESS = Path(__file__).with_name("emulator_harness.c")
 ROUNDS = int(os.environ.get("POD_FUZZ_ROUNDS", "300"))
 SEED = os.environ.get("POD_FUZZ_SEED", "1")

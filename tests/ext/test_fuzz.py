@@ -27,8 +27,6 @@ from tests.ext.unpacking import (
 )
 from tests.support import places, tools
 
-pytestmark = pytest.mark.alike
-
 
 def libraries() -> list[str]:
     """As setup.py links the extension: zlib stands in for ISA-L where the host lacks it."""

@@ -13,8 +13,6 @@ from pod.core.container import health
 from pod.core.runtime import plan
 from tests.support import compilers
 
-pytestmark = pytest.mark.alike
-
 
 @pytest.fixture(scope="module")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:

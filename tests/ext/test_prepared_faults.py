@@ -22,8 +22,6 @@ import pytest
 from pod.core.runtime import launch
 from tests.support import places
 
-pytestmark = pytest.mark.alike
-
 WRAPPED = (
     "open", "mkdir", "fchmod", "flock", "fsync", "access", "memfd_create", "fexecve", "write", "getrandom", "sendfile",
     "rename",

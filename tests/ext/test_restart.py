@@ -10,8 +10,6 @@ import pytest
 
 from tests.support import compilers
 
-pytestmark = pytest.mark.alike
-
 
 @pytest.fixture(scope="module")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:

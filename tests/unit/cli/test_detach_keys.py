@@ -7,8 +7,6 @@ import pytest
 from pod.cli import detach_keys
 from pod.core.errors import UsageError
 
-pytestmark = pytest.mark.alike
-
 
 @pytest.mark.parametrize(
     ("text", "keys"),

@@ -11,8 +11,6 @@ from pod.cli import run_flags, template
 from pod.cli.options import Command, parse
 from pod.core.errors import PodError
 
-pytestmark = pytest.mark.alike
-
 MARKS = ["{{", "}}", "{{-", "-}}", "(", ")", ":=", "=", "|", ",", ".", " ", "\n", "\t", "/*", "*/"]
 CONTROL = ["if", "range", "with", "else", "end", "define", "template", "block", "break", "continue"]
 VALUES = [

@@ -15,8 +15,6 @@ from pod.cli.options import Command, Options
 from pod.core.engine import Engine
 from pod.core.errors import PodError
 
-pytestmark = pytest.mark.alike
-
 
 @pytest.mark.parametrize(
     ("argv", "status", "message"),

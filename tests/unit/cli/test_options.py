@@ -9,8 +9,6 @@ from pod.cli.flag_values import parse_bytes, parse_duration, split_csv
 from pod.cli.options import Command, Flag, Options, parse
 from pod.core.errors import UsageError
 
-pytestmark = pytest.mark.alike
-
 RUN = Command(
     "run",
     "[OPTIONS] IMAGE [COMMAND] [ARG...]",

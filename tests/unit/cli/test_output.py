@@ -9,8 +9,6 @@ import pytest
 from pod.cli import output
 from pod.core.errors import PodError
 
-pytestmark = pytest.mark.alike
-
 HEADERS = {"ID": "CONTAINER ID", "Names": "NAMES", "Ports": "PORTS"}
 ROWS = [
     {"ID": "0123456789ab", "Names": "one", "Ports": ""},

@@ -12,8 +12,6 @@ from pod.cli import progress, progress_block
 from pod.cli.progress_block import Block
 from tests.support.screen import Screen
 
-pytestmark = pytest.mark.alike
-
 
 class Window:
     """A screen that a Block writes to, and how much it was sent."""

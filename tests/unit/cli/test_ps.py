@@ -14,8 +14,6 @@ from pod.core.container.model import Container
 from pod.core.engine import Engine
 from pod.core.errors import PodError
 
-pytestmark = pytest.mark.alike
-
 NOW = 1_700_000_000.0
 STARTED = "2023-11-14T22:11:20.000000000Z"  # two minutes before
 

@@ -11,8 +11,6 @@ import pytest
 from pod.cli import explain, run_values
 from pod.core.errors import UsageError
 
-pytestmark = pytest.mark.alike
-
 
 def test_environment_files_then_flags_and_bare_names_take_the_callers(tmp_path: Path) -> None:
     path = tmp_path / "env"

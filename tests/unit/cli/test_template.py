@@ -9,8 +9,6 @@ import pytest
 from pod.cli import template
 from pod.core.errors import PodError
 
-pytestmark = pytest.mark.alike
-
 CORPUS = Path(__file__).parent / "template_corpus"
 
 DOCUMENT = {

@@ -9,8 +9,6 @@ import pytest
 
 from pod.core.oci import digest
 
-pytestmark = pytest.mark.alike
-
 GOOD = "sha256:" + hashlib.sha256(b"x").hexdigest()
 
 

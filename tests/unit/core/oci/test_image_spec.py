@@ -13,8 +13,6 @@ from pod.core.oci import image_spec
 from pod.core.oci.image_spec import DocumentError, ImageConfig, Index, Manifest
 from pod.core.oci.platform import Platform
 
-pytestmark = pytest.mark.alike
-
 D = "sha256:" + "0" * 64
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 

@@ -10,8 +10,6 @@ from pod.core.errors import UsageError
 from pod.core.oci import platform
 from pod.core.oci.platform import Platform
 
-pytestmark = pytest.mark.alike
-
 
 @pytest.mark.parametrize(
     ("text", "normal"),

@@ -9,8 +9,6 @@ import pytest
 from pod.core.errors import InvalidReference
 from pod.core.oci import reference
 
-pytestmark = pytest.mark.alike
-
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 

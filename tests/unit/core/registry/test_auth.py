@@ -11,8 +11,6 @@ import pytest
 from pod.core.errors import ConfigError, RegistryError
 from pod.core.registry import auth, credentials
 
-pytestmark = pytest.mark.alike
-
 
 def test_parse_challenges_when_bearer_then_parameters() -> None:
     (challenge,) = auth.parse_challenges('Bearer realm="https://a/t?x=1,2",service="s \\"q\\"",scope=repository:x:pull')

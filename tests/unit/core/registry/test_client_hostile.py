@@ -25,8 +25,6 @@ from pod.core.oci import image_spec, reference
 from pod.core.oci.image_spec import Descriptor
 from pod.core.registry import client
 
-pytestmark = pytest.mark.alike
-
 MANIFEST = image_spec.OCI_MANIFEST
 
 

@@ -18,8 +18,6 @@ from tests.support.registry import Registry
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, archive
 
-pytestmark = pytest.mark.alike
-
 NAME = "registry.test:5000"
 
 

@@ -22,8 +22,6 @@ from pod.core.registry import client
 from pod.core.registry.proxies import is_loopback
 from tests.support.proxy import forward, read_head
 
-pytestmark = pytest.mark.alike
-
 HOST = "registry.test:5000"
 BODY = b'{"schemaVersion":2}'
 
