@@ -10,6 +10,7 @@ from pod.core.errors import PodError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.cli.options import Options
+    from pod.core.container.model import Container
     from pod.core.engine import Engine
 
 COMMAND = Command(
@@ -47,22 +48,15 @@ def main(engine: Engine, options: Options) -> int:
 
 def _start_all(engine: Engine) -> int:
     """One at a time, and one such command at a time: cron and systemd may both call it at boot."""
-    from pod.cli import output, start
+    from pod.cli import each, start
     from pod.core import statefile
     from pod.core.container import autostart, lifecycle
 
-    failed = 0
+    def act(container: Container) -> str | None:
+        if not autostart.is_due(engine, container):
+            return None
+        start.start_one(engine, container)
+        return container.name
+
     with statefile.Lock(engine.run_dir + "/locks/autostart", timeout=600.0):
-        for container in reversed(lifecycle.settle_all(engine)):
-            try:
-                if not autostart.is_due(engine, container):
-                    continue
-                status = start.start_one(engine, container)
-            except PodError as error:
-                output.error(error)
-                status = 1
-            if status:
-                failed = 1
-            else:
-                output.line(container.name)
-    return failed
+        return each.each(reversed(lifecycle.settle_all(engine)), act)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pod.cli import output
 from pod.cli.options import Command, Options
 
 TYPE_CHECKING = False
@@ -21,23 +20,17 @@ COMMAND = Command(
     path="pod container prune",
 )
 
-_QUESTION = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"
-
 
 def main(engine: Engine, options: Options) -> int:
     """Asks, unless told not to; who says no ends it with status 0, as ``image prune``."""
     import time
 
+    from pod.cli import pruning
     from pod.core.container import prune
 
     prune.check(options["filter"], time.time())
-    if not options["force"]:
-        from pod.cli import prompt
-
-        if not prompt.confirm(_QUESTION):
-            return 0
+    if not pruning.agreed(options, "This will remove all stopped containers."):
+        return 0
     gone, freed = prune.prune(engine, options["filter"])
-    if gone:
-        output.write("Deleted Containers:\n" + "".join(one + "\n" for one in gone) + "\n")
-    output.line("Total reclaimed space: " + output.human_size(freed, 4))
+    pruning.report("Containers", gone, freed)
     return 0

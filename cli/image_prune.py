@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pod.cli import output
 from pod.cli.options import Command, Options
 
 TYPE_CHECKING = False
@@ -22,25 +21,21 @@ COMMAND = Command(
     path="pod image prune",
 )
 
-_ALL = "WARNING! This will remove all images without at least one container associated to them."
-_DANGLING = "WARNING! This will remove all dangling images."
+_ALL = "This will remove all images without at least one container associated to them."
+_DANGLING = "This will remove all dangling images."
 
 
 def main(engine: Engine, options: Options) -> int:
     """Asks, unless told not to; who says no ends it with status 0, as in Docker."""
+    from pod.cli import pruning
     from pod.core.container import lifecycle
     from pod.core.image import prune
 
     prune.check(options["filter"], everything=options["all"])
-    if not options["force"]:
-        from pod.cli import prompt
-
-        if not prompt.confirm((_ALL if options["all"] else _DANGLING) + "\nAre you sure you want to continue?"):
-            return 0
+    if not pruning.agreed(options, _ALL if options["all"] else _DANGLING):
+        return 0
     outcome = prune.prune(engine, options["filter"], everything=options["all"])
     lifecycle.empty_trash(engine)
-    if outcome.removals:
-        lines = [f"{removal.kind.lower()}: {removal.what}\n" for removal in outcome.removals]
-        output.write("Deleted Images:\n" + "".join(lines) + "\n")
-    output.line("Total reclaimed space: " + output.human_size(outcome.reclaimed, 4))
+    lines = [f"{removal.kind.lower()}: {removal.what}" for removal in outcome.removals]
+    pruning.report("Images", lines, outcome.reclaimed)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +20,14 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output
+    from pod.cli import each
     from pod.core.container import stopping, store
     from pod.core.runtime import defaults
 
     number = defaults.parse_signal(options["signal"] or "KILL")
-    failed = 0
-    for name in options.args:
-        try:
-            stopping.kill(engine, store.find(engine, name), number)
-            output.line(name)
-        except PodError as error:
-            output.error(error)
-            failed = 1
-    return failed
+
+    def act(name: str) -> str:
+        stopping.kill(engine, store.find(engine, name), number)
+        return name
+
+    return each.each(options.args, act)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pod.cli import output
 from pod.cli.options import Command
-from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,19 +24,16 @@ COMMAND = Command(
 def main(engine: Engine, options: Options) -> int:
     from pod.core.container import pause
 
-    return each(engine, options.args, pause.pause)
+    return do(engine, options.args, pause.pause)
 
 
-def each(engine: Engine, names: list[str], verb: Callable[[Engine, Container], None]) -> int:
-    """Does it to every one, a line each; 1 where one failed."""
+def do(engine: Engine, names: list[str], verb: Callable[[Engine, Container], None]) -> int:
+    """``pause`` and ``unpause``: the verb for every container as it truly is."""
+    from pod.cli import each
     from pod.core.container import lifecycle, store
 
-    status = 0
-    for name in names:
-        try:
-            verb(engine, lifecycle.settle(engine, store.find(engine, name)))
-            output.line(name)
-        except PodError as error:
-            output.error(error)
-            status = 1
-    return status
+    def act(name: str) -> str:
+        verb(engine, lifecycle.settle(engine, store.find(engine, name)))
+        return name
+
+    return each.each(names, act)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pod.cli import stop
 from pod.cli.options import Command
-from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,38 +18,24 @@ COMMAND = Command(
     "restart",
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Restart one or more containers",
-    (
-        ("signal", "s", "string", "Signal to send to the container"),
-        ("timeout", "t", "int", "Seconds to wait before killing the container"),
-    ),
+    stop.FLAGS,
     min_args=1,
     aliases=("pod container restart", "pod restart"),
-    spellings=(("time", "timeout"),),
+    spellings=stop.SPELLINGS,
 )
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output
+    from pod.cli import each
     from pod.core.container import store
-    from pod.core.runtime import defaults
 
-    number = defaults.parse_signal(options["signal"]) if options["signal"] else None
-    timeout = options["timeout"] if "timeout" in options.given else None
-    failed = 0
-    for name in options.args:
-        try:
-            _restart(engine, store.find(engine, name), timeout, number)
-            output.line(name)
-        except _Said:
-            failed = 1
-        except PodError as error:
-            output.error(error)
-            failed = 1
-    return failed
+    timeout, number = stop.how(options)
 
+    def act(name: str) -> str:
+        _restart(engine, store.find(engine, name), timeout, number)
+        return name
 
-class _Said(Exception):
-    """It failed, and the reason was told."""
+    return each.each(options.args, act)
 
 
 def _restart(engine: Engine, container: Container, timeout: int | None, number: int | None) -> None:
@@ -59,6 +45,5 @@ def _restart(engine: Engine, container: Container, timeout: int | None, number: 
     def act(attachment: Attachment) -> NoReturn:
         stopping.restart(engine, container, timeout, number, attachment)
 
-    if start.in_child(f"restart container: {container.name}", act):
-        raise _Said
+    start.in_child(f"restart container: {container.name}", act)
     happened.tell(engine, container, "restart")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import Conflict, NoSuchContainer, PodError, StoreCorrupt
+from pod.core.errors import Conflict, NoSuchContainer, StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output
+    from pod.cli import each, output
     from pod.core.container import lifecycle, store
 
-    failed = 0
-    for name in options.args:
+    def act(name: str) -> str | None:
         try:
             container = store.find(engine, name)
             if options["link"]:
@@ -38,19 +37,15 @@ def main(engine: Engine, options: Options) -> int:
                     hint="containers have no other links here: leave --link out",
                 )
             lifecycle.remove(engine, container, force=options["force"], volumes=options["volumes"])
-            output.line(name)
         except NoSuchContainer as error:
-            # Docker: an error line, yet with --force nothing has failed.
-            output.error(error)
-            failed = failed if options["force"] else 1
+            if not options["force"]:
+                raise
+            output.error(error)  # Docker: an error line, yet with --force nothing has failed
+            return None
         except StoreCorrupt as error:
             if not options["force"]:
-                output.error(StoreCorrupt(error.message, hint=f"'pod rm -f {name}' takes it away"))
-                failed = 1
-                continue
+                raise StoreCorrupt(error.message, hint=f"'pod rm -f {name}' takes it away") from None
             lifecycle.discard(engine, store.find_id(engine, name))
-            output.line(name)
-        except PodError as error:
-            output.error(error)
-            failed = 1
-    return failed
+        return name
+
+    return each.each(options.args, act)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pod.cli import output
 from pod.cli.options import Command, Options
-from pod.core.errors import NoSuchImage, PodError
+from pod.core.errors import NoSuchImage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     """Goes on after an image that cannot be removed; its error is said and the status is 1."""
-    status = 0
-    for name in options.args:
+    from pod.cli import each
+
+    def act(name: str) -> None:
         try:
             _remove(engine, name, options)
         except NoSuchImage as error:
+            if not options["force"]:
+                raise
             output.error(error)
-            status = status if options["force"] else 1
-        except PodError as error:
-            output.error(error)
-            status = 1
-    return status
+
+    return each.each(options.args, act)
 
 
 def _remove(engine: Engine, name: str, options: Options) -> None:

@@ -32,7 +32,7 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import detach_keys, output, run
+    from pod.cli import detach_keys, each, run
     from pod.core.container import lifecycle, planning, store
 
     if options["attach"] or options["interactive"]:
@@ -48,23 +48,18 @@ def main(engine: Engine, options: Options) -> int:
 
             attach.attach(engine, container, attachment)
         lifecycle.start(engine, container, attachment)
-    failed = 0
-    for name in options.args:
-        try:
-            container = lifecycle.settle(engine, store.find(engine, name))
-            status = 0 if container.is_running else start_one(engine, container)
-        except PodError as error:
-            output.error(error)
-            status = 1
-        if status:
-            failed = 1
-        else:
-            output.line(name)
-    return failed
+
+    def act(name: str) -> str:
+        container = lifecycle.settle(engine, store.find(engine, name))
+        if not container.is_running:
+            start_one(engine, container)
+        return name
+
+    return each.each(options.args, act)
 
 
-def start_one(engine: Engine, container: Container) -> int:
-    """The status of a detached start; its failure is said."""
+def start_one(engine: Engine, container: Container) -> None:
+    """Starts it detached. :class:`~pod.cli.each.Said` where that failed."""
     from pod.core.container import lifecycle
 
     def begin(attachment: Attachment) -> NoReturn:
@@ -73,12 +68,14 @@ def start_one(engine: Engine, container: Container) -> int:
         except StillRunning:  # another start was quicker: as well as if it had run before
             os._exit(0)
 
-    return in_child(f"start container: {container.name}", begin)
+    in_child(f"start container: {container.name}", begin)
 
 
-def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> int:
-    """Forks: the child becomes a client that leaves once the container runs."""
-    from pod.cli import output
+def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> None:
+    """Forks: the child becomes a client that leaves once the container runs, or says why not: then
+    :class:`~pod.cli.each.Said`.
+    """
+    from pod.cli import each, output
     from pod.core.container import planning
 
     attachment = planning.Attachment()
@@ -93,4 +90,5 @@ def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> int:
             output.error(PodError(f"{what}: {error}"))
         finally:
             os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if os.waitpid(child, 0)[1]:
+        raise each.Said

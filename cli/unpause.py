@@ -22,4 +22,4 @@ def main(engine: Engine, options: Options) -> int:
     from pod.cli import pause as both
     from pod.core.container import pause
 
-    return both.each(engine, options.args, pause.unpause)
+    return both.do(engine, options.args, pause.unpause)

@@ -30,7 +30,7 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output, run_request
+    from pod.cli import each, run_request
     from pod.core.container import changes, lifecycle, store
 
     if not options.given:
@@ -40,12 +40,9 @@ def main(engine: Engine, options: Options) -> int:
         policy = changes.parse_policy(options["restart"])
     except UsageError as error:
         raise PodError(error.message, hint=error.hint) from None
-    failed = 0
-    for name in options.args:
-        try:
-            changes.set_policy(engine, lifecycle.settle(engine, store.find(engine, name)), policy)
-            output.line(name)
-        except PodError as error:
-            output.error(error)
-            failed = 1
-    return failed
+
+    def act(name: str) -> str:
+        changes.set_policy(engine, lifecycle.settle(engine, store.find(engine, name)), policy)
+        return name
+
+    return each.each(options.args, act)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pod.cli.options import Command
-from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,18 +22,15 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     """Each volume's name once it is gone, an error line for each of the others; the bytes follow in the background."""
-    from pod.cli import output
+    from pod.cli import each
     from pod.core import background
     from pod.core.container import lifecycle
     from pod.core.volume import remove
 
-    failed = 0
-    for name in options.args:
-        try:
-            remove.remove(engine, name, force=options["force"])
-            output.line(name)
-        except PodError as error:
-            output.error(error)
-            failed = 1
+    def act(name: str) -> str:
+        remove.remove(engine, name, force=options["force"])
+        return name
+
+    status = each.each(options.args, act)
     background.run(lambda: lifecycle.empty_trash(engine))
-    return failed
+    return status

@@ -21,7 +21,7 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import output
+    from pod.cli import each
     from pod.core.container import store, waiting
 
     watched: list[waiting.Watch | PodError] = []
@@ -30,11 +30,10 @@ def main(engine: Engine, options: Options) -> int:
             watched.append(waiting.Watch(engine, store.find(engine, name)))
         except PodError as error:
             watched.append(error)
-    failed = 0
-    for one in watched:
+
+    def act(one: waiting.Watch | PodError) -> str:
         if isinstance(one, PodError):
-            output.error(one)
-            failed = 1
-        else:
-            output.line(str(one.code()))
-    return failed
+            raise one
+        return str(one.code())
+
+    return each.each(watched, act)

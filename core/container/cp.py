@@ -15,6 +15,7 @@ from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.core.container.model import Container
@@ -45,14 +46,11 @@ def out(engine: Engine, container: Container, source: str, target: str, *, follo
         where, exists, is_directory = _local_target(local)
         directory, name = cp_paths.target(path, stat.S_ISDIR(mode), local, where, exists, is_directory)
         flags = view.PLAIN_MODES | view.NO_DEVICES | (view.NO_TOP if name == "." else 0)
-        reader, writer = os.pipe()
-        try:
-            packer = _pack(plan_fd, path, writer, name, flags | (view.FOLLOW if follow else 0))
-            unpacker = view.Job("unpack", -1, directory, stream=reader)
-        finally:
-            os.close(reader)
-            os.close(writer)
-        return _finish(engine, packer, unpacker, directory)
+
+        def pack(stream: int) -> view.Job:
+            return _pack(plan_fd, path, stream, name, flags | (view.FOLLOW if follow else 0))
+
+        return _copy(engine, pack, -1, directory)
 
     size = view.use(engine, container, work)["bytes"]
     happened.tell(engine, container, "archive-path")
@@ -127,15 +125,12 @@ def into(engine: Engine, container: Container, source: str, target: str, *, foll
         asked = cp_paths.absolute(target)
         place = _place(plan_fd, asked, found, container.name)
         directory, name = cp_paths.target(path, stat.S_ISDIR(mode), asked, place["path"], *_kind(place))
-        reader, writer = os.pipe()
-        try:
-            top = view.NO_TOP if name == "." else 0
-            packer = view.Job("pack", -1, path, stream=writer, base=name, flags=flags | top)
-            unpacker = view.Job("unpack", plan_fd, directory, stream=reader)
-        finally:
-            os.close(reader)
-            os.close(writer)
-        return _finish(engine, packer, unpacker, directory)
+        top = view.NO_TOP if name == "." else 0
+
+        def pack(stream: int) -> view.Job:
+            return _pack(-1, path, stream, name, flags | top)
+
+        return _copy(engine, pack, plan_fd, directory)
 
     size = view.use(engine, container, work)["bytes"]
     happened.tell(engine, container, "extract-to-dir")
@@ -193,9 +188,14 @@ def _look(plan_fd: int, path: str, asked: str, name: str, *, follow: bool) -> di
         raise _failure(error, path) from None
 
 
-def _finish(engine: Engine, packer: view.Job, unpacker: view.Job, directory: str) -> dict[str, Any]:
+def _copy(engine: Engine, pack: Callable[[int], view.Job], plan_fd: int, directory: str) -> dict[str, Any]:
+    """What ``pack`` puts into the stream it is given, unpacked in ``directory`` of the plan (-1: of the host)."""
+
+    def unpack(stream: int) -> view.Job:
+        return view.Job("unpack", plan_fd, directory, stream=stream)
+
     try:
-        packed, unpacked = view.both(packer, unpacker)
+        packed, unpacked = view.through_pipe(pack, unpack)
     except StepError as error:
         raise _failure(error, directory) from None
     _tell_omitted(engine, packed, "cannot be copied")

@@ -66,7 +66,24 @@ class Job:
             pass  # a custom map's root is another user: its pipes end it
 
 
-def both(source: Job, target: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+def through_pipe(pack: Callable[[int], Job], unpack: Callable[[int], Job]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Starts who packs into a pipe and who unpacks from it, given their ends; :func:`_both` of them."""
+    reader, writer = os.pipe()
+    try:
+        packer = pack(writer)
+        try:
+            unpacker = unpack(reader)
+        except BaseException:
+            packer.end()
+            _quietly(packer)
+            raise
+    finally:
+        os.close(reader)
+        os.close(writer)
+    return _both(packer, unpacker)
+
+
+def _both(source: Job, target: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """The results of the one that packs and the one that unpacks; the failure of who failed first."""
     failure: StepError | None = None
     packed: dict[str, Any] = {}
