@@ -35,6 +35,7 @@ def main(engine: Engine, options: Options) -> int:
     attachment = planning.Attachment()
     attachment.stdin = not options["no-stdin"]
     attachment.sig_proxy = options["sig-proxy"]
+    attachment.say_detached = True
     attachment.winsize = run.window_size()
     attachment.detach_keys = detach_keys.choose(engine, options)
     attach.check(container)

@@ -75,6 +75,7 @@ def _attachment(engine: Engine, options: Options) -> Attachment:
     attachment = planning.Attachment()
     attachment.detach = options["detach"]
     attachment.stdin = options["interactive"]
+    attachment.say_detached = True
     if options["tty"] or "detach-keys" in options.given:
         from pod.cli import detach_keys
 

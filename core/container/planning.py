@@ -32,6 +32,7 @@ class Attachment:
         "detach_keys",
         "lock",
         "printed",
+        "say_detached",
         "sig_proxy",
         "stderr",
         "stdin",
@@ -50,6 +51,7 @@ class Attachment:
         self.detach_keys = DEFAULT_DETACH_KEYS
         self.lock = -1
         self.printed = ""
+        self.say_detached = False  # leaving by the detach keys is an error: attach, exec
         self.warning = ""
         self.winsize = (0, 0)
 
@@ -61,6 +63,7 @@ class Attachment:
             bits |= plan.ATTACH_OUT if self.stdout else 0
             bits |= plan.ATTACH_ERR if self.stderr else 0
             bits |= plan.SIG_PROXY if self.sig_proxy else 0
+            bits |= plan.SAY_DETACHED if self.say_detached else 0
         return bits
 
 

@@ -110,6 +110,7 @@ REMOVE = 1 << 11
 LOOPBACK = 1 << 12
 EXEC = 1 << 13
 NO_LOG = 1 << 14
+SAY_DETACHED = 1 << 15
 PROBE = 1 << 20
 
 # enum pod_log_flags

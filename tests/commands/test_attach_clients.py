@@ -24,7 +24,8 @@ def test_attach_detach_keys_of_the_configuration_leave_and_come_back(pod: Pod, b
             terminal.send(b"stty size\r")
             terminal.expect(rb"20 70")
             terminal.send(b"\x18x")
-            assert terminal.wait() == 0
+            terminal.expect(rb"read escape sequence\r\n")
+            assert terminal.wait() == 1
         terminal = pod.terminal("attach", "--detach-keys", "ctrl-a", "talker")
         terminal.send(b"echo a\x18xb; exit 4\r")
         assert terminal.wait() == 4

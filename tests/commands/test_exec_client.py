@@ -103,7 +103,8 @@ def test_exec_detach_keys_let_it_go_on(pod: Pod, sleeper: str) -> None:
     terminal.expect(rb"# ")
     terminal.send(b"\x01")
     terminal.send(b"x")
-    assert terminal.wait() == 0
+    terminal.expect(rb"read escape sequence\r\n")
+    assert terminal.wait() == 1
     assert _programs(pod, sleeper) == ["sh"]
 
 

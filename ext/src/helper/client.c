@@ -293,12 +293,24 @@ static int take_frame(struct client *c)
 }
 
 /* A monitor whose client merely vanishes ends its process. It takes frames at any time, so this does not wait for long. */
-static void say_detached(struct client *c)
+static void tell_detached(struct client *c)
 {
     struct pollfd slot = {.fd = c->control, .events = POLLOUT};
 
     while (refused(c, POD_FRAME_DETACH, 0, NULL, 0))
         poll(&slot, 1, -1);
+}
+
+/* The status. docker/cli: attach and exec fail with the escape error, run and start take it for the end. */
+static int leave_detached(const struct client *c)
+{
+    static const char words[] = "read escape sequence\n";
+
+    if (!(c->flags & POD_PLAN_SAY_DETACHED))
+        return 0;
+    if (write(2, words, sizeof words - 1) < 0)
+        return 1; /* nobody listens: the status tells */
+    return 1;
 }
 
 enum { SLOT_CONTROL, SLOT_SIGNALS, SLOT_INPUT, SLOTS };
@@ -329,8 +341,8 @@ static int relay(struct client *c)
         if (slots[SLOT_INPUT].revents && take_input(c)) {
             restore_terminal(c);
             if (c->flags & POD_PLAN_EXEC)
-                say_detached(c);
-            return 0;
+                tell_detached(c);
+            return leave_detached(c);
         }
         push(c);
     }
