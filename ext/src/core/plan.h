@@ -47,8 +47,7 @@ enum pod_plan_flags {
     POD_PLAN_LOOPBACK = 1 << 12,     /* own network namespace: bring lo up */
     POD_PLAN_EXEC = 1 << 13,         /* join PID instead of making a container */
     POD_PLAN_NO_LOG = 1 << 14,
-    POD_PLAN_SAY_DETACHED = 1
-        << 15, /* the detach keys end it with Docker's words and 1: attach, exec */
+    POD_PLAN_SAY_DETACHED = 1 << 15, /* attach, exec: detaching is told, as 1 */
     POD_PLAN_PROBE = 1 << 20, /* with EXEC: a probe of the supervisor's own (helper/health.h) */
 };
 
