@@ -27,6 +27,8 @@ _PROGRAMS = {
     "fish": "fish",
 }
 _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
+_ALIKE = ("unit", "ext", "test_architecture.py", "test_security_table.py")
+"""Parts of tests/: units, the C below them, and the rules that the sources and the documents follow."""
 CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", "delegated_cgroup", *_MACHINES, *_PROGRAMS)
 """Names of the marks by which a test says what it needs."""
 
@@ -59,11 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Units, and the C below them, are alike for every user, but for those that want some kind of ids."""
+    """What is _ALIKE for every user runs as one, but for tests that want some kind of ids or start containers."""
     for item in items:
         wanted = [mark.name for mark in item.iter_markers()]
         part = item.path.relative_to(places.REPOSITORY).parts[1]
-        if part in ("unit", "ext") and not {"sub_ids", "no_sub_ids"}.intersection(wanted):
+        if part in _ALIKE and not {"sub_ids", "no_sub_ids", "built"}.intersection(wanted):
             item.add_marker(pytest.mark.alike)
 
 
