@@ -40,7 +40,7 @@ test-long: pod.pyz dev
 	@$(TOOLS) test -- -m tests.support.suite $(PYTEST_ARGS)
 
 soak: pod.pyz dev
-	@POD_SOAK_EXECS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
+	@POD_SOAK_EXECS=10000 POD_SOAK_RUNS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
 # SIGKILL before every system call of a start, stop, exec, rm that changes something; some minutes a user.
 test-faults: dev
 	@POD_FAULTS=all $(TOOLS) test -- -m tests.support.suite tests/faults

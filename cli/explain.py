@@ -26,7 +26,7 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
-ENOTCONN, ECONNRESET, EOPNOTSUPP = 107, 104, 95
+ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT = 107, 104, 95, 122
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -46,6 +46,7 @@ _HINTS = {
     ("NEWGIDMAP", ENOENT): "the package uidmap is missing",
     ("OVERLAY", EPERM): "'pod doctor' says whether overlay works on the store's file system",
     ("OVERLAY", EINVAL): "'pod doctor' says whether overlay works on the store's file system",
+    ("KEYRING", EDQUOT): "your user's quota of keys is used up: see /proc/sys/kernel/keys/maxkeys and /proc/keys",
     ("RLIMIT", EPERM): "a hard limit cannot be raised above your own: see 'ulimit -H -a'",
     ("BIND", ENOENT): "the path to bind must exist on the host",
     ("BIND", EACCES): "the path to bind must be readable by you",

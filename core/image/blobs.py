@@ -113,11 +113,14 @@ class Writer:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:  # Who looked for a dead writer's file saw it before its lock: it is theirs now.
-                os.close(self._fd)
+            except BlockingIOError:
+                pass
             except OSError:
                 return  # Without flock on this file system the grace time alone protects it.
+            else:
+                if _is_named(self._fd, self._path):
+                    return
+            os.close(self._fd)  # Who looked for a dead writer's file saw it before its lock: theirs, or published.
 
     def _take_over(self) -> bool:
         """Whether there is a dead writer's file of this blob; it is ours then."""
@@ -132,13 +135,12 @@ class Writer:
                 continue
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held, named = os.fstat(fd), os.stat(path, follow_symlinks=False)
             except OSError:
                 os.close(fd)
-                continue  # Its writer lives, or it was published or removed just now.
-            if (held.st_ino, held.st_dev, held.st_nlink) != (named.st_ino, named.st_dev, 1):
+                continue  # Its writer lives.
+            if not _is_named(fd, path):
                 os.close(fd)
-                continue
+                continue  # It was published or removed just now.
             self._fd, self._path = fd, path
             self.resumed = size > 0
             return True
@@ -253,6 +255,16 @@ class Writer:
                     os.unlink(self._path)
             self._path = ""
         os.close(self._fd)
+
+
+def _is_named(fd: int, path: str) -> bool:
+    """Whether the file ``fd`` has the name ``path`` and no other."""
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    held = os.fstat(fd)
+    return (held.st_ino, held.st_dev, held.st_nlink) == (named.st_ino, named.st_dev, 1)
 
 
 def coming(engine: Engine, digest: str) -> int:

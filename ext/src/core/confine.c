@@ -6,6 +6,7 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -60,16 +61,42 @@ int pod_confine_rlimits(const struct pod_plan *plan, struct pod_err *err)
     return 0;
 }
 
+/* Found by name only by who may search it (join_session_keyring of the kernel), and it is made without that right. */
+#define KEYRING_PERMISSIONS \
+    0x3f1b0000 /* all for its possessor; view, read, search and link for the user */
+#define KEYRING_SHARED "pod-containers"
+#define OVERFLOW_UID "65534"
+
+void pod_confine_share_keyring(void)
+{
+    long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, KEYRING_SHARED, 0, 0, 0);
+
+    /* Only its owner may do that: one of this name that is another user's is left again. */
+    if (ring >= 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, KEYRING_PERMISSIONS, 0, 0) < 0)
+        syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+}
+
+/* "keyring;UID;GID;PERMISSIONS;NAME": the shared one, and this user's (others have no id in here). */
+static int has_shared_keyring(void)
+{
+    char text[128] = "";
+    long length =
+        syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, text, sizeof text - 1, 0);
+    const char *uid = strchr(text, ';'), *name = strrchr(text, ';');
+
+    return length > 0 && uid && name && strcmp(name + 1, KEYRING_SHARED) == 0 &&
+           strncmp(uid + 1, OVERFLOW_UID ";", sizeof OVERFLOW_UID) != 0;
+}
+
 int pod_confine_keyring(struct pod_err *err)
 {
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0)
         return 0;
-    if (errno == EDQUOT && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "pod", 0, 0, 0) >= 0)
+    int errnum = errno;
+    /* ENOSYS, EPERM: no keyrings in this kernel, or an outer filter hides them; then there is none to inherit either way. */
+    if (errnum == ENOSYS || errnum == EPERM || (errnum == EDQUOT && has_shared_keyring()))
         return 0;
-    /* No keyrings in this kernel, or an outer filter hides them: then there is none to inherit either way. */
-    if (errno == ENOSYS || errno == EPERM)
-        return 0;
-    return pod_fail(err, POD_KEYRING, NULL);
+    return pod_fail_errno(err, POD_KEYRING, errnum, NULL);
 }
 
 int pod_confine_bounding(uint64_t caps, struct pod_err *err)

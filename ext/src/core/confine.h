@@ -12,8 +12,12 @@
 int pod_confine_rlimits(const struct pod_plan *plan, struct pod_err *err);
 
 /* A session keyring of its own (keyctl(2)), so that the caller's keys stay out of the container. Where the user's quota of
- * keyrings is used up, one named keyring of pod's is joined instead; a kernel without keyrings is fine. */
+ * keyrings is used up the shared one below is kept; a kernel without keyrings is fine. */
 int pod_confine_keyring(struct pod_err *err);
+/* In what will supervise, before it enters any namespace (names of keyrings are those of a user namespace): leaves the
+ * caller's session keyring for one that all supervisors of the user share. What was made while there was room is there for
+ * those who come when there is none. */
+void pod_confine_share_keyring(void);
 
 /* Drops from the bounding set what CAPS lacks, then empties inheritable and ambient sets. */
 int pod_confine_bounding(uint64_t caps, struct pod_err *err);

@@ -400,6 +400,7 @@ int pod_client_run(const struct pod_plan *plan)
     }
     if (child == 0) {
         leave_caller(pair[1]);
+        pod_confine_share_keyring();
         pod_supervise(plan, 3);
     }
     close(pair[1]);

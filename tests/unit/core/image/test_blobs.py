@@ -226,3 +226,29 @@ def test_writer_when_a_follower_is_slow_then_it_is_not_waited_for(engine: Engine
         assert writer.received == 20_000
     for descriptor in followed:
         os.close(descriptor)
+
+
+def test_writer_when_another_took_its_file_and_published_it_then_it_makes_a_new_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the making of the file and its lock: what is published must not be written to."""
+    data = b"published" * 100
+    name = digest(data)
+    taken: list[int] = []
+    real = fcntl.flock
+
+    def flock(fd: int, kind: int) -> None:
+        if not taken:
+            taken.append(fd)
+            with blobs.Writer(engine, name, len(data)) as other:
+                other.write(data)
+                other.commit()
+        real(fd, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with blobs.Writer(engine, name, len(data)) as writer:
+        assert taken
+        inode = os.stat(engine.paths.blob(name)).st_ino
+        writer.write(b"something" + data[9:])
+        assert os.stat(engine.paths.blob(name)).st_ino == inode
+        assert blobs.read(engine, name, 4096) == data
