@@ -112,3 +112,26 @@ def test_services_when_postgres_then_survives_restart_and_kill(pod: Pod) -> None
     survives(pod, "db", lambda: query("select sum(n) from t"), "500500\n")
     assert pod("exec", "db", "stat", "-c", "%U:%G %a", "/srv/data/db").ok() == "postgres:postgres 700\n"
     removed_without_a_trace(pod, "db", "rows")
+
+
+def test_services_when_user_is_postgres_then_its_server_knows_its_peers(pod: Pod) -> None:
+    """USER, whom initdb asks for; ``peer``: who asks is told by the kernel of the socket (SO_PEERCRED)."""
+    serve = """
+        PATH=$PATH:$(echo /usr/lib/postgresql/*/bin); db=/var/lib/postgresql/own
+        initdb --no-sync --auth=peer -D $db >&2
+        stat -c '%U:%G %a' $db $db/base; exec postgres -D $db -c listen_addresses= -c unix_socket_directories=/tmp
+    """
+    pod("run", "-d", "--name", "own", "-u", "postgres", pod.image("services:12"), "sh", "-ec", serve).ok()
+    asks = ("psql", "-h", "/tmp", "-U", "postgres", "-Atc", "select current_user, 6 * 7")
+
+    def query(*options: str) -> str:
+        done = pod("exec", *options, "own", *asks)
+        return done.out if done.code == 0 else done.err.splitlines()[-1].partition("FATAL: ")[2].strip()
+
+    try:
+        until(query, "postgres|42\n")
+        assert query("-u", "root") == 'Peer authentication failed for user "postgres"'
+        assert query("-u", "nobody") == 'Peer authentication failed for user "postgres"'
+        assert pod("logs", "own").out == "postgres:postgres 700\npostgres:postgres 700\n"
+    finally:
+        pod("rm", "-f", "-v", "own").ok()

@@ -1,4 +1,4 @@
-/* The emulator against processes that hate it: fuzz_emulator SEED ROUNDS SCRATCH PLAN FILTER own|host|many
+/* The emulator against processes that hate it: fuzz_emulator SEED ROUNDS SCRATCH PLAN FILTER own|host|many|devices
  *
  *   main ──clone──▶ zygote, in a user and mount namespace of its own (and a pid namespace: own) whose root is a small tmpfs
  *     │               │──fork──▶ a worker a round: random calls with arguments that another thread changes meanwhile
@@ -7,7 +7,7 @@
  * Half of the workers are killed in the middle; some of them by the emulator itself, between two of its steps, where it
  * also swaps names (the wrapped functions at the end). After each call it must have as many descriptors as before, the
  * same working directory and umask. Beside that main sends it handovers that are none; "many": more that are right than
- * there is room for, and no workers. Ends with 0 where the emulator lives and still answers right. Built and run by test_emulator_fuzz.py. */
+ * there is room for, and no workers; "devices": where ids are real, and only devices are recorded. Ends with 0 where the emulator lives and still answers right. Built and run by test_emulator_fuzz.py. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,6 +45,7 @@ static struct shared {
 
 static char scratch[256];
 static int control; /* to the zygote */
+static int real; /* the mode is devices */
 uint64_t state;
 
 uint32_t any(uint32_t below)
@@ -109,6 +111,23 @@ static void mend_world(void)
     close(open("/race/file", O_CREAT | O_WRONLY | O_NONBLOCK, 0666));
 }
 
+/* Devices are recorded, shown and refused, one after the other. */
+static int devices_still_right(void)
+{
+    struct stat st;
+
+    for (int i = 1; i < 50; i++) {
+        mode_t mode = (i % 2 ? S_IFCHR : S_IFBLK) | 0600;
+        dev_t device = makedev((unsigned)i, 7u * (unsigned)i);
+        unlink("/race/last");
+        memset(&st, 0, sizeof st);
+        if (syscall(SYS_mknodat, AT_FDCWD, "/race/last", mode, device) || stat("/race/last", &st) || st.st_mode != mode ||
+            st.st_rdev != device || st.st_uid || !syscall(SYS_mknodat, AT_FDCWD, "/race/last", mode, device) || errno != EEXIST)
+            return fprintf(stderr, "at %d: %o, %lx, %s\n", i, st.st_mode, (long)st.st_rdev, strerror(errno)), 0;
+    }
+    return 1;
+}
+
 /* Answers are right once nobody disturbs. */
 static int still_right(void)
 {
@@ -117,6 +136,9 @@ static int still_right(void)
 
     shared->racing = 0;
     nanosleep(&soon, NULL);
+    umask(0);
+    if (real)
+        return devices_still_right();
     int slack = open("/proc/self/timerslack_ns", O_WRONLY); /* a handover may have made this process somebody */
     if (write(slack, "50000", 5) != 5)
         give_up("slack");
@@ -278,7 +300,8 @@ int main(int argc, char **argv)
     if (pod_emulator_listen(&emulator, &err))
         give_up("listen");
     int many = !strcmp(argv[6], "many"), failed = 0;
-    pid_t pid = begin(&emulator, many ? 0 : strtoul(argv[2], NULL, 10), argv[5], !strcmp(argv[6], "own"));
+    real = !strcmp(argv[6], "devices");
+    pid_t pid = begin(&emulator, many ? 0 : strtoul(argv[2], NULL, 10), argv[5], real || !strcmp(argv[6], "own"));
     if (many)
         failed = many_listeners(pod_plan_str(&plan, POD_KEY_SOCKET_DIR), pid) | (send(control, "G", 1, 0) != 1);
     while (waitpid(pid, &status, WNOHANG) == 0) {

@@ -1,6 +1,7 @@
 /* A process that calls what the emulator answers, with arguments that another thread changes meanwhile (fuzz_emulator.c). */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,10 @@ static void one_call(void)
         syscall(number, any(2) ? AT_FDCWD : 3, path, pool + 3 * SLOT, 24);
         return;
     }
+    if (number == SYS_mknodat && any(4)) { /* a device, or overlayfs' whiteout */
+        syscall(number, any(2) ? AT_FDCWD : 3, path, (any(2) ? S_IFCHR : S_IFBLK) | any(010000), any(3) ? any(1u << 20) : 0);
+        return;
+    }
     if (any(2)) /* by a path, from the working directory */
         a[0] = number == SYS_fchownat || number == SYS_mknodat || number == SYS_mkdirat || number == SYS_openat ||
                        number == SYS_newfstatat || number == SYS_statx || number == SYS_symlinkat || number == SYS_execveat
@@ -209,6 +214,8 @@ _Noreturn void worker(void)
         _exit(0);
     if (any(2))
         syscall(SYS_setresuid, any(2), any(3), 0);
+    if (!any(12)) /* an engine's container, whose devices the kernel refuses */
+        syscall(SYS_unshare, CLONE_NEWUSER);
     every.it_interval = every.it_value;
     sigaction(SIGALRM, &action, NULL);
     sigemptyset(&alarm);

@@ -28,20 +28,24 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compilers.build(compilers.host(), SOURCE, tmp_path_factory.mktemp("fuzz") / "fuzz", *flags, *parts)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+def make_place(tmp_path: Path, flags: int, code: bytes) -> Path:
     """SCRATCH, with what the container must not reach."""
     for name in ("outside", "world", "run"):
         (tmp_path / name).mkdir()
     (tmp_path / "outside/secret").write_text("of the host")
     writer = plan.PlanWriter()
-    writer.number("FLAGS", plan.SINGLE_ID)
+    writer.number("FLAGS", flags)
     writer.text("SOCKET_DIR", str(tmp_path / "run"))
     writer.text("UPPER", str(tmp_path / "outside"))
     writer.texts("PRELOAD", ["/none", "/none"])  # so that there is a page
     (tmp_path / "plan").write_bytes(writer.finish("0" * 32))
-    (tmp_path / "filter").write_bytes(seccomp_notify.programs(os.uname().machine)[0])
+    (tmp_path / "filter").write_bytes(code)
     return tmp_path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return make_place(tmp_path, plan.SINGLE_ID, seccomp_notify.programs(os.uname().machine)[0])
 
 
 def run(fuzz: Path, place: Path, mode: str) -> str:
@@ -60,8 +64,20 @@ def test_emulator_when_called_at_random_then_it_lives_and_nothing_outside_change
     fuzz: Path, place: Path, pids: str
 ) -> None:
     """``host``: a container that sees the host's processes, where /proc/self is the emulator to the emulator."""
+    lives_and_changes_nothing(fuzz, place, pids)
+
+
+def test_emulator_when_only_devices_are_recorded_then_it_lives_and_nothing_outside_changes(
+    fuzz: Path, tmp_path: Path
+) -> None:
+    """With sub-ids: mknod and stat alone are asked, and owners are the kernel's."""
+    place = make_place(tmp_path, 0, seccomp_notify.device_programs(os.uname().machine)[1])
+    lives_and_changes_nothing(fuzz, place, "devices")
+
+
+def lives_and_changes_nothing(fuzz: Path, place: Path, mode: str) -> None:
     before = os.stat(place / "outside")
-    assert run(fuzz, place, pids) == "0, emulator lives\n"
+    assert run(fuzz, place, mode) == "0, emulator lives\n"
     assert os.listdir(place / "outside") == ["secret"]
     assert (place / "outside/secret").read_text() == "of the host"
     after = os.stat(place / "outside")
