@@ -30,7 +30,7 @@ class Engine:
     ``progress(event, fields)`` is told of long work (events are listed in cli/progress.py); it must not raise.
     """
 
-    __slots__ = ("environ", "paths", "progress", "_config", "_facts", "_host", "_idmap", "_run_dir")
+    __slots__ = ("environ", "progress", "_config", "_facts", "_host", "_idmap", "_paths", "_placed", "_run_dir")
 
     def __init__(
         self,
@@ -40,13 +40,22 @@ class Engine:
         progress: Callable[[str, Mapping[str, Any]], None] = ignore_progress,
     ) -> None:
         self.environ = environ
-        self.paths = paths.Paths(os.path.abspath(root) if root else paths.data_root(environ))
+        self._paths = paths.Paths(os.path.abspath(root) if root else paths.data_root(environ))
         self.progress = progress
         self._config: Config | None = None
         self._facts: Facts | None = None
         self._host: HostIdentity | None = None
         self._idmap: IdMap | None = None
         self._run_dir: str | None = None
+        self._placed = False
+
+    @property
+    def paths(self) -> paths.Paths:
+        """Names in the store; at first use its place is checked, for it may lie where others write."""
+        if not self._placed:
+            paths.check_place(self._paths.root)
+            self._placed = True
+        return self._paths
 
     @property
     def config(self) -> Config:

@@ -1,6 +1,7 @@
 """Every path under the data root and the run directory; nobody else joins them.
 
-The layout is drawn in ARCHITECTURE.md ("State on disk"). Reads no environment but in :func:`data_root`.
+The layout is drawn in ARCHITECTURE.md ("State on disk"). Reads no environment but in :func:`data_root`, and
+no disk but in :func:`check_place`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pod.core.errors import HostUnsupported
 
 STORE_FORMAT = 1
 """Version of the store's layout, kept in VERSION; a newer one is refused, an older one is upgraded."""
@@ -29,6 +32,42 @@ def data_root(environ: Mapping[str, str]) -> str:
     if home.startswith("/") and os.access(home, os.W_OK | os.X_OK):
         return home + "/.local/share/pod"
     return f"/var/tmp/pod-{os.getuid()}/data"
+
+
+def check_place(root: str) -> None:
+    """HostUnsupported where somebody else made, or could replace, a folder on the way to ``root``: what lies directly
+    in a folder that everyone may write (/tmp, /var/tmp) must be ours or the system's, and so must ``root``.
+
+    Folders that are not there yet are nobody's.
+    """
+    place, everyones, ours = "", False, (0, os.geteuid())
+    for name in root.split("/"):
+        if not name:
+            continue
+        place += "/" + name
+        try:
+            st = os.lstat(place)
+            if everyones and st.st_uid not in ours:
+                raise _not_ours(root, place)
+            if st.st_mode & 0o170000 == 0o120000:
+                st = os.stat(place)
+        except OSError:
+            return
+        everyones = st.st_mode & 0o002 != 0
+    if not everyones:
+        return
+    if st.st_uid != os.geteuid():
+        raise _not_ours(root, root)
+    os.chmod(root, 0o700)
+
+
+def _not_ours(root: str, place: str) -> HostUnsupported:
+    from pod.core.errors import HostUnsupported
+
+    return HostUnsupported(
+        f"open the store: {root}: others can change what lies there: {place}",
+        hint="set POD_ROOT (or --root) to a folder that is yours alone",
+    )
 
 
 def escape(name: str) -> str:

@@ -10,7 +10,7 @@ import os
 
 from pod.core import statefile
 from pod.core.errors import HostUnsupported, StoreCorrupt
-from pod.core.paths import STORE_FORMAT
+from pod.core.paths import STORE_FORMAT, check_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def prepare(paths: Paths) -> None:
                 os.mkdir(folder, 0o700)
             except FileExistsError:
                 continue
+        check_place(paths.root)  # somebody may have been quicker
         statefile.write_bytes(paths.version, f"{STORE_FORMAT}\n".encode())
     except OSError as error:
         raise _cannot_make(paths, error) from None

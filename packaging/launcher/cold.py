@@ -105,26 +105,37 @@ def roots():
 def usable(root, public):
     """root/pod, made if missing, when both are folders of ours that nobody else can change; else None.
 
-    Below a folder that others write to (/var/tmp) ``root`` itself may be a trap: no link, ours, and the folder sticky.
+    Below a folder that others write to (/var/tmp) ``root`` itself may be a trap: no link, ours, and the folder sticky
+    and the system's, or ours.
     """
     folder = root + "/pod"
+    mine = os.getuid()
+    theirs = (mine, 0, os.stat("/").st_uid)  # in a user namespace the system's may be nobody's
     try:
-        for path in (root, folder):
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                continue
         parent = os.stat(os.path.dirname(root))
-        if public and parent.st_mode & 0o022 and not parent.st_mode & 0o1000:
+        if public and (parent.st_uid not in theirs or (parent.st_mode & 0o022 and not parent.st_mode & 0o1000)):
             return None
-        for state in (os.lstat(root) if public else os.stat(root), os.lstat(folder)):
-            if state.st_uid != os.getuid() or state.st_mode & 0o170000 != 0o040000:
-                return None
-        if os.lstat(folder).st_mode & 0o022:
+        make(root)
+        state = os.lstat(root) if public else os.stat(root)
+        if os.lstat(root).st_uid not in theirs or state.st_uid != mine or state.st_mode & 0o170000 != 0o040000:
+            return None
+        make(folder)
+        state = os.lstat(folder)
+        if state.st_uid != mine or state.st_mode & 0o170000 != 0o040000:
+            return None
+        if state.st_mode & 0o022:
             os.chmod(folder, 0o700)
         return folder
     except OSError:
         return None
+
+
+def make(path):
+    """A folder that may be there already."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
 
 
 def ready(target):

@@ -87,3 +87,64 @@ def test_once_when_the_cache_cannot_be_written_then_it_is_said_again(tmp_path: P
     for _ in range(2):
         once(engine, "a", "a")
     assert told == ["a", "a"]
+
+
+@pytest.fixture
+def everyones(tmp_path: Path) -> Path:
+    """A folder like /tmp."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.mark.parametrize("deep", ["pod-1/data", "pod-1/a/b/store", "pod-1"])
+def test_check_place_when_a_stranger_made_it_then_refused_and_nothing_made(
+    everyones: Path, monkeypatch: pytest.MonkeyPatch, deep: str
+) -> None:
+    (everyones / "pod-1").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    engine = Engine({"POD_ROOT": f"{everyones}/{deep}", "HOME": "/nowhere"})
+    with pytest.raises(HostUnsupported, match="others can change what lies there") as caught:
+        storedir.prepare(engine.paths)
+    assert "POD_ROOT" in (caught.value.hint or "")
+    assert list((everyones / "pod-1").iterdir()) == []
+
+
+def test_check_place_when_a_strangers_link_leads_to_ours_then_refused(
+    everyones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (everyones / "pod-1").symlink_to(tmp_path / "mine")
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(HostUnsupported):
+        paths.check_place(f"{everyones}/pod-1/data")
+
+
+def test_check_place_when_somebody_is_quicker_then_refused(everyones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was there when the place was looked at."""
+    engine = Engine({"POD_ROOT": f"{everyones}/pod-1/data"})
+    found = engine.paths
+    (everyones / "pod-1").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(HostUnsupported, match="others can change"):
+        storedir.prepare(found)
+    assert not Path(found.version).exists()
+
+
+def test_check_place_when_everyone_writes_to_the_store_then_ours_is_shut_and_others_refused(
+    everyones: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.check_place(str(everyones))
+    assert everyones.stat().st_mode & 0o7777 == 0o700
+    everyones.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(HostUnsupported):
+        paths.check_place(str(everyones))
+
+
+@pytest.mark.parametrize("way", ["", "missing/too", "mine", "mine/store", "link/store"])
+def test_check_place_when_it_is_ours_then_fine(everyones: Path, way: str) -> None:
+    (everyones / "mine").mkdir()
+    (everyones / "link").symlink_to(everyones / "mine")
+    paths.check_place(f"{everyones}/{way}" if way else str(everyones / "mine"))
