@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import crafted, podcli, tools
+from tests.support import compilers, crafted, podcli, tools
 from tests.support.crafted import Craft
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
@@ -63,3 +64,19 @@ def probing(craft: Craft, tmp_path_factory: pytest.TempPathFactory) -> str:
 def busybox(craft: Craft) -> str:
     """busybox without anything bad in it: what attacks is what runs there."""
     return craft.make(lambda layer: None)
+
+
+@pytest.fixture(scope="session")
+def attack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """start_attacks.c as a static program."""
+    program = tmp_path_factory.mktemp("attack") / "attack"
+    source = Path(__file__).with_name("start_attacks.c")
+    flags = ["-static", "-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*compilers.host(), *flags, "-o", str(program), str(source)], check=True, timeout=120)
+    return program
+
+
+@pytest.fixture(scope="session")
+def attacking(craft: Craft, attack: Path) -> str:
+    """busybox with /bin/attack."""
+    return craft.make(lambda layer: layer.add("bin/attack", attack.read_bytes(), mode=0o755))
