@@ -40,25 +40,29 @@ def check_place(root: str) -> None:
 
     Folders that are not there yet are nobody's.
     """
-    place, everyones, ours = "", False, (0, os.geteuid())
+    place, everyones, owner = "", False, 0
     for name in root.split("/"):
         if not name:
             continue
         place += "/" + name
         try:
             st = os.lstat(place)
-            if everyones and st.st_uid not in ours:
+            if everyones and st.st_uid not in (0, os.geteuid()):
                 raise _not_ours(root, place)
             if st.st_mode & 0o170000 == 0o120000:
                 st = os.stat(place)
         except OSError:
             return
-        everyones = st.st_mode & 0o002 != 0
+        everyones, owner = st.st_mode & 0o002 != 0, st.st_uid
     if not everyones:
         return
-    if st.st_uid != os.geteuid():
-        raise _not_ours(root, root)
-    os.chmod(root, 0o700)
+    try:
+        if owner == os.geteuid():
+            os.chmod(root, 0o700)
+            return
+    except OSError:
+        pass  # it stays open to others: a file system that cannot be changed, or has no modes
+    raise _not_ours(root, root)
 
 
 def _not_ours(root: str, place: str) -> HostUnsupported:

@@ -1,7 +1,7 @@
 """The kernel's own interfaces from inside: calls, /proc, /sys, handles, keys.
 
-Whatever flags say, what a container gets from them is no more than its user has outside, but for what is the container's
-own (its namespaces).
+Whatever flags say, what a container gets from them is no more than its user has outside, but for what is the
+container's own (its namespaces).
 """
 
 from __future__ import annotations
