@@ -8,6 +8,7 @@
  *     ids                ids and groups of this process: by calls, "uid gid,gid"
  *     handle PATH INODE  a file by its number alone, beginning at a mount (the "shocker")
  *     key SERIAL         a key of the caller's
+ *     connect PATH       a control socket: "connect done", then what it says first
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,11 +23,13 @@
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -175,7 +178,8 @@ static void look_into(int pid)
     for (int i = 0; opened[i]; i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", pid, opened[i]);
         int fd = open(path, O_RDONLY | O_NONBLOCK);
-        if (fd >= 0 && (read(fd, &byte, 1) >= 0 || errno == EIO))
+        errno = 0;
+        if (fd >= 0 && (read(fd, &byte, 1) > 0 || errno == EIO))
             had(pid, opened[i]);
         close(fd);
     }
@@ -265,6 +269,17 @@ static void key(long serial)
     tell("search-user-session", syscall(SYS_keyctl, 10, -5, "user", "pod-secret", 0));
 }
 
+static void connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char byte = '-';
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    tell("connect", connect(fd, (struct sockaddr *)&address, sizeof address));
+    printf("%c\n", recv(fd, &byte, 1, 0) == 1 ? byte : '-');
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -275,6 +290,8 @@ int main(int argc, char **argv)
         processes();
     else if (!strcmp(mode, "ids"))
         ids();
+    else if (!strcmp(mode, "connect") && argc > 2)
+        connect_to(argv[2]);
     else if (!strcmp(mode, "handle") && argc > 3)
         by_handle(argv[2], strtoull(argv[3], NULL, 10));
     else if (!strcmp(mode, "key") && argc > 2)
