@@ -9,6 +9,9 @@ import os
 from pod.ext.errors import StepError
 
 
+cdef extern from "codeflags.h":
+    pass
+
 cdef extern from "err.h":
     struct pod_err:
         int32_t step
