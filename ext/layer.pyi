@@ -34,6 +34,29 @@ def extract(
     decompressed stream to its end. On failure the tree is half made and the caller's to remove.
     """
 
+def start_extract(
+    fd: int,
+    root_fd: int,
+    owners_fd: int,
+    *,
+    mapped: bool,
+    dialect: str = "overlay",
+    max_bytes: int = ...,
+    max_entries: int = ...,
+    follow: int = ...,
+    threads: bool = ...,
+    userns: bool = ...,
+) -> tuple[int, int]:
+    """:func:`extract` in a child behind walls (ext/src/core/sandbox.h): (pid, descriptor of its answer).
+
+    The descriptor gives bytes for :func:`extract_result`, then ends; the child is the caller's to wait for and, to end
+    it before that, to kill. The caller has one thread. ``userns``: the child may make a user namespace for a root of
+    its own.
+    """
+
+def extract_result(answer: bytes) -> tuple[str, int, str, int, int]:
+    """What :func:`extract` returns or raises, of a whole answer; step "WAIT" where the child was killed."""
+
 def probe_dialect(dir_fd: int) -> str:
     """ "overlay" where the file system of the directory holds whiteout nodes and user xattrs, else "aufs"."""
 

@@ -42,6 +42,7 @@ cdef extern from "extract.h":
         uint64_t max_bytes
         uint64_t max_entries
         int follow
+        int umask_is_0
         int threads
         int merge
         int (*interrupted)(void *context) noexcept nogil
@@ -53,6 +54,19 @@ cdef extern from "extract.h":
         int fd, const pod_extract_options *options, pod_extract_result *result, pod_err *err
     ) nogil
     int pod_probe_dialect(int dirfd, pod_dialect *dialect, pod_err *err) nogil
+
+cdef extern from "apart.h":
+    struct pod_apart:
+        int child
+        int answer
+    struct pod_apart_answer:
+        int32_t failed
+        uint32_t walls
+        pod_extract_result result
+        pod_err err
+    int pod_apart_start(
+        int fd, const pod_extract_options *options, int userns, pod_apart *apart, pod_err *err
+    ) nogil
 
 cdef extern from "flatten.h":
     struct pod_flatten_request "pod_flatten":
@@ -156,6 +170,32 @@ cdef int interrupted(void *context) noexcept with gil:
 DIALECTS = {"overlay": POD_DIALECT_OVERLAY, "aufs": POD_DIALECT_AUFS, "plain": POD_DIALECT_PLAIN}
 
 
+cdef void fill_options(pod_extract_options *options, int root_fd, int owners_fd, bint mapped, str dialect,
+                       uint64_t max_bytes, uint64_t max_entries, int follow, bint threads) except *:
+    options.root_fd = root_fd
+    options.owners_fd = owners_fd
+    options.mapped = mapped
+    options.dialect = <pod_dialect> <int> DIALECTS[dialect]
+    options.max_bytes = max_bytes
+    options.max_entries = max_entries
+    options.follow = follow
+    options.umask_is_0 = 0
+    options.threads = threads
+    options.merge = 0
+    options.interrupted = NULL
+    options.context = NULL
+
+
+cdef tuple found(const pod_extract_result *result):
+    return (
+        PyBytes_FromStringAndSize(<const char *> result.sum.blob, 32).hex(),
+        result.sum.blob_size,
+        PyBytes_FromStringAndSize(<const char *> result.sum.diff, 32).hex(),
+        result.sum.diff_size,
+        result.entries,
+    )
+
+
 def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
             uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000, int follow=-1,
             bint threads=True):
@@ -164,15 +204,7 @@ def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="ove
     cdef pod_err err
     cdef int done
     cdef list raised = []
-    options.root_fd = root_fd
-    options.owners_fd = owners_fd
-    options.mapped = mapped
-    options.dialect = <pod_dialect> <int> DIALECTS[dialect]
-    options.max_bytes = max_bytes
-    options.max_entries = max_entries
-    options.follow = follow
-    options.threads = threads
-    options.merge = 0
+    fill_options(&options, root_fd, owners_fd, mapped, dialect, max_bytes, max_entries, follow, threads)
     options.interrupted = interrupted
     options.context = <void *> raised
     with nogil:
@@ -180,13 +212,31 @@ def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="ove
     if raised:
         raise raised[0]
     check(done, &err)
-    return (
-        PyBytes_FromStringAndSize(<char *> result.sum.blob, 32).hex(),
-        result.sum.blob_size,
-        PyBytes_FromStringAndSize(<char *> result.sum.diff, 32).hex(),
-        result.sum.diff_size,
-        result.entries,
-    )
+    return found(&result)
+
+
+def start_extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
+                  uint64_t max_bytes=1 << 40, uint64_t max_entries=10000000, int follow=-1,
+                  bint threads=True, bint userns=False):
+    cdef pod_extract_options options
+    cdef pod_apart apart
+    cdef pod_err err
+    cdef int done
+    fill_options(&options, root_fd, owners_fd, mapped, dialect, max_bytes, max_entries, follow, threads)
+    with nogil:
+        done = pod_apart_start(fd, &options, userns, &apart, &err)
+    check(done, &err)
+    return apart.child, apart.answer
+
+
+def extract_result(bytes answer):
+    cdef const char *data = answer
+    cdef const pod_apart_answer *told = <const pod_apart_answer *> data
+    if len(answer) != sizeof(pod_apart_answer):
+        raise StepError(0, "WAIT", "", "wait for a process")
+    if told.failed:
+        check(-1, <pod_err *> &told.err)
+    return found(&told.result)
 
 
 def probe_dialect(int dir_fd):

@@ -6,7 +6,7 @@ libraries, two architectures), so that both build the same things.
     pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + ext/src/files/*.c
                       + the records of ext/src/emulator + the libraries of ext/src/layer/LIBS
     pod.ext.process   ext/process.pyx + ext/src/core/*.c
-    pod-helper        ext/src/core/*.c without the probes + ext/src/emulator/*.c + ext/src/helper/*.c
+    pod-helper        ext/src/core/*.c without probes and sandbox + ext/src/emulator/*.c + ext/src/helper/*.c
                       + ext/src/layer/owners_read.c, one static program
     pod-root.so       ext/src/preload/*.c, a shared library without a C library
 """
@@ -78,8 +78,8 @@ def records() -> tuple[Path, ...]:
 
 
 def helper_sources() -> tuple[Path, ...]:
-    """The C files of the static helper; it never probes."""
-    core = tuple(path for path in c_files("core") if path.stem.partition("_")[0] != "probe")
+    """The C files of the static helper; it never probes, and reads no archives."""
+    core = tuple(path for path in c_files("core") if path.stem.partition("_")[0] not in ("probe", "sandbox"))
     return core + c_files("emulator") + c_files("helper") + (ROOT / "ext/src/layer/owners_read.c",)
 
 

@@ -2,12 +2,14 @@
 
 It is forked before this process has any thread (a fork copies the locks of other threads in whatever state they are),
 goes into the id map's user namespace, and gets work over a socket: a request as JSON with its descriptors beside it
-(unpacking.Unpacking), answered by JSON under the same number. It lives as long as the socket's other end: whoever
-closes that, or dies, ends it in the middle of its work.
+(unpacking.Unpacking), answered by JSON under the same number. Each layer is unpacked by a child of its own, behind walls
+(unpacking.Apart). It lives as long as the socket's other end: whoever closes that, or dies, ends it and its children in
+the middle of their work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _MESSAGE = 1 << 16
 _MAX_DESCRIPTORS = 5
 _GONE = "extract layers: the process that does it ended"
+_PATIENCE = 5.0
+"""Seconds in which it ends itself and its children once nobody asks any more."""
 
 
 class Answer:
@@ -52,7 +56,7 @@ class Extractor:
         except OSError as error:
             ours.close()
             theirs.close()
-            raise PodError(f"extract layers: start a process: {error.strerror}", hint=_LIMITS) from None
+            raise PodError(f"extract layers: start a process: {error.strerror}", hint=unpacking.LIMITS) from None
         if self._pid == 0:
             ours.close()
             _live(theirs, engine, idmap)
@@ -77,7 +81,7 @@ class Extractor:
         except OSError:
             data = b""
         if not data:
-            raise PodError(_GONE, hint=_LIMITS)
+            raise PodError(_GONE, hint=unpacking.LIMITS)
         number, found, failure = statefile.loads(data)
         error = None
         if failure is not None:
@@ -91,15 +95,15 @@ class Extractor:
         """Ends the process, in the middle of its work if need be, and waits until nothing of it is left."""
         import signal
 
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)  # It kills its children, then ends: its end closes after theirs.
+            self._socket.settimeout(_PATIENCE)
+            while self._socket.recv(_MESSAGE):
+                pass
         self._socket.close()
-        try:
+        with contextlib.suppress(PermissionError):
             os.kill(self._pid, signal.SIGKILL)
-        except PermissionError:
-            pass  # It sees the end of the socket.
         os.waitpid(self._pid, 0)
-
-
-_LIMITS = "is a limit on processes or memory too low? ('ulimit -a')"
 
 
 def _live(channel: socket.socket, engine: Engine, idmap: IdMap) -> NoReturn:
@@ -121,35 +125,60 @@ def _live(channel: socket.socket, engine: Engine, idmap: IdMap) -> NoReturn:
 
 
 def _serve(channel: socket.socket, engine: Engine, idmap: IdMap) -> None:
-    import threading
+    import select
 
     from pod.core.runtime import userns
 
     userns.enter(engine, idmap)
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, _MESSAGE, _MAX_DESCRIPTORS)
-        if not data:
-            return
-        number, request = statefile.loads(data)
-        arguments = (channel, number, request, descriptors)
-        try:
-            threading.Thread(target=_work, args=arguments, daemon=True).start()
-        except RuntimeError:  # No more threads for this user: one after the other.
-            _work(*arguments)
-
-
-def _work(channel: socket.socket, number: int, request: dict[str, Any], descriptors: list[int]) -> None:
+    working: dict[int, _Work] = {}
     try:
-        found = unpacking.unpack(request, descriptors)
+        while True:
+            for descriptor in select.select([channel, *working], [], [])[0]:
+                if descriptor is channel:
+                    if not _begin(channel, working):
+                        return
+                elif working[descriptor].child.is_done():
+                    _answer(channel, working.pop(descriptor))
+    finally:
+        for work in working.values():
+            work.child.end()
+
+
+class _Work:
+    """What one child does: the request's number, and the folder's lock, which is to last as long as the child."""
+
+    __slots__ = ("child", "held", "number")
+
+    def __init__(self, number: int, child: unpacking.Apart, held: int) -> None:
+        self.number = number
+        self.child = child
+        self.held = held
+
+
+def _begin(channel: socket.socket, working: dict[int, _Work]) -> bool:
+    """Takes one request; False where nobody will ask any more."""
+    data, descriptors, _, _ = socket.recv_fds(channel, _MESSAGE, _MAX_DESCRIPTORS)
+    if not data:
+        return False
+    number, request = statefile.loads(data)
+    try:
+        child = unpacking.Apart(request, descriptors)
+        working[child.fileno()] = _Work(number, child, os.dup(descriptors[3]))
     except PodError as error:
         _tell(channel, number, [], error)
-    except BaseException as error:  # noqa: BLE001 - carried to who waits
-        _tell(channel, number, [], PodError(f"extract layer: {error!r}: this is a bug in pod"))
-    else:
-        _tell(channel, number, found, None)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+    return True
+
+
+def _answer(channel: socket.socket, work: _Work) -> None:
+    try:
+        _tell(channel, work.number, work.child.result(), None)
+    except PodError as error:
+        _tell(channel, work.number, [], error)
+    finally:
+        os.close(work.held)
 
 
 def _tell(channel: socket.socket, number: int, found: list[Any], error: PodError | None) -> None:

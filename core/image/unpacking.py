@@ -27,6 +27,7 @@ MAX_BYTES = 1 << 40
 MAX_ENTRIES = 1 << 24
 LOCK_TIMEOUT = 3600.0
 _SPARE = 64 << 20
+LIMITS = "is a limit on processes or memory too low? ('ulimit -a')"
 _AGAIN = "the image is damaged or forged; pull it again"
 
 
@@ -41,7 +42,7 @@ class Refused(PodError):
 class Unpacking:
     """One layer on its way: a hidden folder, locked, and the descriptors that its extraction needs.
 
-    The steps: :meth:`prepare`, then :func:`unpack` with :meth:`request` and :meth:`descriptors` in whatever process,
+    The steps: :meth:`prepare`, then :class:`Apart` with :meth:`request` and :meth:`descriptors` in whatever process,
     then :meth:`publish` with its answer; :meth:`close` in any case, and :meth:`give_up` before it, which
     does nothing once it is published.
     """
@@ -82,16 +83,17 @@ class Unpacking:
         self._owners = os.open(self.folder + "/owners", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def request(self) -> dict[str, Any]:
-        """What :func:`unpack` is asked, as JSON can carry it."""
+        """What :class:`Apart` is asked, as JSON can carry it."""
         return {
             "digest": self.layer["digest"],
             "mapped": self._idmap.kind == "range",
             "dialect": self._engine.facts.layer_dialect,
             "limit": _max_bytes(self._root),
+            "userns": self._engine.facts.userns,
         }
 
     def descriptors(self) -> list[int]:
-        """For :func:`unpack`: blob, root, owners, the folder's lock, and the pipe that tells of the blob's growth."""
+        """For :class:`Apart`: blob, root, owners, the folder's lock, and the pipe that tells of the blob's growth."""
         return [self._blob, self._root, self._owners, self._held, *([self._pipe] if self._pipe >= 0 else [])]
 
     def let_go(self) -> None:
@@ -101,7 +103,7 @@ class Unpacking:
             self._pipe = -1
 
     def publish(self, answer: list[Any]) -> None:
-        """Holds what :func:`unpack` found against the image's digests, then gives the folder its name."""
+        """Holds what :class:`Apart` found against the image's digests, then gives the folder its name."""
         blob_hex, _blob_size, diff_hex, diff_size, entries = answer
         self._compare(blob_hex, diff_hex)
         if _hides_all(self.folder + "/diff"):
@@ -143,19 +145,67 @@ class Unpacking:
         return _to_trash(self._engine, folder) if folder else ""
 
 
-def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
-    """[blob hex, blob bytes, diff hex, diff bytes, entries] of one layer, unpacked; see :class:`Unpacking`. Refused."""
-    from pod.ext import layer
+class Apart:
+    """The child that unpacks one layer behind walls (ext/src/core/sandbox.h); made where there is one thread. Refused."""
 
-    blob, root, owners, _held, *pipe = descriptors
-    try:
-        found = layer.extract(
-            blob, root, owners, mapped=request["mapped"], dialect=request["dialect"], max_bytes=request["limit"],
-            max_entries=MAX_ENTRIES, follow=pipe[0] if pipe else -1,
-        )  # fmt: skip
-    except OSError as error:
-        raise _explain(error, request["digest"]) from error
-    return list(found)
+    __slots__ = ("_answer", "_digest", "_parts", "_pid")
+
+    def __init__(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        from pod.ext import layer
+
+        blob, root, owners, _held, *pipe = descriptors
+        self._digest = request["digest"]
+        self._parts: list[bytes] = []
+        try:
+            self._pid, self._answer = layer.start_extract(
+                blob, root, owners, mapped=request["mapped"], dialect=request["dialect"], max_bytes=request["limit"],
+                max_entries=MAX_ENTRIES, follow=pipe[0] if pipe else -1, userns=request["userns"],
+            )  # fmt: skip
+        except OSError as error:
+            raise _explain(error, self._digest) from error
+
+    def fileno(self) -> int:
+        return self._answer
+
+    def is_done(self) -> bool:
+        """Reads what there is, or waits for it; True at the end: :meth:`result` will not wait then."""
+        part = os.read(self._answer, 4096)
+        if len(self._parts) < 16:  # A child gone mad fills no memory; such an answer is refused for its length.
+            self._parts.append(part)
+        return not part
+
+    def result(self) -> list[Any]:
+        """[blob hex, blob bytes, diff hex, diff bytes, entries] once it is done; Refused. An interrupt ends the child."""
+        from pod.ext import layer
+
+        try:
+            while not self.is_done():
+                pass
+        except BaseException:
+            self.end()
+            raise
+        status = self._gone()
+        try:
+            return list(layer.extract_result(b"".join(self._parts)))
+        except OSError as error:
+            if os.WIFSIGNALED(status):
+                said = f"the process that does it was ended by signal {os.WTERMSIG(status)}"
+                raise Refused(f"extract layer: {self._digest[:19]}: {said}", hint=LIMITS, errno=errno.EIO) from error
+            raise _explain(error, self._digest) from error
+
+    def end(self) -> None:
+        """Kills it, and waits until nothing of it is left."""
+        os.kill(self._pid, 9)
+        self._gone()
+
+    def _gone(self) -> int:
+        os.close(self._answer)
+        return os.waitpid(self._pid, 0)[1]
+
+
+def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
+    """What :meth:`Apart.result` gives; see :class:`Unpacking`. Refused."""
+    return Apart(request, descriptors).result()
 
 
 def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:

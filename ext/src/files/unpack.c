@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "../core/beneath.h"
-#include "../layer/extract.h"
+#include "../layer/apart.h"
 #include "../layer/owners.h"
 #include "job.h"
 
@@ -92,6 +92,7 @@ int pod_job_unpack(const struct pod_job *job, struct pod_view *view, struct pod_
                                           .max_entries = ENTRIES_MAX,
                                           .follow = -1};
     struct pod_extract_result done;
+    struct pod_apart apart;
     /* The function is of glibc 2.27; the number is MFD_CLOEXEC. */
     POD_AUTO_FD int record = (int)syscall(SYS_memfd_create, "pod-owners", 1U);
     POD_AUTO_FD int dir =
@@ -106,7 +107,9 @@ int pod_job_unpack(const struct pod_job *job, struct pod_view *view, struct pod_
     options.owners_fd = record;
     options.mapped = view && view->mapped;
     memset(&done, 0, sizeof done);
-    if (pod_extract(job->stream, &options, &done, err) < 0)
+    /* Who has a container has user namespaces, and in its view all that they give. */
+    if (pod_apart_start(job->stream, &options, !view, &apart, err) < 0 ||
+        pod_apart_finish(&apart, &done, err) < 0)
         return -1;
     result->entries = done.entries;
     result->bytes = done.sum.diff_size;

@@ -136,7 +136,7 @@ int pod_extract(int fd, const struct pod_extract_options *options,
     if (!unpack)
         return pod_fail_errno(err, POD_MEMORY, ENOMEM, "");
     unpack->options = options;
-    unpack->umask = read_umask();
+    unpack->umask = options->umask_is_0 ? 0 : read_umask();
     unpack->patience.interrupted = options->interrupted;
     unpack->patience.context = options->context;
     failed = open_stages(unpack, fd, err) < 0 || unpack_all(unpack, err) < 0;

@@ -18,6 +18,7 @@ struct pod_extract_options {
     uint64_t max_bytes; /* of the decompressed archive, and of the files' sizes together */
     uint64_t max_entries;
     int follow; /* of a blob that is still being written (input.h), or -1 */
+    int umask_is_0; /* of this process: it need not be looked up */
     int threads; /* as many as are worth while (1), or none (0) */
     /* As cp does: the root stays as it is, and what is a directory on one side alone is COPY, EISDIR (on the disk) or ENOTDIR
      * (in the archive), instead of being replaced. */

@@ -4,7 +4,6 @@
 #include "unpack.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,11 +14,11 @@
 /* Of records, to find those of devices that hard links lead to: a second of work. */
 #define VISITS_MAX (UINT64_C(1) << 27)
 
-/* What a hard link shall lead to: NAME in the directory DIRFD; or, where the way there is shut to
- * us (modes come from the archive), FD, which was opened while it was open. */
+/* What a hard link shall lead to: NAME in the directory DIRFD. SHUT: that directory lets us in for no
+ * lookup any more (modes come from the archive); DIRFD was opened while it did. */
 struct target {
     int dirfd;
-    int fd;
+    int shut;
     char name[NAME_MAX + 1];
     struct stat st;
 };
@@ -27,7 +26,6 @@ struct target {
 static void release_target(struct target *target)
 {
     pod_cleanup_fd(&target->dirfd);
-    pod_cleanup_fd(&target->fd);
 }
 
 /* The stack of directories opens the way. */
@@ -39,8 +37,11 @@ static int hold_target(struct pod_unpack *unpack, const char *parent, struct tar
     strcpy(back, pod_dirs_path(unpack->dirs));
     if (pod_dirs_enter(unpack->dirs, parent, 0, err) < 0)
         return -1;
-    target->fd = openat(here(unpack), target->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (target->fd < 0 || fstat(target->fd, &target->st) < 0)
+    pod_cleanup_fd(&target->dirfd);
+    target->dirfd = fcntl(here(unpack), F_DUPFD_CLOEXEC, 3);
+    target->shut = 1;
+    if (target->dirfd < 0 ||
+        fstatat(target->dirfd, target->name, &target->st, AT_SYMLINK_NOFOLLOW) < 0)
         return fail_here(unpack, POD_LINK, err);
     return pod_dirs_enter(unpack->dirs, back, 0, err);
 }
@@ -66,16 +67,24 @@ static int find_target(struct pod_unpack *unpack, struct target *target, struct 
     return hold_target(unpack, parent, target, err);
 }
 
+/* A descriptor of the target itself would need /proc, which is out of reach here (core/sandbox.h), or, for AT_EMPTY_PATH,
+ * CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before 6.10): so a shut directory is opened for the call. */
 static int link_target(struct pod_unpack *unpack, const struct target *target)
 {
-    char self[40];
+    struct stat directory;
+    int failed, errnum;
 
-    if (target->fd < 0)
+    if (!target->shut)
         return linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
-    /* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before
-     * 6.10). */
-    snprintf(self, sizeof self, "/proc/self/fd/%d", target->fd);
-    return linkat(AT_FDCWD, self, here(unpack), unpack->name, AT_SYMLINK_FOLLOW);
+    if (fstat(target->dirfd, &directory) < 0 ||
+        fchmod(target->dirfd, (directory.st_mode & 07777) | 0700) < 0)
+        return -1;
+    failed = linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
+    errnum = errno;
+    if (fchmod(target->dirfd, directory.st_mode & 07777) < 0)
+        return -1;
+    errno = errnum;
+    return failed;
 }
 
 /* Whether the target is the placeholder of a device: 1 and its record, which goes by the path
@@ -117,7 +126,7 @@ int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
     struct pod_owner device;
     int is_device;
 
-    __attribute__((cleanup(release_target))) struct target target = {.dirfd = -1, .fd = -1};
+    __attribute__((cleanup(release_target))) struct target target = {.dirfd = -1};
     struct stat there;
 
     if (find_target(unpack, &target, err) < 0)
