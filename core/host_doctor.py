@@ -37,6 +37,7 @@ def examine(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
         ]
     found += [
         _seccomp(trials, facts),
+        _unpacking(trials),
         _memory_files(trials),
         _cgroups(facts),
         _device("tun", "/dev/net/tun", trials["tun"], "user-mode networks work without it, slower or not at all"),
@@ -273,6 +274,21 @@ def _seccomp(trials: Trials, facts: Facts) -> Fact:
         )
     notify = "with notification" if facts.seccomp_notify else "without notification"
     return Fact("seccomp", "ok", f"filters, {notify}", "attached one of each", "Docker's default profile is applied")
+
+
+def _unpacking(trials: Trials) -> Fact:
+    proof = "went behind all of them, looked and called"
+    missing = [trials[name].reason for name in ("sandbox", "landlock") if not trials[name].ok]
+    if not missing:
+        return Fact("unpacking", "ok", "own root, landlock, list of calls", proof, "archives reach their tree alone")
+    return Fact(
+        "unpacking",
+        "limit",
+        "not all walls: " + "; ".join(missing),
+        proof,
+        "fewer walls stand between a bug in the reading of archives and you",
+        "Linux 5.19 or later, with landlock in CONFIG_LSM or lsm=",
+    )
 
 
 def _memory_files(trials: Trials) -> Fact:

@@ -201,6 +201,8 @@ const struct pod_trial pod_call_trials[] = {
     {"openat2", try_openat2, OUTSIDE, 0},
     {"close_range", try_close_range, OUTSIDE, 0},
     {"memfd_exec", try_memfd_exec, OUTSIDE, 0},
+    {"landlock", pod_try_landlock, OUTSIDE, 0},
+    {"sandbox", pod_try_sandbox, OUTSIDE, 0},
     {"tun", try_tun, OUTSIDE, 0},
     {"fuse", try_fuse, OUTSIDE, 0},
     {NULL, NULL, OUTSIDE, 0},

@@ -25,5 +25,7 @@ extern const struct pod_trial pod_call_trials[]; /* namespaces, system calls, de
 /* getpgid(2) of this process is ANSWERed so from now on; 0, or the listener where FLAGS ask for one. */
 int pod_probe_filter(unsigned int answer, unsigned long flags, struct pod_err *err);
 int pod_try_emulation(const char *scratch, struct pod_err *err); /* probe_emulation.c */
+int pod_try_landlock(const char *scratch, struct pod_err *err); /* probe_sandbox.c */
+int pod_try_sandbox(const char *scratch, struct pod_err *err);
 
 #endif
