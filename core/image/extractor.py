@@ -2,9 +2,9 @@
 
 It is forked before this process has any thread (a fork copies the locks of other threads in whatever state they are),
 goes into the id map's user namespace, and gets work over a socket: a request as JSON with its descriptors beside it
-(unpacking.Unpacking), answered by JSON under the same number. Each layer is unpacked by a child of its own, behind walls
-(unpacking.Apart). It lives as long as the socket's other end: whoever closes that, or dies, ends it and its children in
-the middle of their work.
+(unpacking.Unpacking), answered by JSON under the same number. Each layer is unpacked by a child of its own, behind
+walls (unpacking.Apart). It lives as long as the socket's other end: whoever closes that, or dies, ends it and its
+children in the middle of their work.
 """
 
 from __future__ import annotations
@@ -130,11 +130,12 @@ def _serve(channel: socket.socket, engine: Engine, idmap: IdMap) -> None:
     from pod.core.runtime import userns
 
     userns.enter(engine, idmap)
+    asked = channel.fileno()
     working: dict[int, _Work] = {}
     try:
         while True:
-            for descriptor in select.select([channel, *working], [], [])[0]:
-                if descriptor is channel:
+            for descriptor in select.select([asked, *working], [], [])[0]:
+                if descriptor == asked:
                     if not _begin(channel, working):
                         return
                 elif working[descriptor].child.is_done():

@@ -146,7 +146,7 @@ class Unpacking:
 
 
 class Apart:
-    """The child that unpacks one layer behind walls (ext/src/core/sandbox.h); made where there is one thread. Refused."""
+    """The child that unpacks one layer behind walls (ext/src/core/sandbox.h). The caller has one thread. Refused."""
 
     __slots__ = ("_answer", "_digest", "_parts", "_pid")
 
@@ -175,7 +175,7 @@ class Apart:
         return not part
 
     def result(self) -> list[Any]:
-        """[blob hex, blob bytes, diff hex, diff bytes, entries] once it is done; Refused. An interrupt ends the child."""
+        """[blob hex, blob bytes, diff hex, diff bytes, entries] at its end; Refused. An interrupt ends the child."""
         from pod.ext import layer
 
         try:

@@ -80,12 +80,13 @@ int pod_sandbox_calls(void)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
         ANSWER(SECCOMP_RET_KILL_PROCESS),
         LOAD(nr),
-        ALLOWED(ALLOW_CALL) ALLOW_IF(SYS_mmap, 2, PROT_EXEC, 0) ALLOW_IF(SYS_mprotect, 2, PROT_EXEC, 0)
+        ALLOWED(ALLOW_CALL) ALLOW_IF(SYS_mmap, 2, PROT_EXEC, 0)
+            ALLOW_IF(SYS_mprotect, 2, PROT_EXEC, 0)
         /* threads, no processes */
         ALLOW_IF(SYS_clone, 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)
         /* up to F_SETLKW: not F_SETOWN, which lets the kernel send signals */
         ALLOW_IF(SYS_fcntl, 1, ~7U, 0) ALLOW_IF(SYS_fcntl, 1, ~0U, 1030 /* F_DUPFD_CLOEXEC */)
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE3, 0, 1),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE3, 0, 1),
         ANSWER(SECCOMP_RET_ERRNO | ENOSYS),
         ANSWER(SECCOMP_RET_ERRNO | EPERM),
     };
