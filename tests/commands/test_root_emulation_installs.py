@@ -17,6 +17,12 @@ OWNERS = (
     r" ! \( -path '/var/lib/postgresql/*/main/*' -user postgres -group postgres \)"
     r" -printf '%m %u:%g %p\n' | LC_ALL=C sort -k 3; find / -xdev | wc -l"
 )
+OWN_SERVER = r"""
+    PATH=$PATH:$(echo /usr/lib/postgresql/*/bin); initdb -D ~/own --auth=peer > /dev/null
+    pg_ctl -D ~/own -l /dev/null -o '-c listen_addresses= -k /tmp' -w start > /dev/null
+    stat -c %U:%G ~/own/postmaster.pid
+    psql -h /tmp -Atc 'select current_user, 6 * 7' postgres; pg_ctl -D ~/own stop > /dev/null
+"""
 
 
 def lines(text: str) -> list[str]:
@@ -66,5 +72,7 @@ def test_install_when_debian_then_all_is_as_real_roots(fresh_pod: Pod, tmp_path:
         assert differences(pod, name) == {}
         query = ("psql", "-Atc", "select current_user")
         assert pod("exec", "-u", "postgres", name, *query).ok() == "postgres\n"
+        own = pod("exec", "-u", "postgres", name, "sh", "-ec", OWN_SERVER, timeout=120)
+        assert own.ok() == "postgres:postgres\npostgres|42\n"
     finally:
         pod("rm", "-f", name).ok()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGES = ("openssh-server", "postgresql", "sudo", "rsync")
-MORE = ("gosu", "rpm", "python3-pip")
-"""A static Go program; another package manager; Python's."""
+MORE = ("gosu", "rpm", "dnf", "createrepo-c", "libcap2-bin", "acl", "python3-pip")
+"""A static Go program; other package managers, and what makes a repository for them; Python's."""
 
 TMPFILES = {"11": ("systemd",), "12": ("systemd-standalone-tmpfiles",), "13": ()}
 """What has systemd-tmpfiles, where PACKAGES did not bring it."""
@@ -79,10 +79,10 @@ tree() {
     rm -rf /t /c; mkdir /t; touch -d 2001-02-03 /t/f; chmod 2640 /t/f; chown 5:6 /t/f
     ln -s f /t/l; chown -h 7:8 /t/l; mkfifo -m 600 /t/p; chown 11:12 /t/p
     install -d -o 13 -g 14 -m 3775 /t/d; install -o alice -g mail -m 4755 /bin/true /t/d/i; ln /t/d/i /t/d/h
-    chown 15:16 /t; touch /t/d/r
+    mknod -m 640 /t/c c 1 3; chown 17:18 /t/c; mknod /t/d/b b 259 70000; chmod 6711 /t/d/b; chown 15:16 /t; touch /t/d/r
 }
 list() {
-    stat -c '%n %u:%g %a %F' . l p f d d/i d/h d/r; stat -c %h d/i
+    stat -c '%n %u:%g %a %F' . l p f d d/i d/h d/r; stat -c %h d/i; stat -c '%n %u:%g %a %F %t:%T' c d/b
 }
 """
 """Stands before each script: files of many owners in /t, /c removed; what a copy of them has."""
