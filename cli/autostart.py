@@ -50,7 +50,7 @@ def _start_all(engine: Engine) -> int:
     """One at a time, and one such command at a time: cron and systemd may both call it at boot."""
     from pod.cli import each, start
     from pod.core import statefile
-    from pod.core.container import autostart, lifecycle
+    from pod.core.container import autostart, settling
 
     def act(container: Container) -> str | None:
         if not autostart.is_due(engine, container):
@@ -59,4 +59,4 @@ def _start_all(engine: Engine) -> int:
         return container.name
 
     with statefile.Lock(engine.run_dir + "/locks/autostart", timeout=600.0):
-        return each.each(reversed(lifecycle.settle_all(engine)), act)
+        return each.each(reversed(settling.settle_all(engine)), act)

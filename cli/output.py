@@ -77,9 +77,14 @@ def _escaped(char: str) -> str:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Docker's table: each column as wide as its longest cell and three spaces, at least ten; the last one free."""
-    lines = ["\t".join(headers)]
-    lines.extend("\t".join(visible(cell).replace("\t", " ").replace("\n", " ") for cell in row) for row in rows)
-    write(align("\n".join(lines) + "\n"))
+    lines: list[Sequence[str]] = [headers]
+    for row in rows:
+        if not "".join(row).isprintable():  # then there are no tabs and newlines either
+            row = [visible(cell).replace("\t", " ").replace("\n", " ") for cell in row]
+        lines.append(row)
+    widths = [max(max(map(len, column)) + _PADDING, _NARROWEST) for column in list(zip(*lines))[:-1]]
+    pattern = "".join(f"%-{width}s" for width in widths) + "%s"
+    write("".join([pattern % tuple(row) + "\n" for row in lines]))
 
 
 def align(text: str) -> str:

@@ -70,7 +70,7 @@ _RAW = (
 
 def main(engine: Engine, options: Options) -> int:
     """Docker's order of things: the newest first; -n and -l count what the filters let through, of all states."""
-    from pod.core.container import lifecycle
+    from pod.core.container import settling
 
     format, whole = options["format"], options["no-trunc"]
     _check(format)
@@ -80,7 +80,7 @@ def main(engine: Engine, options: Options) -> int:
 
         wanted = listing.read(options["filter"])
     last = options["last"] if "last" in options.given or not options["latest"] else 1
-    containers = lifecycle.settle_all(engine)
+    containers = settling.settle_all(engine)
     if wanted:
         from pod.core.container import listing
 

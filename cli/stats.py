@@ -82,10 +82,10 @@ def main(engine: Engine, options: Options) -> int:
 
 def _chosen(engine: Engine, options: Options) -> list[tuple[str, Container]]:
     """(the word that asked for it, container): those named that are still there, else all or those that run."""
-    from pod.core.container import lifecycle, store
+    from pod.core.container import lifecycle, settling, store
 
     if not options.args:
-        found = lifecycle.settle_all(engine)
+        found = settling.settle_all(engine)
         return [(one.id if options["no-trunc"] else one.id[:12], one) for one in found if options["all"] or one.pid]
     chosen = []
     for name in options.args:

@@ -108,11 +108,12 @@ def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
         parts = []
         left = limit
         while left > 0:
-            part = os.read(fd, min(left, max(size + 1, 4096)))
-            if not part:
-                break
+            wanted = min(left, max(size + 1, 4096))
+            part = os.read(fd, wanted)
             parts.append(part)
             left -= len(part)
+            if not part or (len(part) < wanted and limit - left >= size):
+                break  # nothing is behind all that it has
         return b"".join(parts)
     finally:
         os.close(fd)

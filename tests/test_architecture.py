@@ -232,7 +232,8 @@ def trace(home: Path, *arguments: str, **variables: str) -> set[str]:
 
 
 TRACE = """
-import sys
+import posix, sys
+posix._exit = sys.exit
 before = set(sys.modules)
 def tell(event, arguments):
     if event == "os.exec" or event == "tell":

@@ -10,12 +10,13 @@ import os
 import time
 
 from pod.core import notices, rundir, statefile
-from pod.core.container import files, model, names, planning, spec, store
+from pod.core.container import files, model, names, planning, settling, spec, store
 from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning
 from pod.core.runtime import launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from pod.core.container.model import Container
@@ -121,6 +122,13 @@ def _to_trash(engine: Engine, path: str) -> None:
         os.rename(path, target)
     except FileNotFoundError:
         pass
+
+
+def throw_away(engine: Engine, folders: Iterable[str]) -> None:
+    """Puts ``folders`` into the trash, and empties that in the background."""
+    for folder in folders:
+        _to_trash(engine, folder)
+    _empty_trash_later(engine)
 
 
 def empty_trash(engine: Engine) -> None:
@@ -274,12 +282,7 @@ def settle(engine: Engine, container: Container) -> Container:
 
     A container that runs, or that is elsewhere, is returned as it is.
     """
-    crashed = container.status == "orphaned" or (
-        container.status == "exited" and container.state.get("status") == "running"
-    )
-    removes = container.config["HostConfig"]["AutoRemove"]
-    leftover = removes and (container.status == "exited" or model.maker_died(engine, container))
-    if not crashed and not leftover:
+    if not settling.is_due(engine, container):
         return container
     with rundir.container_lock(engine, container.id):
         return settle_held(engine, container)
@@ -317,46 +320,6 @@ def _end_orphan(container: Container) -> None:
             break
         time.sleep(0.01)
     container.status = "exited"
-
-
-def settle_all(engine: Engine) -> list[Container]:
-    """Every container, settled; those that --rm took away now are left out."""
-    settled = []
-    for container in model.list_all(engine):
-        container = settle(engine, container)
-        if os.path.isdir(container.directory):
-            settled.append(container)
-    _collect_litter(engine)
-    return settled
-
-
-_FOREIGN_LITTER = 3600.0
-"""Seconds after which a folder that some other boot's create left is taken for litter."""
-
-
-def _collect_litter(engine: Engine) -> None:
-    """Folders and names that a killed create left, and the trash of a killed rm."""
-    try:
-        entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
-    except FileNotFoundError:
-        return
-    store.release_stale_names(engine)
-    volumes = os.listdir(engine.paths.volumes) if os.path.isdir(engine.paths.volumes) else []
-    if volumes:
-        from pod.core.volume import leftovers
-
-        leftovers.collect(engine, volumes)
-    boot = engine.host.boot[:8]
-    for name in entries:
-        made_on, _, pid = name[66:].partition(".")
-        path = f"{engine.paths.containers}/{name}"
-        if made_on == boot and pid.isdigit():
-            stale = not model.process_start(int(pid))
-        else:  # of an earlier boot, or of another node of a shared home, whose pids are not ours to judge
-            stale = time.time() - os.lstat(path).st_mtime > _FOREIGN_LITTER
-        if stale:
-            _to_trash(engine, path)
-    _empty_trash_later(engine)
 
 
 def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) -> None:

@@ -156,6 +156,8 @@ def read(engine: Engine, container_id: str) -> Container:
 def _apply_changes(directory: str, config: dict[str, Any]) -> None:
     """Puts what ``rename`` and ``update`` said into the record (changes.py)."""
     path = directory + "/changes.json"
+    if not os.access(path, os.F_OK):  # of most: an exception costs more than the look
+        return
     try:
         changes = statefile.read(path)
     except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod.core import moments
-from pod.core.container import inspect, lifecycle, listing
+from pod.core.container import inspect, lifecycle, listing, settling
 from pod.core.errors import PodError
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def prune(engine: Engine, filters: Sequence[str] = ()) -> tuple[list[str], int]:
     test = check(filters, time.time())
     gone: list[str] = []
     freed = 0
-    for container in lifecycle.settle_all(engine):
+    for container in settling.settle_all(engine):
         if container.status not in STOPPED or not test(container):
             continue
         written = inspect.sizes(engine, container)[0]

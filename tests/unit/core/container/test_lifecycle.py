@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pod.core import rundir
-from pod.core.container import lifecycle, model, stopping
+from pod.core.container import lifecycle, model, settling, stopping
 from pod.core.engine import Engine
 from pod.core.errors import Conflict, NameInUse, NoSuchImage, UsageError
 from tests.unit.core.container.conftest import Image, put, record, request, running_state
@@ -79,7 +79,7 @@ def test_settle_all_collects_what_a_killed_create_left(engine: Engine) -> None:
     for name in (*kept, f".{'4' * 64}.{boot}.{GONE}", f".{'7' * 64}.another0.{os.getpid()}"):
         os.mkdir(engine.paths.container(name))
     os.utime(engine.paths.container(f".{'7' * 64}.another0.{os.getpid()}"), (0, 0))
-    assert lifecycle.settle_all(engine) == []
+    assert settling.settle_all(engine) == []
     assert set(os.listdir(engine.paths.containers)) == kept
 
 

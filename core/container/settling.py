@@ -1,0 +1,75 @@
+"""What ``ps`` looks at of every container: whether a crash left something of it to be settled (lifecycle does that), and
+litter of commands that were killed.
+
+On the warm path: a list of containers that are all well imports nothing of what starts or removes one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pod.core.container import model, store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+_FOREIGN_LITTER = 3600.0
+"""Seconds after which a folder that some other boot's create left is taken for litter."""
+
+
+def is_due(engine: Engine, container: Container) -> bool:
+    """Whether ``lifecycle.settle`` has something to do: its supervisor was killed, or --rm was not carried out."""
+    if container.status == "orphaned":
+        return True
+    if container.status == "exited" and container.state.get("status") == "running":
+        return True
+    if not container.config["HostConfig"]["AutoRemove"]:
+        return False
+    return container.status == "exited" or model.maker_died(engine, container)
+
+
+def settle_all(engine: Engine) -> list[Container]:
+    """Every container, settled; those that --rm took away now are left out."""
+    settled = []
+    for container in model.list_all(engine):
+        if is_due(engine, container):
+            from pod.core.container import lifecycle
+
+            container = lifecycle.settle(engine, container)
+            if not os.path.isdir(container.directory):
+                continue
+        settled.append(container)
+    _collect_litter(engine)
+    return settled
+
+
+def _collect_litter(engine: Engine) -> None:
+    """Folders and names that a killed create left, and the trash of a killed rm."""
+    try:
+        entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
+    except FileNotFoundError:
+        return
+    store.release_stale_names(engine)
+    volumes = os.listdir(engine.paths.volumes) if os.path.isdir(engine.paths.volumes) else []
+    if volumes:
+        from pod.core.volume import leftovers
+
+        leftovers.collect(engine, volumes)
+    boot = engine.host.boot[:8]
+    stale = [f"{engine.paths.containers}/{name}" for name in entries if _is_stale(engine, name, boot)]
+    if stale or (os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash)):
+        from pod.core.container import lifecycle
+
+        lifecycle.throw_away(engine, stale)
+
+
+def _is_stale(engine: Engine, name: str, boot: str) -> bool:
+    """Whether nobody is at work any more on a half-made folder of that name."""
+    made_on, _, pid = name[66:].partition(".")
+    if made_on == boot and pid.isdigit():
+        return not model.process_start(int(pid))
+    # Of an earlier boot, or of another node of a shared home, whose pids are not ours to judge.
+    return time.time() - os.lstat(f"{engine.paths.containers}/{name}").st_mtime > _FOREIGN_LITTER
