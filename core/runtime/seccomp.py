@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pod.core.engine import Engine
 
-REVISION = 2
+REVISION = 3
 """Counts changes of the default profile and of the compiler; part of every key."""
 
 NOTIFY_REVISION = 5

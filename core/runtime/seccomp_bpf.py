@@ -142,34 +142,29 @@ def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int)
 class _Search:
     """Writes the search from its last instruction to its first, so that every jump knows how far it goes.
 
-    Places count from the end. Returns are shared, since the price of a filter is first of all its length (it is checked
+    Places count from the end. Answers (returns, and tests of arguments) are shared, since the price of a filter is first of all its length (it is checked
     and translated to machine code on attach); a jump reaches 255 instructions, then there is another return or a relay.
     """
 
-    __slots__ = ("_reversed", "_returns")
+    __slots__ = ("_answers", "_reversed")
 
     def __init__(self) -> None:
         self._reversed: Code = []
-        self._returns: dict[int, int] = {}
+        self._answers: dict[Chain, int] = {}
 
     def code(self, ranges: list[tuple[int, Chain]]) -> Code:
         """Finds the range of the number in the accumulator and answers."""
-        top = self._tree(ranges, _USUAL_END)
-        if top < 0:
-            self._reversed.append((_RET, 0, 0, ranges[0][1][0][1]))
+        if self._tree(ranges, _USUAL_END) < 0:
+            self._near(-1, ranges[0][1])
         return self._reversed[::-1]
 
     def _tree(self, ranges: list[tuple[int, Chain]], end: int) -> int:
-        """Place of the tree's first instruction; -1 where it is nothing but a return, which is shared.
+        """Place of the tree's first instruction; -1 where it is nothing but an answer, which is shared.
 
         Cut where half of the numbers below ``end`` are on each side: the kernel asks for every number on attach.
         """
         if len(ranges) == 1:
-            chain = ranges[0][1]
-            if len(chain) == 1:
-                return -1
-            self._reversed += _leaf(chain)[::-1]
-            return len(self._reversed) - 1
+            return -1
         half = (ranges[0][0] + end) // 2
         middle = min(range(1, len(ranges)), key=lambda place: abs(ranges[place][0] - half))
         start = ranges[middle][0]
@@ -177,21 +172,22 @@ class _Search:
         low = self._tree(ranges[:middle], start)
         high = self._near(high, ranges[middle][1])
         low = self._near(low, ranges[middle - 1][1])
+        if len(self._reversed) - high > _REACH:  # the other one was long
+            high = self._near(high, ranges[middle][1])
         here = len(self._reversed)
         self._reversed.append((_JGE, here - high - 1, here - low - 1, start))
         return here
 
     def _near(self, place: int, chain: Chain) -> int:
-        """A place within reach of what comes next that does what ``place`` does; -1 is the return of ``chain``."""
+        """A place within reach of what comes next that does what ``place`` does; -1 is the answer of ``chain``."""
         here = len(self._reversed)
         if place < 0:
-            action = chain[0][1]
-            place = self._returns.get(action, -_REACH - 1)
+            place = self._answers.get(chain, -_REACH - 1)
             if here - place <= _REACH:
                 return place
-            self._returns[action] = here
-            self._reversed.append((_RET, 0, 0, action))
-            return here
+            self._reversed += _leaf(chain)[::-1]
+            self._answers[chain] = len(self._reversed) - 1
+            return len(self._reversed) - 1
         if here - place <= _REACH:
             return place
         self._reversed.append((_JA, 0, 0, here - place - 1))

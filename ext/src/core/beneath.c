@@ -386,11 +386,29 @@ int pod_open_within(int rootfd, const char *path, int flags, struct pod_err *err
     return fd < 0 ? pod_fail(err, POD_RESOLVE, path) : fd;
 }
 
+/* PATH's last component, where all before it is there. -1: to be done step by step. */
+static int mkdir_in_root(int rootfd, const char *path, mode_t mode)
+{
+    struct pod_err ignored;
+    char name[NAME_MAX + 1];
+    POD_AUTO_FD int parent = pod_parent_in_root(rootfd, path, 0, name, &ignored);
+
+    if (parent < 0 || mkdirat(parent, name, mode))
+        return -1;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        fchmod(fd, mode); /* the umask, a parent with the set-group-id bit */
+    return fd;
+}
+
 int pod_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct pod_err *err)
 {
     int fd = openat2_in(rootfd, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 
-    if (fd < 0 && (errno == ENOENT || wants_walk(errno)))
+    int absent = fd < 0 && errno == ENOENT, steps = absent || (fd < 0 && wants_walk(errno));
+    if (absent)
+        fd = mkdir_in_root(rootfd, path, mode);
+    if (fd < 0 && steps)
         fd = walk_open(rootfd, path, O_PATH | O_DIRECTORY, 0, 1, mode);
     return fd < 0 ? pod_fail(err, POD_RESOLVE, path) : fd;
 }

@@ -28,17 +28,24 @@ static uint64_t attributes(unsigned long flags)
 static int bind_new_api(int sourcefd, int targetfd, unsigned long flags, int recursive_flags)
 {
     unsigned recursive = flags & MS_REC ? POD_AT_RECURSIVE : 0;
-    struct mount_attributes attr = {.set = attributes(flags)};
-    struct mount_attributes apart = {.propagation = MS_PRIVATE};
+    unsigned depth = recursive_flags ? recursive : 0;
+    struct mount_attributes attr = {.set = attributes(flags),
+                                    .propagation = flags & MS_SLAVE ? 0 : MS_PRIVATE};
+    struct mount_attributes top = {.set = attr.set};
     POD_AUTO_FD int tree = (int)syscall(
         SYS_open_tree, sourcefd, "", POD_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | recursive);
 
     if (tree < 0)
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
-    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive_flags ? recursive : 0),
-                &attr, sizeof attr) ||
-        (!(flags & MS_SLAVE) &&
-         syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &apart, sizeof apart)))
+    /* One call where both go as deep. */
+    if (attr.set && attr.propagation && depth != recursive) {
+        if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &top, sizeof top))
+            return errno == ENOSYS || errno == EPERM || errno == EINVAL ? 1 : -1;
+        attr.set = 0;
+    }
+    if ((attr.set || attr.propagation) &&
+        syscall(SYS_mount_setattr, tree, "",
+                AT_EMPTY_PATH | (attr.propagation ? recursive : depth), &attr, sizeof attr))
         return errno == ENOSYS || errno == EPERM || errno == EINVAL ? 1 : -1;
     if (syscall(SYS_move_mount, tree, "", targetfd, "", POD_MOVE_EMPTY_PATHS))
         return errno == ENOSYS || errno == EPERM ? 1 : -1;

@@ -24,8 +24,8 @@ unsigned long pod_mount_locked_flags(int fd);
 /* The directory TARGET, made if missing; with NOFOLLOW no component may be a link. */
 int pod_mount_target_directory(const struct pod_mount *m, int rootfd, const char *target,
                                struct pod_err *err);
-/* TARGET as a regular file to bind on, made empty if missing, also where a link leads to nothing (Ubuntu's resolv.conf). Never
- * opened for reading or writing: it may be a FIFO or device. */
+/* TARGET as a regular file to bind on, made empty if missing, also where a link leads to nothing (Ubuntu's resolv.conf). What was
+ * there is not opened for reading or writing: it may be a FIFO or device. */
 int pod_mount_target_file(int rootfd, const char *target, struct pod_err *err);
 /* An image's links may not turn a mount meant for elsewhere into one over /proc (CVE-2019-16884 and its kin). */
 int pod_mount_check_place(int fd, const char *target, struct pod_err *err);

@@ -58,15 +58,14 @@ int pod_mount_target_file(int rootfd, const char *target, struct pod_err *err)
         POD_AUTO_FD int parent = pod_parent_in_root(rootfd, target, 1, name, err);
         if (parent < 0)
             return -1;
-        if (follow_link(parent, name, target, paths[links % 2], sizeof paths[0])) {
-            target = paths[links % 2];
-            continue;
-        }
-        POD_AUTO_FD int made =
-            openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (made < 0 && errno != EEXIST)
+        int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (made >= 0)
+            return made; /* a new file, and nobody else's */
+        if (errno != EEXIST)
             return pod_fail(err, POD_OPEN, target);
-        return pod_open_in_root(rootfd, target, O_PATH, 0, err);
+        if (!follow_link(parent, name, target, paths[links % 2], sizeof paths[0]))
+            return pod_open_in_root(rootfd, target, O_PATH, 0, err);
+        target = paths[links % 2];
     }
     return pod_fail_errno(err, POD_RESOLVE, ELOOP, target);
 }

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "creds.h"
@@ -13,13 +15,27 @@
 #define SHOWN (POD_PAGE_SLOTS / 8)
 #define AT(field) offsetof(struct pod_page, field)
 
+/* Whether reading a hole of a mapped file takes room of its file system (tmpfs, and whatever is not known), so that a program that
+ * looks there while it is full would die of SIGBUS. */
+static int holes_take_room(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) || (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != XFS_SUPER_MAGIC &&
+                                fs.f_type != BTRFS_SUPER_MAGIC);
+}
+
+/* Programs look at its head, and at the rest once that says READY: the rest gets its blocks then (pod_page_begin). Blocks of a
+ * disk cost more to be freed than all else that a start does with the page, and most containers never need them. */
 int pod_page_create(int dir)
 {
-    unlinkat(dir, "shown", 0);
-    int fd = openat(dir, "shown", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    int fd = openat(dir, "shown", flags, 0600);
 
-    /* All of it now: a program that looks at a hole of a full tmpfs would die of SIGBUS. */
-    if (fd >= 0 && fallocate(fd, 0, 0, sizeof(struct pod_page))) {
+    if (fd < 0 && errno == EEXIST && !unlinkat(dir, "shown", 0)) /* of a start before */
+        fd = openat(dir, "shown", flags, 0600);
+    if (fd >= 0 && ((holes_take_room(fd) && fallocate(fd, 0, 0, BLOCK)) ||
+                    ftruncate(fd, sizeof(struct pod_page)))) {
         close(fd);
         unlinkat(dir, "shown", 0);
         return -1;
@@ -62,7 +78,8 @@ static int get_number(struct pod_page_file *page, uint32_t *number, size_t offse
 void pod_page_begin(struct pod_page_file *page, int fd)
 {
     page->fd = fd;
-    page->gathered = fd >= 0 ? calloc(1, SHOWN) : NULL;
+    page->gathered =
+        fd >= 0 && !fallocate(fd, 0, 0, sizeof(struct pod_page)) ? calloc(1, SHOWN) : NULL;
     if (!page->gathered)
         page->fd = -1; /* it never becomes ready */
 }

@@ -14,10 +14,10 @@ struct pod_page_file {
     uint8_t *gathered; /* its SHOWN, while the records are read; then NULL */
 };
 
-/* The supervisor's: a new file "shown" in DIR, all of it allocated; -1 where that cannot be. */
+/* The supervisor's: a new file "shown" in DIR, whose head may be looked at; -1 where that cannot be. */
 int pod_page_create(int dir);
 
-/* Between these the records are read. */
+/* Between these the records are read. The first allocates all of it. */
 void pod_page_begin(struct pod_page_file *page, int fd);
 /* The page counts from now on. ROOT_DEV and COMPLETE as there; ELSEWHERE: something of the host is mounted. */
 void pod_page_ready(struct pod_page_file *page, uint64_t root_dev, int complete, int elsewhere);

@@ -128,6 +128,14 @@ void pod_events_close(struct pod_events *events)
     pod_cleanup_fd(&events->file);
 }
 
+/* The lines in TEXT behind its first byte, a newline; frees it. */
+static void tell(const struct pod_events *events, struct pod_text *text)
+{
+    if (!text->failed && text->used > 1)
+        pod_event_line(events, text->bytes + 1, text->used - 1);
+    free(text->bytes);
+}
+
 void pod_events_tell(const struct pod_events *events, const struct pod_plan *plan,
                      const char *action, const char *more)
 {
@@ -137,9 +145,7 @@ void pod_events_tell(const struct pod_events *events, const struct pod_plan *pla
         return;
     pod_text_add_words(&text, "\n");
     compose(&text, plan, action, more);
-    if (!text.failed)
-        pod_event_line(events, text.bytes + 1, text.used - 1);
-    free(text.bytes);
+    tell(events, &text);
 }
 
 void pod_event(const struct pod_plan *plan, const char *action, const char *more)
@@ -156,6 +162,7 @@ void pod_event_client(const struct pod_plan *plan)
     uint64_t flags = pod_plan_u64(plan, POD_KEY_FLAGS);
     const char *due = pod_plan_str(plan, POD_KEY_EVENTS);
     struct pod_events events;
+    struct pod_text text = {0};
 
     if (flags & POD_PLAN_EXEC)
         return;
@@ -164,10 +171,12 @@ void pod_event_client(const struct pod_plan *plan)
         return;
     for (int i = 0; i < 4; i++)
         due += strlen(due) + 1;
+    pod_text_add_words(&text, "\n");
     if (*due)
-        pod_events_tell(&events, plan, due, NULL);
+        compose(&text, plan, due, NULL);
     if (!(flags & POD_PLAN_DETACH))
-        pod_events_tell(&events, plan, "attach", NULL);
+        compose(&text, plan, "attach", NULL);
+    tell(&events, &text);
     pod_events_close(&events);
 }
 

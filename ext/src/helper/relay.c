@@ -420,7 +420,7 @@ static void drain(struct pod_relay *relay)
 static void turn(struct pod_relay *relay, int64_t timeout)
 {
     struct pollfd slots[SLOT_CLIENTS + POD_CLIENTS_MAX];
-    int within = pod_hangup_look(relay, fill(relay, slots));
+    int within = pod_trim_look(&relay->trim, pod_hangup_look(relay, fill(relay, slots)));
 
     if (timeout >= 0 && (within < 0 || timeout < within))
         within = (int)timeout;

@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "health.h"
 #include "log.h"
+#include "trim.h"
 
 #define POD_CLIENTS_MAX 32
 
@@ -44,6 +45,7 @@ struct pod_relay {
     int paced;    /* bits 1 << which: that pipe is large, for a writer in a hurry */
     int resting;  /* such a pipe was emptied: it may fill up before it is looked at again */
     struct pod_emulator *emulator; /* started when the first call waits for it */
+    struct pod_trim trim;
     int bound;       /* the process is to end with its primary client, clients[0]: exec */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */
     struct pod_health *health;     /* NULL: no health check */

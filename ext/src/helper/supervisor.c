@@ -26,7 +26,6 @@
 #include "restart.h"
 #include "share.h"
 #include "state.h"
-#include "trim.h"
 #include "userns.h"
 
 struct supervisor {
@@ -476,7 +475,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     running(s);
     do {
         if (!(s->flags & POD_PLAN_EXEC))
-            pod_trim(!s->restart.count);
+            pod_trim_later(&s->relay.trim);
         pod_relay_run(&s->relay);
         ended(s);
     } while (!again(s));

@@ -6,6 +6,9 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "clock.h"
+
+#define AFTER_MS 100
 #define PAGE 4096
 /* A fault maps up to 16 pages around the one that is wanted (fault_around_bytes), but none beyond its mapping: so the code is cut
  * into mappings of two pages, by an advice that alternates and means nothing for memory files. */
@@ -19,7 +22,7 @@ static void forget(uintptr_t begin, uintptr_t end, int first)
     madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-void pod_trim(int first)
+static void trim_code(int first)
 {
     const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
     unsigned long count = getauxval(AT_PHNUM);
@@ -36,4 +39,22 @@ void pod_trim(int first)
                    (moved + header[i].p_vaddr + header[i].p_memsz + PAGE - 1) &
                        ~(uintptr_t)(PAGE - 1),
                    first);
+}
+
+void pod_trim_later(struct pod_trim *trim)
+{
+    trim->at = pod_now_ms() + AFTER_MS;
+}
+
+int pod_trim_look(struct pod_trim *trim, int within)
+{
+    if (!trim->at)
+        return within;
+    int64_t left = trim->at - pod_now_ms();
+    if (left > 0)
+        return within < 0 || left < within ? (int)left : within;
+    trim->at = 0;
+    trim_code(!trim->done);
+    trim->done = 1;
+    return within;
 }
