@@ -1,5 +1,5 @@
-"""What ``ps`` looks at of every container: whether a crash left something of it to be settled (lifecycle does that), and
-litter of commands that were killed.
+"""What ``ps`` looks at of every container: whether a crash left something of it to be settled (lifecycle does that);
+and litter of commands that were killed.
 
 On the warm path: a list of containers that are all well imports nothing of what starts or removes one.
 """

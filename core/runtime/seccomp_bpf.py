@@ -142,8 +142,9 @@ def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int)
 class _Search:
     """Writes the search from its last instruction to its first, so that every jump knows how far it goes.
 
-    Places count from the end. Answers (returns, and tests of arguments) are shared, since the price of a filter is first of all its length (it is checked
-    and translated to machine code on attach); a jump reaches 255 instructions, then there is another return or a relay.
+    Places count from the end. Answers (returns, and tests of arguments) are shared, since the price of a filter
+    is first of all its length (it is checked and translated to machine code on attach); a jump reaches 255
+    instructions, then the answer is written again, or a relay.
     """
 
     __slots__ = ("_answers", "_reversed")
