@@ -44,8 +44,8 @@ static int bind_new_api(int sourcefd, int targetfd, unsigned long flags, int rec
         attr.set = 0;
     }
     if ((attr.set || attr.propagation) &&
-        syscall(SYS_mount_setattr, tree, "",
-                AT_EMPTY_PATH | (attr.propagation ? recursive : depth), &attr, sizeof attr))
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (attr.propagation ? recursive : depth),
+                &attr, sizeof attr))
         return errno == ENOSYS || errno == EPERM || errno == EINVAL ? 1 : -1;
     if (syscall(SYS_move_mount, tree, "", targetfd, "", POD_MOVE_EMPTY_PATHS))
         return errno == ENOSYS || errno == EPERM ? 1 : -1;
