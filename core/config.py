@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile
+from pod.core import paths, statefile
 from pod.core.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -126,7 +126,10 @@ def load(environ: Mapping[str, str]) -> Config:
 
 
 def read_file(path: str, skipped: list[str]) -> bytes:
-    """The bytes of a configuration file, b"" where there is none; unreadable ones are noted in ``skipped``."""
+    """The bytes of a configuration file, b"" where there is none; unreadable ones are noted in ``skipped``.
+
+    ConfigError for one that lies in somebody else's folder below /tmp: HOME and XDG_* may name such.
+    """
     if not path:
         return b""
     try:
@@ -136,18 +139,32 @@ def read_file(path: str, skipped: list[str]) -> bytes:
     except PermissionError:
         skipped.append(path)
         return b""
+    except OSError as error:
+        raise ConfigError(f"read configuration: {path}: {(error.strerror or 'failed').lower()}") from None
     try:
         data = b""
         while len(data) <= MAX_FILE:
             part = os.read(fd, 65536)
             if not part:
-                return data
+                return _believed(path, data)
             data += part
     except IsADirectoryError:
         raise ConfigError(f"read configuration: {path}: is a directory") from None
+    except OSError as error:
+        raise ConfigError(f"read configuration: {path}: {(error.strerror or 'failed').lower()}") from None
     finally:
         os.close(fd)
     raise ConfigError(f"read configuration: {path}: larger than {MAX_FILE} bytes")
+
+
+def _believed(path: str, data: bytes) -> bytes:
+    place = paths.in_others_hands(path) if data and not path.startswith(("/dev/", "/proc/")) else ""
+    if place:
+        raise ConfigError(
+            f"read configuration: {path}: others can change what lies there: {place}",
+            hint="let HOME, XDG_CONFIG_HOME and XDG_RUNTIME_DIR name folders that are yours alone",
+        )
+    return data
 
 
 def _parse_json(path: str, data: bytes) -> dict[str, Any]:

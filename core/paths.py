@@ -34,35 +34,41 @@ def data_root(environ: Mapping[str, str]) -> str:
     return f"/var/tmp/pod-{os.getuid()}/data"
 
 
-def check_place(root: str) -> None:
-    """HostUnsupported where somebody else made, or could replace, a folder on the way to ``root``: what lies directly
-    in a folder that everyone may write (/tmp, /var/tmp) must be ours or the system's, and so must ``root``.
+def in_others_hands(path: str) -> str:
+    """The first part of ``path`` that somebody else made, or could replace; "" where there is none.
 
-    Folders that are not there yet are nobody's.
+    What lies directly in a folder that everyone may write (/tmp, /var/tmp) must be ours or root's; what is missing is
+    nobody's. ``path`` itself counts where it is a folder that everyone may write and that is not ours.
     """
     place, everyones, owner = "", False, 0
-    for name in root.split("/"):
+    for name in path.split("/"):
         if not name:
             continue
         place += "/" + name
         try:
             st = os.lstat(place)
             if everyones and st.st_uid not in (0, os.geteuid()):
-                raise _not_ours(root, place)
+                return place
             if st.st_mode & 0o170000 == 0o120000:
                 st = os.stat(place)
         except OSError:
-            return
-        everyones, owner = st.st_mode & 0o002 != 0, st.st_uid
-    if not everyones:
-        return
+            return ""
+        everyones, owner = st.st_mode & 0o170002 == 0o040002, st.st_uid
+    return path if everyones and owner != os.geteuid() else ""
+
+
+def check_place(root: str) -> None:
+    """HostUnsupported where the store lies in others' hands; one of ours that everyone may write is shut."""
+    place = in_others_hands(root)
+    if place:
+        raise _not_ours(root, place)
     try:
-        if owner == os.geteuid():
+        if os.stat(root).st_mode & 0o002:
             os.chmod(root, 0o700)
-            return
+    except FileNotFoundError:
+        return
     except OSError:
-        pass  # it stays open to others: a file system that cannot be changed, or has no modes
-    raise _not_ours(root, root)
+        raise _not_ours(root, root) from None  # a file system that cannot be changed, or has no modes
 
 
 def _not_ours(root: str, place: str) -> HostUnsupported:

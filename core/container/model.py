@@ -119,7 +119,9 @@ def derive_status(engine: Engine, state: dict[str, Any]) -> str:
     """What state.json means now; see :class:`Container`. StoreCorrupt where it cannot be said."""
     if not state:
         return "created"
-    said = str(state.get("status", "created"))
+    said = state.get("status")
+    if not isinstance(said, str) or not isinstance(state.get("exitCode", 0), int):
+        raise StoreCorrupt("read record: state.json: not what pod writes there", hint="remove the file")
     if said != "running":
         return said
     here = engine.host

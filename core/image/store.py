@@ -54,7 +54,10 @@ class Image:
     def config(self, engine: Engine) -> dict[str, Any]:
         """The whole image configuration document (image-spec config.md); its "config" key may be missing or null."""
         try:
-            value = statefile.loads(statefile.read_bytes(engine.paths.blob(self.id), MAX_CONFIG))
+            data = statefile.read_bytes(engine.paths.blob(self.id), MAX_CONFIG)
+            if digests.of_small(data) != self.id:
+                raise StoreCorrupt(f"read image: {self.id}: its configuration has changed", hint=_AGAIN)
+            value = statefile.loads(data)
         except FileNotFoundError:
             raise StoreCorrupt(f"read image: {self.id}: its configuration is missing", hint=_AGAIN) from None
         except ValueError as error:

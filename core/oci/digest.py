@@ -64,6 +64,19 @@ def of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def of_small(data: bytes) -> str:
+    """The sha256 digest of a document, by CPython's own code: loading OpenSSL's would cost more than hashing does."""
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:
+        try:
+            from _sha2 import sha256  # type: ignore[import-not-found] # Python 3.12
+        except ImportError:
+            return of(data)
+    hexdigest: str = sha256(data).hexdigest()
+    return "sha256:" + hexdigest
+
+
 def of_file(descriptor: int) -> str:
     """The sha256 digest of a file's content, wherever its descriptor's position is."""
     import hashlib
