@@ -57,11 +57,11 @@ def is_hex(text: str) -> bool:
     return bool(text) and _HEX.issuperset(text)
 
 
-def of(data: bytes) -> str:
-    """The sha256 digest of ``data``."""
+def of(data: bytes, algorithm: str = "sha256") -> str:
+    """The digest of ``data``; ``algorithm`` is one of LENGTHS."""
     import hashlib
 
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def of_small(data: bytes) -> str:

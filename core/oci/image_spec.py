@@ -46,8 +46,14 @@ MAX_MANIFESTS = 1000
 MAX_DEPTH = 64
 MAX_CONTAINERS = 200000
 """Objects and lists of one document: each costs a hundred bytes of memory where it took three of the text."""
+MAX_TEXT = 255
+"""Characters of a media type, a platform, a time: what errors show."""
+MAX_DIGITS = 40
 MAX_BLOB = 1 << 46
 """Bytes of one blob; a descriptor that says more lies."""
+
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class DocumentError(ValueError):
@@ -62,12 +68,19 @@ def load(raw: bytes, limit: int, what: str) -> dict[str, Any]:
     import json
 
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.removeprefix(_BOM).decode(), parse_int=_number)
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise DocumentError(f"{what} is not a JSON object")
     return value
+
+
+def _number(digits: str) -> int:
+    """Turning a number of megabytes into an integer takes hours where Python does not refuse it by itself."""
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _check_depth(raw: bytes, what: str) -> None:
@@ -93,7 +106,7 @@ def _text(document: dict[str, Any], key: str, what: str) -> str:
     value = document.get(key)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > 4096:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
         raise DocumentError(f"{what}: {key} is not a short string")
     return value
 
@@ -268,6 +281,8 @@ def parse_manifest(raw: bytes, media_type: str = "") -> Manifest | Index:
     """
     document = load(raw, MAX_MANIFEST, "manifest")
     media_type = media_type.partition(";")[0].strip()
+    if not media_type.isprintable():
+        raise DocumentError("manifest: its media type is not a short string")
     inside = _text(document, "mediaType", "manifest")
     if document.get("schemaVersion") == 1 or media_type in SCHEMA1 or "fsLayers" in document:
         raise DocumentError("schema 1 images are not supported: push it again with a tool of this decade")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pod.core.registry.credentials import Credentials
 
-MAX_TOKEN_ANSWER = 1 << 20
+MAX_TOKEN_ANSWER = 1 << 18
 MAX_CHALLENGE = 8 << 10
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "gov", "mil", "ne", "net", "nom", "or", "org", "gob", "go"))
 _SHARED = frozenset(("github.io", "amazonaws.com", "azurecr.io", "cloudfront.net", "herokuapp.com", "pages.dev"))
@@ -81,8 +81,11 @@ def _value(text: str) -> tuple[str, str]:
 
 def realm_is_ours(realm: str, registry: str, allowed: str = "") -> bool:
     """Whether the credentials of ``registry`` (host[:port]) may go to the token service at ``realm`` (URL)."""
-    parts = urlsplit(realm)
-    if "@" in parts.netloc or not parts.hostname:
+    try:
+        parts = urlsplit(realm)
+    except ValueError:
+        return False
+    if "@" in parts.netloc or "\\" in parts.netloc or not parts.hostname:
         return False
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.netloc)):
         return False
@@ -174,7 +177,10 @@ class Authenticator:
 
     def _token(self, challenge: Challenge, scope: str) -> str:
         realm = challenge.parameters.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.netloc:
             raise RegistryError(f"request token: {self._transport.origin.host}: its realm is not an address")
         query = {"scope": challenge.parameters.get("scope") or scope}

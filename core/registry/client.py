@@ -110,8 +110,9 @@ class Client:
             finally:
                 answer.close()
             document = Document(raw, answer.headers.get("Content-Type", ""))
-            if by_digest and document.digest != tag_or_digest and not tag_or_digest.startswith("sha512:"):
-                raise _mismatch(endpoint.host, tag_or_digest, document.digest)
+            got = digests.of(raw, digests.parse(tag_or_digest)[0]) if by_digest else ""
+            if got and got != tag_or_digest:
+                raise _mismatch(endpoint.host, tag_or_digest, got)
             return document
 
         return self._first(ask, by_digest=by_digest)
@@ -165,7 +166,9 @@ class Client:
         def ask(endpoint: Endpoint) -> list[str]:
             found: list[str] = []
             path = "tags/list"
+            seen = set()
             for _ in range(MAX_PAGES):
+                seen.add(path)
                 answer = endpoint.request(path)
                 try:
                     if answer.status != 200:
@@ -174,7 +177,7 @@ class Client:
                     path = _next_page(answer.headers.get("Link", ""), endpoint.repository)
                 finally:
                     answer.close()
-                if not path or len(found) > MAX_TAGS:
+                if not path or path in seen or len(found) > MAX_TAGS:
                     break
             return sorted(set(found))
 

@@ -7,11 +7,13 @@ that is needed here, http.client alone lacks pooling and proxies.
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 import socket
 import ssl
 import threading
 import time
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -43,9 +45,17 @@ HEAD_TIME = 60.0
 SLOWEST = 1024
 """Bytes a second over SLOW_TIME seconds; a body that comes slower counts as broken off."""
 SLOW_TIME = 30.0
+READ_TIME = 300.0
+"""Seconds for a whole document (a manifest, a token), however it comes; blobs may take as long as they are not slow."""
 CHUNK = 1 << 18
 """Bytes read at once from a body, at most."""
+MAX_REST = 1 << 16
+"""Bytes of a body that nobody needs, read so that its connection can be used again."""
+MAX_LINE = 4096
+"""Bytes of the size of a chunk with its extensions, and of all trailers of a chunked body."""
 REDIRECTS = (301, 302, 303, 307, 308)
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_IN_HOSTS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]")
 
 
 class Origin:
@@ -74,8 +84,12 @@ class Response:
         """The whole body of at most ``limit`` bytes. RegistryError when larger, Unreachable when it breaks off."""
         parts: list[bytes] = []
         total = 0
+        end = time.monotonic() + READ_TIME
         for chunk in self.stream():
             total += len(chunk)
+            if time.monotonic() > end:
+                self.close()
+                raise Passing(f"read answer: {self._place()}: too slow: {total} bytes in {READ_TIME:g} s")
             if total > limit:
                 self.close()
                 raise RegistryError(f"read answer: {self._place()}: larger than {limit} bytes")
@@ -113,12 +127,12 @@ class Response:
             self._raw.shutdown()
 
     def drain(self) -> None:
-        """Reads a short rest so that the connection can be used again."""
+        """Reads a short rest so that the connection can be used again; a long or slow one ends the connection."""
         try:
-            self._raw.read(65536, decode_content=False)
+            self.read(MAX_REST)
             self._raw.release_conn()
-        except (HTTPError, OSError):
-            self._raw.close()
+        except RegistryError:
+            self.close()
 
 
 class Transport:
@@ -185,23 +199,43 @@ class Transport:
         if form is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         for _ in range(MAX_REDIRECTS + 1):
-            parts = urlsplit(url)
-            if parts.scheme == "http" and not self.may_be_plain(parts.netloc):
-                place = url.partition("?")[0]
-                raise RegistryError(f"follow redirect: {place}: plain http is not allowed for {parts.netloc}")
+            parts = self._parts(url)
+            url = parts.geturl()  # without line breaks and tabs
             raw = self._once(method, url, sent, form)
             location = raw.headers.get("Location")
             if raw.status not in REDIRECTS or not location or form is not None:
                 return Response(raw, url)
             raw.close()
-            target = urljoin(url, location)
-            new = urlsplit(target)
-            if new.scheme not in ("https", "http") or not new.netloc or "@" in new.netloc:
-                raise RegistryError(f"follow redirect: {self.origin.host}: to an address that is not accepted")
+            try:
+                target = urljoin(url, location)
+            except ValueError:
+                raise self._refused() from None
+            new = self._parts(target)
             if (new.scheme, new.netloc) != (parts.scheme, parts.netloc):
                 sent.pop("Authorization", None)
             url = target
         raise RegistryError(f"follow redirect: {self.origin.host}: more than {MAX_REDIRECTS} redirects")
+
+    def _parts(self, url: str) -> SplitResult:
+        """The parts of an address that may be asked. RegistryError otherwise, also for one whose host is read in two
+        ways: urllib3 ends it at a backslash, urllib.parse does not, and credentials go by its name.
+        """
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise self._refused() from None
+        if parts.scheme not in ("https", "http") or not parts.netloc or not _IN_HOSTS.issuperset(parts.netloc):
+            raise self._refused()
+        if is_loopback(parts.netloc) and not is_loopback(self.origin.host):
+            text = f"follow redirect: {self.origin.host}: to {parts.netloc}, which is this machine"
+            raise RegistryError(text, hint="a registry may not have pod ask what listens here")
+        if parts.scheme == "http" and not self.may_be_plain(parts.netloc):
+            place = parts.geturl().partition("?")[0]
+            raise RegistryError(f"follow redirect: {place}: plain http is not allowed for {parts.netloc}")
+        return parts
+
+    def _refused(self) -> RegistryError:
+        return RegistryError(f"follow redirect: {self.origin.host}: to an address that is not accepted")
 
     def _once(
         self, method: str, url: str, headers: Mapping[str, str], form: bytes | None
@@ -259,9 +293,70 @@ class Transport:
         return kind(f"connect to registry: {self.origin.host}: {error.reason}", hint=hint)
 
 
+class _Lines:
+    """A file for reading lines that remembers the last one."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self.last = b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self._file.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _BoundedAnswer(http.client.HTTPResponse):
+    """What http.client leaves open: a head that breaks off is no answer (there its end would count as that of the
+    headers), and a chunked body's framing is bounded (there a line may take for ever, and trailers may be any number).
+    """
+
+    def begin(self) -> None:
+        whole: Any = self.fp
+        lines: Any = _Lines(whole)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = whole
+        if not lines.last:
+            raise http.client.IncompleteRead(b"")
+        sizes = {size.strip() for size in ",".join(self.headers.get_all("Content-Length", [])).split(",")}
+        if len(sizes) > 1 or not all(size.isascii() and (size.isdigit() or not size) for size in sizes):
+            raise http.client.HTTPException("the length of its answer is no number")
+
+    def _read_next_chunk_size(self) -> int:
+        size = self._line(MAX_LINE, time.monotonic() + HEAD_TIME).partition(b";")[0].strip()
+        if not size or len(size) > 15 or not _HEX.issuperset(size):
+            self.close()
+            raise http.client.IncompleteRead(b"")
+        return int(size, 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        left, end = MAX_LINE, time.monotonic() + HEAD_TIME
+        while (line := self._line(left, end)) not in (b"\r\n", b"\n", b""):
+            left -= len(line)
+
+    def _line(self, limit: int, end: float) -> bytes:
+        """Up to the next newline, or the end of all; IncompleteRead beyond ``limit`` bytes or after ``end``."""
+        line = b""
+        while len(line) <= limit and time.monotonic() < end:
+            some = self.fp.peek(1)  # One read of the socket at most, which has its own time limit.
+            stop = some.find(b"\n") + 1
+            line += self.fp.read(stop or len(some))
+            if stop or not some:
+                return line
+        self.close()
+        raise http.client.IncompleteRead(b"")
+
+
 class _BoundedHead:
     """Mixin of both connections: headers that do not come whole within HEAD_TIME end the connection."""
 
+    response_class: Any = _BoundedAnswer
     sock: Any
 
     def getresponse(self) -> Any:

@@ -12,6 +12,7 @@ from tests.support import compilers, crafted, podcli, tools
 from tests.support.crafted import Craft
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
+from tests.support.scripted import Scripted
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +81,17 @@ def attack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def attacking(craft: Craft, attack: Path) -> str:
     """busybox with /bin/attack."""
     return craft.make(lambda layer: layer.add("bin/attack", attack.read_bytes(), mode=0o755))
+
+
+@pytest.fixture(scope="module")
+def _scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
+    made = Scripted(tmp_path_factory.mktemp("scripted") / "served")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def server(_scripted: Scripted) -> Scripted:
+    """A registry that follows a script, one process for all tests of a file."""
+    _scripted.clear()
+    return _scripted

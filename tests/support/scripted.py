@@ -14,6 +14,7 @@ path, every header, the body, the number of the connection. A rule holds for req
     redirect: URL     307 to there ("{path}" is the path asked for)       drip: S      a header line each S seconds
     auth: {"scheme": "basic", "user": "u:p"} | {"scheme": "bearer", "realm": URL, "token": T} | {"header": "…"}
     file: NAME        that blob, in pieces: for one that is not to be in memory     chunked: true   no Content-Length
+    raw: "…"          these bytes instead of an answer; then "again" over and over, "pause" seconds between
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, rule: Rule) -> None:
         if "auth" in rule and not self._allowed(rule["auth"]):
             return
-        if "redirect" in rule:
+        if "raw" in rule:
+            self._raw(rule)
+        elif "redirect" in rule:
             self._send(307, b"", {"Location": rule["redirect"].replace("{path}", self.path)}, rule)
         elif "status" in rule:
             self._send(rule["status"], self._body(rule), {}, rule)
@@ -215,6 +218,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._write(data, rule)
 
+    def _raw(self, rule: Rule) -> None:
+        self.close_connection = True
+        self.wfile.write(rule["raw"].encode("latin-1"))
+        again = rule.get("again", "").encode("latin-1")
+        while again:
+            self.wfile.write(again)
+            time.sleep(rule.get("pause", 0))
+
     def _drip(self, seconds: float) -> None:
         while True:
             self.send_header("X-Drip", "x")
@@ -273,6 +284,7 @@ class Scripted:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self._turn = 0
         (folder / "blobs/sha256").mkdir(parents=True, exist_ok=True)
         if not (folder / "index.json").exists():
             (folder / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
@@ -289,7 +301,7 @@ class Scripted:
 
     def rules(self, *rules: Rule) -> None:
         partial = self.folder / f".rules.{os.getpid()}"
-        partial.write_text(json.dumps(rules))
+        partial.write_text(json.dumps([{**rule, "turn": self._turn} for rule in rules]))
         partial.rename(self.folder / "rules.json")
 
     def requests(self, containing: str = "") -> list[dict[str, Any]]:
@@ -298,6 +310,13 @@ class Scripted:
         except FileNotFoundError:
             return []
         return [entry for entry in map(json.loads, lines) if containing in entry["path"]]
+
+    def clear(self) -> None:
+        """As new: no images, no rules, no log; another test goes on with the same process."""
+        self._turn += 1
+        self.rules()
+        self.forget()
+        (self.folder / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
 
     def forget(self) -> None:
         """Empties the log of requests."""
