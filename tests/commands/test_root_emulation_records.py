@@ -171,6 +171,15 @@ def resident(pids: list[str]) -> int:
     return sum(int(line[1]) for line in lines if line and line[0] in fields)
 
 
+def memory_of(pod: Pod, name: str) -> int:
+    """KiB of a container's supervisor and its one emulator."""
+    init = str(pod.inspect(name)["State"]["Pid"])
+    supervisor = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    (emulator,) = [pid for pid in children if pid != init]
+    return resident([supervisor, emulator])
+
+
 def row(number: int) -> bytes:
     """struct pod_record of a file that is not there (ext/src/emulator/sidecar.h)."""
     data = struct.pack("<QQqIIIII", 0, 10**12 + number, number, number, number, 0, 0, 0)
@@ -190,11 +199,27 @@ def test_memory_of_supervisor_and_emulator_is_bounded(pod: Pod, busybox: str, ro
         pod("start", "memory").ok()
         pod("exec", "memory", "mknod", "/null", "c", "1", "3").ok()
         assert pod("exec", "memory", "stat", "-c", "%F", "/null").ok() == "character special file\n"
-        init = str(pod.inspect("memory")["State"]["Pid"])
-        supervisor = Path(f"/proc/{init}/status").read_text().split("PPid:")[1].split()[0]
-        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        emulator = [pid for pid in children if pid != init]
-        assert len(emulator) == 1
-        assert rows * ROW // 1024 <= resident([supervisor, *emulator]) <= limit
+        assert rows * ROW // 1024 <= memory_of(pod, "memory") <= limit
     finally:
         pod("rm", "-f", "memory").ok()
+
+
+@pytest.mark.slow
+@pytest.mark.no_sub_ids
+def test_memory_of_an_image_with_100000_owners_is_bounded(
+    fresh_pod: Pod, writable_registry: Registry, tmp_path: Path
+) -> None:
+    with layers.Layer(tmp_path / "many.tar") as layer:
+        for number in range(100_000):
+            if number % 1000 == 0:
+                layer.folder(f"d{number // 1000}")
+            layer.add(f"d{number // 1000}/{number}", b"", owner=(number, 6))
+    layers.busybox(tmp_path / "busybox.tar")
+    parts = [(tmp_path / name).read_bytes() for name in ("busybox.tar", "many.tar")]
+    image = Pusher(writable_registry).image("team/many", "v1", Built(*parts, architecture=HOST))
+    fresh_pod("run", "-d", "--name", "memory", FULL, image, "sleep", "300", timeout=300).ok()
+    try:
+        assert fresh_pod("exec", "memory", "stat", "-c", "%u:%g", "/d77/77123").ok() == "77123:6\n"
+        assert 100_000 * ROW // 1024 <= memory_of(fresh_pod, "memory") <= 4096
+    finally:
+        fresh_pod("rm", "-f", "memory").ok()
