@@ -54,6 +54,11 @@ class HostIdentity:
     def as_dict(self) -> dict[str, object]:
         return {"machine": self.machine, "hostname": self.hostname, "boot": self.boot, "pidns": self.pidns}
 
+    @property
+    def mark(self) -> str:
+        """Boot and pid namespace in names of what is half made: only there its maker's pid means anything."""
+        return f"{self.boot[:8]}{self.pidns:x}"
+
     def key(self) -> str:
         """One file name per host and boot."""
         text = f"{self.hostname}-{self.boot}-{self.pidns}"
@@ -102,7 +107,8 @@ def _make(engine: Engine, pointer: str) -> str:
 
     storedir.prepare(engine.paths)
     os.makedirs(os.path.dirname(pointer), mode=0o700, exist_ok=True)
-    with statefile.Lock(engine.paths.cache + "/run/.lock"):
+    # Of all nodes of a shared home: one that hangs must not keep the others from starting.
+    with statefile.Lock(engine.paths.cache + "/run/.lock", timeout=5.0, optional=True):
         try:
             path = os.readlink(pointer)
             if _whole(path):
@@ -116,8 +122,18 @@ def _make(engine: Engine, pointer: str) -> str:
         path = _fresh_folder(engine)
         for name in FOLDERS:
             os.mkdir(path + "/" + name, 0o700)
-        os.symlink(path, pointer)
+        try:
+            os.symlink(path, pointer)
+        except FileExistsError:  # without the lock somebody was faster
+            _remove(path)
+            return os.readlink(pointer)
     return path
+
+
+def _remove(path: str) -> None:
+    for name in FOLDERS:
+        os.rmdir(path + "/" + name)
+    os.rmdir(path)
 
 
 def _fresh_folder(engine: Engine) -> str:
@@ -144,6 +160,6 @@ def container_dir(engine: Engine, container_id: str) -> str:
     return f"{engine.run_dir}/c/{container_id[:32]}"
 
 
-def container_lock(engine: Engine, container_id: str) -> statefile.Lock:
+def container_lock(engine: Engine, container_id: str, timeout: float = 60.0) -> statefile.Lock:
     """The lock that every change of a container's records holds, in the folder of its control socket."""
-    return statefile.Lock(container_dir(engine, container_id) + "/lock", folder=True)
+    return statefile.Lock(container_dir(engine, container_id) + "/lock", folder=True, timeout=timeout)

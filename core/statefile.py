@@ -10,7 +10,7 @@ import _json
 import os
 import time
 
-from pod.core.errors import Busy, StoreCorrupt
+from pod.core.errors import StoreCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,25 +191,31 @@ def timestamp() -> str:
 class Lock:
     """flock(2) on a file that is made when missing; released by close, so by any death.
 
-    ``timeout`` in seconds bounds the wait (Busy is raised); None waits for ever. ``folder``: the file's folder is made
-    too, however often its last holder takes it away.
+    ``timeout`` in seconds bounds the wait (Busy is raised); None waits for ever. A holder that is stopped (SIGSTOP) is
+    waited for a second (core/holders.py), then Busy names it. With ``optional`` the caller goes on without the lock
+    instead of Busy; so does every caller on a file system that has no locks. ``folder``: the file's folder is made too,
+    however often its last holder takes it away.
     """
 
-    __slots__ = ("_fd", "_folder", "_path", "_shared", "_timeout")
+    __slots__ = ("_fd", "_folder", "_optional", "_path", "_shared", "_timeout")
 
     def __init__(
-        self, path: str, *, shared: bool = False, timeout: float | None = 60.0, folder: bool = False
+        self,
+        path: str,
+        *,
+        shared: bool = False,
+        timeout: float | None = 60.0,
+        folder: bool = False,
+        optional: bool = False,
     ) -> None:
         self._path = path
         self._folder = folder
+        self._optional = optional
         self._shared = shared
         self._timeout = timeout
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        import fcntl
-
-        kind = fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX
         while True:
             if self._folder:
                 self._make_folder()
@@ -220,11 +226,7 @@ class Lock:
                     continue
                 raise
             try:
-                if self._timeout is None:
-                    fcntl.flock(self._fd, kind)
-                else:
-                    self._poll(kind | fcntl.LOCK_NB, self._timeout)
-                if self._is_current():
+                if not self._wait() or self._is_current():
                     return self
             except BaseException:
                 os.close(self._fd)
@@ -251,20 +253,17 @@ class Lock:
         os.set_inheritable(self._fd, True)
         return self._fd
 
-    def _poll(self, kind: int, timeout: float) -> None:
+    def _wait(self) -> bool:
+        """Whether the lock is ours; False: we do without."""
         import fcntl
 
-        deadline = time.monotonic() + timeout
-        pause = 0.001
-        while True:
-            try:
-                fcntl.flock(self._fd, kind)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Busy(f"lock: {self._path}: held by another process for {timeout:g} s") from None
-            time.sleep(pause)
-            pause = min(pause * 2, 0.1)
+        try:
+            fcntl.flock(self._fd, (fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            from pod.core import holders
+
+            return holders.wait(self._fd, self._path, self._shared, self._timeout, self._optional)
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)

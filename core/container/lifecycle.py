@@ -44,7 +44,7 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     name = _take_name(engine, request.name, container_id)
     config["Name"] = "/" + name
     final = engine.paths.container(container_id)
-    temporary = f"{engine.paths.containers}/.{container_id}.{engine.host.boot[:8]}.{os.getpid()}"
+    temporary = f"{engine.paths.containers}/.{container_id}.{engine.host.mark}.{os.getpid()}"
     made: list[str] = []
     try:
         _make_folders(engine, temporary)
@@ -277,14 +277,15 @@ def send(pid: int, start_time: int, number: int) -> None:
         os.close(pidfd)
 
 
-def settle(engine: Engine, container: Container) -> Container:
+def settle(engine: Engine, container: Container, patience: float = 60.0) -> Container:
     """The truth after a crash: an orphan is ended, an exit nobody recorded becomes "unknown", --rm is carried out.
+    Busy where another process has the container's lock for longer than ``patience`` seconds.
 
     A container that runs, or that is elsewhere, is returned as it is.
     """
     if not settling.is_due(engine, container):
         return container
-    with rundir.container_lock(engine, container.id):
+    with rundir.container_lock(engine, container.id, patience):
         return settle_held(engine, container)
 
 

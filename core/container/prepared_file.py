@@ -53,7 +53,7 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     launcher = launch.own_command()
     writer.texts("P_PREFIX", [launcher[0], launcher[-1], *recorder.words])
     writer.number("P_FLAGS", (_ARGS if recorder.args else 0) | sync)
-    writer.texts("P_PLACES", [*here, engine.run_dir + "/c", engine.host.boot[:8]])
+    writer.texts("P_PLACES", [*here, engine.run_dir + "/c", engine.host.mark])
     writer.texts("P_NAMES", _candidates(recorder, record["Name"][1:]))
     _add_inputs(writer, recorder, own)
     _add_templates(writer, recorder, directory, record)

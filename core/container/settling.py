@@ -10,11 +10,15 @@ import os
 import time
 
 from pod.core.container import model, store
+from pod.core.errors import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.core.container.model import Container
     from pod.core.engine import Engine
+
+_PATIENCE = 1.0
+"""Seconds that listing waits for the lock of a container that is to be settled."""
 
 _FOREIGN_LITTER = 3600.0
 """Seconds after which a folder that some other boot's create left is taken for litter."""
@@ -34,11 +38,15 @@ def is_due(engine: Engine, container: Container) -> bool:
 def settle_all(engine: Engine) -> list[Container]:
     """Every container, settled; those that --rm took away now are left out."""
     settled = []
+    patience = _PATIENCE
     for container in model.list_all(engine):
         if is_due(engine, container):
             from pod.core.container import lifecycle
 
-            container = lifecycle.settle(engine, container)
+            try:
+                container = lifecycle.settle(engine, container, patience)
+            except Busy:  # somebody is at work on it, or was stopped in the middle of that: listing waits for nobody
+                patience = 0.0
             if not os.path.isdir(container.directory):
                 continue
         settled.append(container)
@@ -58,7 +66,7 @@ def _collect_litter(engine: Engine) -> None:
         from pod.core.volume import leftovers
 
         leftovers.collect(engine, volumes)
-    boot = engine.host.boot[:8]
+    boot = engine.host.mark
     stale = [f"{engine.paths.containers}/{name}" for name in entries if _is_stale(engine, name, boot)]
     if stale or (os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash)):
         from pod.core.container import lifecycle

@@ -25,6 +25,9 @@ QUIT = b"Q" + bytes(7)
 _ENDING = ("KILL", "TERM", "INT", "QUIT", "ABRT")
 """Signals by which somebody means the end, besides the container's stop signal: no policy starts it again then."""
 
+_WAKE = 0.05
+"""Seconds between two looks, from which on it is looked whether the supervisor is stopped."""
+
 _DEAF = 30.0
 """Seconds that the kernel may take to end a process after SIGKILL before we say so."""
 
@@ -155,6 +158,8 @@ def await_end(
             elif number and process != told:
                 signal(engine, current, number)
                 told = process
+            if number and pause >= _WAKE:
+                wake(current)
             if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
@@ -162,6 +167,15 @@ def await_end(
     finally:
         if control >= 0:
             os.close(control)
+
+
+def wake(container: Container) -> None:
+    """A supervisor that was stopped (SIGSTOP) goes on: it alone reaps and records."""
+    from pod.core import holders
+
+    pid, start_time = int(container.state["supervisor"]), int(container.state["supervisorStart"])
+    if holders.is_stopped(pid):
+        lifecycle.send(pid, start_time, 18)
 
 
 def _tell_to_quit(engine: Engine, container: Container, control: int) -> int:

@@ -98,7 +98,7 @@ def _release_stale(engine: Engine, name: str) -> bool:
     try:
         if _in_use(engine, name):
             return False
-        with statefile.Lock(engine.run_dir + "/locks/names"):
+        with statefile.Lock(engine.run_dir + "/locks/names", timeout=10.0, optional=True):
             if _in_use(engine, name):
                 return False
             os.unlink(engine.paths.name(name))

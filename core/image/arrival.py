@@ -15,6 +15,7 @@ import select
 import threading
 import time
 
+from pod.core import holders
 from pod.core.errors import Busy, DigestMismatch, PodError
 from pod.core.image import blobs, layers, unpacking
 from pod.core.image.extractor import Answer, Extractor
@@ -269,7 +270,7 @@ class Arrival:
             assert lock is not None
             lock.__enter__()
         except Busy as busy:
-            if writer is not None or not self._is_stuck(number, layer["digest"], busy):
+            if writer is not None or not self._is_stuck(number, job, busy):
                 self._blocked = True
                 return
             lock = None  # Who has it will find ours in its place.
@@ -292,16 +293,17 @@ class Arrival:
         self._extractor.submit(number, job)
         job.let_go()
 
-    def _is_stuck(self, number: int, digest: str, busy: Busy) -> bool:
-        """Whether who unpacks this layer waits for a download that does not grow, while the whole blob is in the store.
-
-        A process that was stopped holds nobody up. Busy where one unpacks a whole blob for longer than any layer takes.
+    def _is_stuck(self, number: int, job: Unpacking, busy: Busy) -> bool:
+        """Whether who unpacks this layer is stopped, or waits for a download that does not grow, while the whole blob
+        is in the store: such a process holds nobody up. Busy where one unpacks for longer than any layer takes.
         """
-        size = blobs.coming(self._engine, digest)
+        size = blobs.coming(self._engine, job.layer["digest"])
         now = time.monotonic()
         before, since, first = self._held.get(number, (size, now, now))
         if size != before:
             since = now
+        elif now - since > holders.STOPPED and job.holder_is_stopped():
+            return True
         self._held[number] = (size, since, first)
         if now - first > LOCK_TIMEOUT:
             raise busy

@@ -105,7 +105,10 @@ def recover(engine: Engine) -> None:
         for name in storedir.names(folder):
             _judge(engine, name.rpartition("@")[0])
             _unlink(f"{folder}/{name}")
-        os.rmdir(folder)
+        try:
+            os.rmdir(folder)
+        except OSError:  # somebody was faster
+            continue
 
 
 def _judge(engine: Engine, name: str) -> None:

@@ -112,7 +112,10 @@ def install(
             of_layer = Sizes(engine)
             record["size"] = sum(of_layer.of(layer["chainID"]) or 0 for layer in record["layers"])
             digest = index.digest if index is not None else manifest.digest
-            return store.put(engine, record, reference, digest)
+            image = store.put(engine, record, reference, digest)
+        # An rmi on another node of a shared home does not see our lock: it saw the record, or we see what is gone.
+        if _complete(engine, record) and blobs.has(engine, manifest.digest):
+            return image
     raise StoreCorrupt(f"store image: {shown}: parts of it vanish again and again", hint="is another rmi running?")
 
 

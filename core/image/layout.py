@@ -33,7 +33,7 @@ def prepare(engine: Engine) -> None:
 
 def write_index(engine: Engine) -> None:
     """Writes index.json anew from the refs; under a lock, so that the last writer has seen every name."""
-    with statefile.Lock(engine.run_dir + "/locks/index"):
+    with statefile.Lock(engine.run_dir + "/locks/index", timeout=10.0, optional=True):
         entries: list[dict[str, Any]] = []
         for ref in store.list_refs(engine):
             if "@" not in ref["name"]:

@@ -1,5 +1,6 @@
 """What dead pulls left half made: found by the lock that the living hold, removed by the next pull.
 
+    blobs/sha256/.gone-…     what a killed rmi was about to unlink
     blobs/sha256/.part-…     flock held by blobs.Writer; a dead one's is kept for a day, for the next pull to go on with
     layers/<map>/.…          flock held by who extracts
     refs/.…, images/.…       temporary files of statefile.write, which live for microseconds

@@ -173,12 +173,15 @@ class Outcome:
 def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
     """Removes the records of images without names or containers, and the blobs and layers that no other image has.
 
-    An image that was given a name or a container since it was looked at stays.
+    An image that was given a name or a container since it was looked at stays. Who publishes on another node of a
+    shared home does not see our lock: so blobs are renamed, the records read again, and what one of them needs gets its
+    name back; the other looks after it has published (install). A layer is made anew from its blob where it is missed.
     """
     from pod.core.image.sizes import Sizes
 
     outcome = Outcome()
     trash: list[str] = []
+    hidden: dict[str, str] = {}
     with store.collection_lock(engine, publish=False):
         gone = _unpublish(engine, images)
         if not gone:
@@ -190,17 +193,34 @@ def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
             outcome.removals.append(Removal("Deleted", image.id))
             events.emit(engine, "image", "delete", image.id, {"name": image.id})
             for digest in _blobs(image.record) - kept_blobs:
-                outcome.reclaimed += max(unlink(engine.paths.blob(digest)), 0)
+                _hide(engine, digest, hidden)
             chains = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]
             kept_chains.update(chains)  # Named once, by the first image that had it.
             outcome.removals += [Removal("Deleted", chain) for chain in chains]
             outcome.reclaimed += sum(sizes.of(chain) or 0 for chain in chains)
             trash += _to_trash(engine, image, chains)
         for digest in _orphaned_indexes(engine, manifests, kept_blobs):
-            outcome.reclaimed += max(unlink(engine.paths.blob(digest)), 0)
+            _hide(engine, digest, hidden)
+        kept_blobs, _ = kept(engine)
+        for digest, path in hidden.items():
+            if digest in kept_blobs:
+                os.rename(path, engine.paths.blob(digest))
+            else:
+                outcome.reclaimed += max(unlink(path), 0)
     for path in trash:
         empty(engine, path)
     return outcome
+
+
+def _hide(engine: Engine, digest: str, hidden: dict[str, str]) -> None:
+    """Takes a blob out of sight and notes where it is: litter from now on (image/leftovers), if we are killed."""
+    path = f"{engine.paths.blobs}/.gone-{digest[7:23]}.{os.urandom(4).hex()}"
+    try:
+        os.rename(engine.paths.blob(digest), path)
+    except FileNotFoundError:
+        return
+    hidden[digest] = path
+    os.utime(path)
 
 
 def _unpublish(engine: Engine, images: Sequence[Image]) -> list[Image]:

@@ -275,5 +275,9 @@ def _write_ref(engine: Engine, reference: Reference, digest: str, image_id: str)
 
 
 def collection_lock(engine: Engine, *, publish: bool) -> statefile.Lock:
-    """Held for milliseconds: shared to check and publish an image, alone to sort out unused blobs."""
-    return statefile.Lock(engine.run_dir + "/locks/images", shared=publish)
+    """Held for milliseconds: shared to check and publish an image, alone to sort out unused blobs.
+
+    Of one host, and not waited for where its holder is stopped: so publishers look once more when they have published
+    (install), collectors when they have taken away (remove).
+    """
+    return statefile.Lock(engine.run_dir + "/locks/images", shared=publish, timeout=10.0, optional=True)

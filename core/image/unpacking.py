@@ -61,8 +61,16 @@ class Unpacking:
         self._blob = self._root = self._owners = self._held = self._pipe = -1
 
     def lock(self, timeout: float) -> statefile.Lock:
-        """The lock of this layer; Busy where another process has it for longer than ``timeout`` seconds."""
+        """The lock of this layer. Who has it and is stopped, or needs more than ``timeout`` seconds, is not waited for:
+        of two that unpack, the second to be done throws its own away. 0: Busy at once.
+        """
         return _lock(self._engine, self._idmap, self.path.rpartition("/")[2], timeout)
+
+    def holder_is_stopped(self) -> bool:
+        """Whether a process that has the lock (or one at work for it) is stopped just now."""
+        from pod.core import holders
+
+        return holders.stopped_holder_of(lock_path(self._engine, self._idmap, self.path.rpartition("/")[2])) > 0
 
     def prepare(self, source: tuple[int, int] | None = None) -> None:
         """Makes the folder. ``source``: (file, pipe) of a blob that is still coming (blobs.Writer.follow), ours from
@@ -236,7 +244,12 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
 
 
 def _lock(engine: Engine, idmap: IdMap, name: str, timeout: float) -> statefile.Lock:
-    return statefile.Lock(f"{engine.run_dir}/locks/layer-{idmap.key}-{name}", timeout=timeout)
+    return statefile.Lock(lock_path(engine, idmap, name), timeout=timeout, optional=timeout > 0)
+
+
+def lock_path(engine: Engine, idmap: IdMap, name: str) -> str:
+    """The file of the lock of the layer folder ``name``."""
+    return f"{engine.run_dir}/locks/layer-{idmap.key}-{name}"
 
 
 def _make_held(folder: str) -> int:

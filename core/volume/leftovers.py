@@ -30,7 +30,7 @@ def collect(engine: Engine, names: list[str]) -> None:
 def _is_litter(engine: Engine, name: str) -> bool:
     boot, _, rest = name[1:].partition(".")
     pid = rest.partition(".")[0]
-    if boot == engine.host.boot[:8] and pid.isdigit():
+    if boot == engine.host.mark and pid.isdigit():
         return not os.path.exists(f"/proc/{pid}")
     try:
         return time.time() - os.lstat(engine.paths.volume(name)).st_mtime > _FOREIGN

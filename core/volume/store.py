@@ -155,7 +155,7 @@ def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, 
         "Options": options,
     }
     folder = engine.paths.volume(name)
-    temporary = f"{engine.paths.volumes}/.{engine.host.boot[:8]}.{os.getpid()}.{os.urandom(8).hex()}"
+    temporary = f"{engine.paths.volumes}/.{engine.host.mark}.{os.getpid()}.{os.urandom(8).hex()}"
     try:
         os.mkdir(temporary, 0o700)
     except FileNotFoundError:

@@ -74,7 +74,7 @@ def test_settle_when_created_with_rm_and_never_started_then_it_stays(engine: Eng
 
 
 def test_settle_all_collects_what_a_killed_create_left(engine: Engine) -> None:
-    boot = rundir.boot_id()[:8]
+    boot = engine.host.mark
     kept = {f".{'5' * 64}.{boot}.{os.getpid()}", f".{'6' * 64}.another0.{GONE}"}
     for name in (*kept, f".{'4' * 64}.{boot}.{GONE}", f".{'7' * 64}.another0.{os.getpid()}"):
         os.mkdir(engine.paths.container(name))

@@ -130,7 +130,7 @@ def test_release_leaves_what_another_has_and_collect_takes_it_in_the_end(engine:
 
 
 def test_leftovers_of_makers_that_live_stay(engine: Engine) -> None:
-    boot = engine.host.boot[:8]
+    boot = engine.host.mark
     mine, dead, foreign = f".{boot}.{os.getpid()}.x", f".{boot}.4194999.x", ".otherbot.1.x"
     for name in (mine, dead, foreign):
         os.mkdir(engine.paths.volume(name))
