@@ -8,6 +8,7 @@
  *     ids                ids and groups of this process: by calls, "uid gid,gid"
  *     handle PATH INODE  a file by its number alone, beginning at a mount (the "shocker")
  *     key SERIAL         a key of the caller's
+ *     terminal           what would reach the machine's own console from the terminal of stdin
  *     connect PATH       a control socket: "connect done", then what it says first
  */
 #define _GNU_SOURCE
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -132,6 +134,7 @@ static void calls(void)
     tell("ioperm", syscall(SYS_ioperm, 0x70, 1, 1));
 #endif
     tell("mknod", make_device());
+    tell("packet-socket", socket(AF_PACKET, SOCK_RAW, 0));
     for (int i = 0; types[i]; i++) {
         snprintf(name, sizeof name, "mount-%s", types[i]);
         tell(name, mount_as(types[i]));
@@ -269,6 +272,16 @@ static void key(long serial)
     tell("search-user-session", syscall(SYS_keyctl, 10, -5, "user", "pod-secret", 0));
 }
 
+static void terminal(void)
+{
+    char paste = 3, screen[64] = {10};
+
+    tell("selection", ioctl(0, TIOCLINUX, &paste)); /* types what was selected */
+    tell("messages", ioctl(0, TIOCLINUX, screen));
+    tell("console", ioctl(0, TIOCCONS)); /* the console's output comes here */
+    tell("keyboard", ioctl(0, 0x4B47, screen)); /* KDSKBENT */
+}
+
 static void connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -290,6 +303,8 @@ int main(int argc, char **argv)
         processes();
     else if (!strcmp(mode, "ids"))
         ids();
+    else if (!strcmp(mode, "terminal"))
+        terminal();
     else if (!strcmp(mode, "connect") && argc > 2)
         connect_to(argv[2]);
     else if (!strcmp(mode, "handle") && argc > 3)

@@ -43,6 +43,17 @@ def test_start_when_pids_are_the_hosts_then_processes_show_nothing_of_themselves
     assert [(neighbours.get(pid, pid), what) for pid, what in had if what not in COUNT_UIDS] == []
 
 
+@pytest.mark.sub_ids
+def test_start_when_pids_are_the_hosts_then_another_id_signals_nobody(
+    pod: Pod, attacking: str, neighbours: dict[int, str]
+) -> None:
+    """Where uids count the container's root is the user; its other ids are other users."""
+    script = "; ".join(f"kill -0 {pid} && echo {pid}" for pid in neighbours) + "; true"
+    words = ("run", "--rm", "--pid", "host", "--privileged")
+    assert pod(*words, "-u", "1000", attacking, "sh", "-c", script).ok() == ""
+    assert pod(*words, attacking, "sh", "-c", script).ok() != "", "nothing was tried"
+
+
 @pytest.mark.parametrize("powers", POWERS, ids=("default", "caps", "privileged"))
 def test_start_when_a_program_looks_everywhere_then_the_engines_files_are_not_there(
     pod: Pod, attacking: str, powers: tuple[str, ...]
