@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
 LAUNCHER = Path(__file__).resolve().parents[2] / "packaging" / "launcher"
 STRANGER = 4242
 
@@ -135,3 +137,17 @@ def test_usable_when_the_folder_was_opened_to_others_then_shut(cold: ModuleType,
     (tmp_path / "pod").chmod(0o777)
     assert cold.usable(str(tmp_path), False) == str(tmp_path / "pod")
     assert (tmp_path / "pod").stat().st_mode & 0o777 == 0o700
+
+
+def test_start_in_a_folder_full_of_traps_then_none_of_it_is_imported(start: Start, pyz: Path, tmp_path: Path) -> None:
+    """The working directory, PYTHON* and a home are not looked into for modules."""
+    trap = tmp_path / "trap"
+    (trap / "lib/python3/site-packages").mkdir(parents=True)
+    text = f"open({str(tmp_path / 'sprung')!r}, 'w')\nraise SystemExit(9)\n"
+    for name in ("os", "sys", "zipimport", "zlib", "pod", "urllib3", "sitecustomize", "encodings", "_pod_run"):
+        (trap / f"{name}.py").write_text(text)
+    for variables in ({}, {"PYTHONPATH": str(trap), "PYTHONSTARTUP": f"{trap}/os.py", "PYTHONHOME": str(trap)}):
+        for _ in range(2):  # cold and warm
+            done = start("version", program=["sh", "-c", 'cd "$0" && exec "$@"', str(trap), str(pyz)], **variables)
+            assert "Version" in done.stdout, done
+            assert not (tmp_path / "sprung").exists()
