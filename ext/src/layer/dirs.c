@@ -16,6 +16,9 @@
 struct pod_dirs {
     int rootfd;
     int overlay;
+    struct pod_names *names;
+    int (*settle)(void *, struct pod_err *); /* or NULL */
+    void *settle_context;
     size_t depth; /* of dirs in use; dirs[0] is the root */
     char path[PATH_MAX];
     char todo[PATH_MAX];
@@ -65,14 +68,62 @@ int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_er
     *dirs = made;
     made->rootfd = rootfd;
     made->overlay = overlay;
+    made->names = NULL;
+    made->settle = NULL;
     made->depth = 1;
     made->path[0] = '\0';
     memset(&made->dirs[0], 0, sizeof made->dirs[0]);
     made->dirs[0].fd = openat(rootfd, ".", DIRECTORY);
+    if (pod_names_open(&made->names, err) < 0)
+        return -1;
     if (made->dirs[0].fd < 0 || fstat(made->dirs[0].fd, &st) < 0)
         return pod_fail(err, POD_OPEN, "");
     put_aside(&made->dirs[0], &st);
     return open_modes(&made->dirs[0], "", err);
+}
+
+void pod_dirs_on_settle(struct pod_dirs *dirs, int (*settle)(void *, struct pod_err *),
+                        void *context)
+{
+    dirs->settle = settle;
+    dirs->settle_context = context;
+}
+
+static int settle(struct pod_dirs *dirs, struct pod_err *err)
+{
+    return dirs->settle ? dirs->settle(dirs->settle_context, err) : 0;
+}
+
+void pod_dirs_forget_top(struct pod_dirs *dirs)
+{
+    pod_dirs_top(dirs)->number = 0;
+}
+
+int pod_dirs_note(struct pod_dirs *dirs, const char *name, struct pod_err *err)
+{
+    if (pod_names_are_full(dirs->names)) {
+        if (settle(dirs, err) < 0)
+            return -1;
+        pod_names_forget(dirs->names);
+    }
+    switch (pod_names_note(dirs->names, pod_dirs_top(dirs)->number, name)) {
+    case POD_NAME_FRESH:
+        return 1;
+    case POD_NAME_SEEN:
+        return settle(dirs, err);
+    case POD_NAME_UNKNOWN: /* so nothing was left to writers here, or it was settled */
+        break;
+    }
+    return 0;
+}
+
+static void close_one(struct pod_dir *dir)
+{
+    struct pod_err unused;
+
+    pod_cleanup_fd(&dir->fd);
+    if (dir->folder)
+        (void)pod_folder_release(dir->folder, &unused); /* not left: there is nothing to fail */
 }
 
 void pod_dirs_close(struct pod_dirs **dirs)
@@ -80,19 +131,43 @@ void pod_dirs_close(struct pod_dirs **dirs)
     if (!*dirs)
         return;
     for (size_t i = 0; i < (*dirs)->depth; i++)
-        pod_cleanup_fd(&(*dirs)->dirs[i].fd);
+        close_one(&(*dirs)->dirs[i]);
+    pod_names_close(&(*dirs)->names);
     free(*dirs);
     *dirs = NULL;
+}
+
+/* Writers may still be at work in it: the last of them sees to its mode and times. */
+static int leave_to_writers(struct pod_dir *dir, struct pod_err *err)
+{
+    struct pod_folder *folder = dir->folder;
+
+    dir->folder = NULL;
+    folder->left = 1;
+    folder->mode = dir->mode;
+    folder->on_disk = dir->on_disk;
+    folder->keep_times = dir->keep_times;
+    memcpy(folder->times, dir->times, sizeof folder->times);
+    return pod_folder_release(folder, err);
+}
+
+static int finish(struct pod_dirs *dirs, struct pod_dir *dir, struct pod_err *err)
+{
+    if (dir->folder)
+        return leave_to_writers(dir, err);
+    if (dir->on_disk != dir->mode && fchmod(dir->fd, dir->mode) < 0)
+        return pod_fail(err, POD_CHMOD, dirs->path);
+    if (dir->keep_times && futimens(dir->fd, dir->times) < 0)
+        return pod_fail(err, POD_UTIMES, dirs->path);
+    return 0;
 }
 
 static int leave(struct pod_dirs *dirs, struct pod_err *err)
 {
     struct pod_dir *dir = pod_dirs_top(dirs);
 
-    if (dir->on_disk != dir->mode && fchmod(dir->fd, dir->mode) < 0)
-        return pod_fail(err, POD_CHMOD, dirs->path);
-    if (dir->keep_times && futimens(dir->fd, dir->times) < 0)
-        return pod_fail(err, POD_UTIMES, dirs->path);
+    if (finish(dirs, dir, err) < 0)
+        return -1;
     close(dir->fd);
     dir->fd = -1;
     if (--dirs->depth == 0)
@@ -101,6 +176,8 @@ static int leave(struct pod_dirs *dirs, struct pod_err *err)
     dirs->path[dir->path_end] = '\0';
     if (dir->fd >= 0)
         return 0;
+    if (settle(dirs, err) < 0) /* descriptors may be few */
+        return -1;
     /* All directories above are on the stack, so open to us. */
     dir->fd = pod_open_beneath(dirs->rootfd, dirs->path[0] ? dirs->path : ".", DIRECTORY, 0, err);
     return dir->fd < 0 ? -1 : 0;
@@ -142,11 +219,16 @@ static int push_fd(struct pod_dirs *dirs, const char *name, int fd, const struct
     return open_modes(top, dirs->path, err);
 }
 
-int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err)
+static int push(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err)
 {
     int here = pod_dirs_top(dirs)->fd;
     int fd = openat(here, name, DIRECTORY);
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) { /* makers have some, and give them back */
+        if (settle(dirs, err) < 0)
+            return -1;
+        fd = openat(here, name, DIRECTORY);
+    }
     if (fd < 0 && errno != EACCES && errno != ELOOP && errno != ENOTDIR)
         return pod_fail(err, POD_TAR_PATH, name);
     if (fd >= 0) {
@@ -167,6 +249,20 @@ int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, stru
     if (fd < 0)
         return pod_fail(err, POD_TAR_PATH, name);
     return push_fd(dirs, name, fd, st, err);
+}
+
+int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err)
+{
+    return settle(dirs, err) < 0 ? -1 : push(dirs, name, st, err);
+}
+
+int pod_dirs_push_new(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err)
+{
+    int other = push(dirs, name, st, err);
+
+    if (!other)
+        pod_dirs_top(dirs)->number = pod_names_begin_directory(dirs->names);
+    return other;
 }
 
 /* The link NAME, followed: its target in front of what is left of todo. */
@@ -199,7 +295,7 @@ static int make_one(struct pod_dirs *dirs, const char *name, struct pod_err *err
 
     if (mkdirat(pod_dirs_top(dirs)->fd, name, 0700) < 0)
         return pod_fail(err, POD_MKDIR, name);
-    if (pod_dirs_push(dirs, name, &st, err) != 0)
+    if (pod_dirs_push_new(dirs, name, &st, err) != 0)
         return -1;
     pod_dirs_top(dirs)->mode = 0755;
     pod_dirs_top(dirs)->keep_times = 0;
@@ -217,6 +313,9 @@ static int step(struct pod_dirs *dirs, const char *name, const char *rest, int m
         return 0;
     if (!strcmp(name, ".."))
         return dirs->depth > 1 ? leave(dirs, err) : 0;
+    other = make ? pod_dirs_note(dirs, name, err) : 0;
+    if (other)
+        return other < 0 ? -1 : make_one(dirs, name, err);
     other = pod_dirs_push(dirs, name, &st, err);
     if (other < 0 && err->step == POD_TAR_PATH && err->errnum == ENOENT && make)
         return make_one(dirs, name, err);

@@ -16,7 +16,8 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "../core/err.h"
+#include "folder.h"
+#include "names.h"
 
 /* Of the deepest ones; others are opened again when they are come back to. */
 #define POD_DIRS_OPEN_MAX 24
@@ -29,6 +30,8 @@ struct pod_dir {
     mode_t mode; /* to be set when it leaves, 07777 */
     mode_t on_disk; /* as it is now */
     int keep_times; /* set `times` when it leaves */
+    uint64_t number; /* where this archive made it (names.h), else 0 */
+    struct pod_folder *folder; /* where writers make files in it, else NULL */
     struct timespec times[2];
 };
 
@@ -37,6 +40,10 @@ struct pod_dirs;
 /* ROOTFD stays the caller's. OVERLAY: a whiteout node on the way gives place to an opaque
  * directory. */
 int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_err *err);
+/* Calls SETTLE, which waits until writers have made all files that were left to them, before anything is done that must
+ * find them: a directory entered again, names forgotten. */
+void pod_dirs_on_settle(struct pod_dirs *dirs, int (*settle)(void *, struct pod_err *),
+                        void *context);
 /* Goes to the directory PATH ("" is the root; no leading slash, no "." or ".."); missing ones are
  * made when MAKE (0755). Step
  * TAR_PATH. */
@@ -44,9 +51,17 @@ int pod_dirs_enter(struct pod_dirs *dirs, const char *path, int make, struct pod
 /* Goes one further, into NAME of the directory at the top: 0, or 1 and *st where that is something
  * else. */
 int pod_dirs_push(struct pod_dirs *dirs, const char *name, struct stat *st, struct pod_err *err);
+/* The same where NAME was made just now: the directory is empty, and what is made in it is known (names.h). */
+int pod_dirs_push_new(struct pod_dirs *dirs, const char *name, struct stat *st,
+                      struct pod_err *err);
 /* The directory at the top: its descriptor, its path without links, what is put aside. */
 struct pod_dir *pod_dirs_top(struct pod_dirs *dirs);
 const char *pod_dirs_path(const struct pod_dirs *dirs);
+/* Anything may have happened in the directory at the top. */
+void pod_dirs_forget_top(struct pod_dirs *dirs);
+/* Before NAME is made in the directory at the top: 1 where nothing has it, and no writer is to make it; 0: look, nothing is
+ * left to writers that could have it. */
+int pod_dirs_note(struct pod_dirs *dirs, const char *name, struct pod_err *err);
 /* Leaves them all, down to and with the root. */
 int pod_dirs_leave_all(struct pod_dirs *dirs, struct pod_err *err);
 void pod_dirs_close(struct pod_dirs **dirs);

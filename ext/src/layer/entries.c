@@ -13,6 +13,8 @@ int pod_unpack_displace(struct pod_unpack *unpack, const char *name, struct pod_
 {
     struct stat st;
 
+    if (settle(unpack, err) < 0)
+        return -1;
     if (fstatat(here(unpack), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : fail_here(unpack, POD_STAT, err);
     if (S_ISDIR(st.st_mode)) {
@@ -98,7 +100,7 @@ static int create(struct pod_unpack *unpack, const char *name, mode_t mode, stru
     int fd = openat(here(unpack), name, flags, mode);
 
     if (fd < 0 && (errno == EMFILE || errno == ENFILE) && unpack->writers) {
-        if (pod_writers_drain(unpack->writers, err) < 0)
+        if (settle(unpack, err) < 0 || pod_writers_drain(unpack->writers, err) < 0)
             return -1;
         fd = openat(here(unpack), name, flags, mode);
     }
@@ -151,10 +153,46 @@ static int leave_to_writers(struct pod_unpack *unpack, int *fd, struct pod_err *
     }
 }
 
+/* A small file that nothing is in the way of, and that needs nothing but content, mode and times. */
+static int can_be_left_to_makers(const struct pod_unpack *unpack)
+{
+    const struct pod_tar_entry *entry = unpack->entry;
+
+    return unpack->makers && unpack->fresh && !entry->sparse && !entry->xattr_count &&
+           entry->size <= POD_MADE_MAX && pod_tar_is_at_hand(unpack->tar) &&
+           !(unpack->options->mapped && (entry->uid || entry->gid));
+}
+
+/* 1: done; 0: no descriptor is left for the directory. */
+static int leave_to_makers(struct pod_unpack *unpack, struct pod_err *err)
+{
+    struct pod_dir *dir = pod_dirs_top(unpack->dirs);
+    struct pod_making making = {.name = unpack->name, .mode = unpack->entry->mode & 0777};
+    struct timespec times[2];
+
+    if (!dir->folder &&
+        pod_folder_open(dir->fd, pod_dirs_path(unpack->dirs), &dir->folder, err) < 0)
+        return -1;
+    if (!dir->folder)
+        return 0;
+    making.folder = dir->folder;
+    if (pod_tar_data(unpack->tar, &making.data, &making.length, err) < 0 ||
+        pod_unpack_set_ahead(unpack, -1, &making.set_mode, times, err) < 0)
+        return -1;
+    making.time = times[1];
+    if (making.length)
+        making.block = pod_source_hold(unpack->source);
+    return pod_makers_add(unpack->makers, &making, err) < 0 ? -1 : 1;
+}
+
 static int make_file(struct pod_unpack *unpack, struct pod_err *err)
 {
-    POD_AUTO_FD int fd = create(unpack, unpack->name, unpack->entry->mode & 0777, err);
+    int left = can_be_left_to_makers(unpack) ? leave_to_makers(unpack, err) : 0;
+    POD_AUTO_FD int fd = -1;
 
+    if (left)
+        return left < 0 ? -1 : 0;
+    fd = create(unpack, unpack->name, unpack->entry->mode & 0777, err);
     if (fd >= 0 && can_be_left_to_writers(unpack))
         return leave_to_writers(unpack, &fd, err);
     if (fd < 0 || write_data(unpack, fd, err) < 0 ||
@@ -210,7 +248,8 @@ static int make_directory(struct pod_unpack *unpack, struct pod_err *err)
 
     if (!made && errno != EEXIST)
         return fail_here(unpack, POD_MKDIR, err);
-    pushed = pod_dirs_push(unpack->dirs, unpack->name, &st, err);
+    pushed = made ? pod_dirs_push_new(unpack->dirs, unpack->name, &st, err)
+                  : pod_dirs_push(unpack->dirs, unpack->name, &st, err);
     if (pushed == 1 && unpack->options->merge)
         return fail(unpack, POD_COPY, ENOTDIR, err);
     if (pushed == 1) {
@@ -221,7 +260,7 @@ static int make_directory(struct pod_unpack *unpack, struct pod_err *err)
         if (mkdirat(here(unpack), unpack->name, 0700) < 0)
             return fail_here(unpack, POD_MKDIR, err);
         made = 1;
-        pushed = pod_dirs_push(unpack->dirs, unpack->name, &st, err);
+        pushed = pod_dirs_push_new(unpack->dirs, unpack->name, &st, err);
     }
     if (pushed != 0)
         return pushed < 0 ? -1 : fail(unpack, POD_TAR_PATH, ENOTDIR, err);

@@ -65,7 +65,8 @@ static int unpack_one(struct pod_unpack *unpack, struct pod_err *err)
         if (content <= 0)
             return content;
     }
-    if (join(unpack, unpack->name, err) < 0)
+    unpack->fresh = pod_dirs_note(unpack->dirs, unpack->name, err);
+    if (unpack->fresh < 0 || join(unpack, unpack->name, err) < 0)
         return -1;
     return unpack->entry->type == POD_TAR_LINK ? pod_unpack_link(unpack, err)
                                                : pod_unpack_entry(unpack, err);
@@ -100,10 +101,21 @@ static int unpack_all(struct pod_unpack *unpack, struct pod_err *err)
     while ((got = pod_tar_next(unpack->tar, &unpack->entry, err)) > 0)
         if (unpack_one(unpack, err) < 0)
             return -1;
-    if (got < 0 || pod_dirs_leave_all(unpack->dirs, err) < 0 ||
+    if (got < 0 || pod_dirs_leave_all(unpack->dirs, err) < 0 || settle(unpack, err) < 0 ||
         (unpack->writers && pod_writers_drain(unpack->writers, err) < 0))
         return -1;
     return pod_owners_end(unpack->owners, err);
+}
+
+/* Whatever has blocks shall give them back. */
+static void before_wait(void *context)
+{
+    struct pod_unpack *unpack = context;
+
+    if (unpack->writers)
+        pod_writers_wake(unpack->writers);
+    if (unpack->makers)
+        pod_makers_begin(unpack->makers);
 }
 
 /* Source first: only blocks that stay can be left to writers. */
@@ -118,12 +130,16 @@ static int open_stages(struct pod_unpack *unpack, int fd, struct pod_err *err)
     if (pod_source_is_threaded(unpack->source) &&
         pod_writers_open(&unpack->patience, &unpack->writers, err) < 0)
         return -1;
-    if (unpack->writers)
-        pod_source_on_wait(unpack->source, pod_writers_wake, unpack->writers);
+    if (unpack->writers &&
+        pod_makers_open(options->root_fd, &unpack->patience, &unpack->makers, err) < 0)
+        return -1;
+    pod_source_on_wait(unpack->source, before_wait, unpack);
     if (pod_tar_open(unpack->source, &unpack->tar, err) < 0 ||
         pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
                       err) < 0)
         return -1;
+    if (unpack->makers)
+        pod_dirs_on_settle(unpack->dirs, pod_makers_settle, unpack->makers);
     return pod_owners_begin(options->owners_fd, &unpack->owners, err);
 }
 
@@ -144,6 +160,7 @@ int pod_extract(int fd, const struct pod_extract_options *options,
         pod_source_sum(unpack->source, &result->sum);
         result->entries = unpack->entries;
     }
+    pod_makers_close(&unpack->makers);
     pod_writers_close(&unpack->writers);
     pod_owners_close(&unpack->owners);
     pod_dirs_close(&unpack->dirs);

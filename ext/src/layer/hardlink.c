@@ -129,7 +129,7 @@ int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
     __attribute__((cleanup(release_target))) struct target target = {.dirfd = -1};
     struct stat there;
 
-    if (find_target(unpack, &target, err) < 0)
+    if (settle(unpack, err) < 0 || find_target(unpack, &target, err) < 0)
         return -1;
     if (S_ISDIR(target.st.st_mode))
         return fail(unpack, POD_LINK, EPERM, err);

@@ -66,6 +66,8 @@ int pod_tar_next(struct pod_tar *tar, const struct pod_tar_entry **entry, struct
  * ENODATA. */
 int pod_tar_data(struct pod_tar *tar, const unsigned char **data, size_t *length,
                  struct pod_err *err);
+/* Whether the next piece will be all that is left of it. */
+int pod_tar_is_at_hand(const struct pod_tar *tar);
 void pod_tar_close(struct pod_tar **tar);
 
 #endif

@@ -67,3 +67,8 @@ int pod_tar_data(struct pod_tar *tar, const unsigned char **data, size_t *length
     tar->left -= *length;
     return 0;
 }
+
+int pod_tar_is_at_hand(const struct pod_tar *tar)
+{
+    return tar->left <= tar->length;
+}

@@ -8,6 +8,7 @@
 
 #include "dirs.h"
 #include "extract.h"
+#include "makers.h"
 #include "owners.h"
 #include "writers.h"
 
@@ -18,6 +19,7 @@ struct pod_unpack {
     struct pod_dirs *dirs;
     struct pod_owners_writer *owners;
     struct pod_writers *writers; /* or NULL: files are written here */
+    struct pod_makers *makers; /* of small ones; or NULL */
     struct pod_patience patience;
     mode_t umask;
     uint64_t entries;
@@ -29,6 +31,7 @@ struct pod_unpack {
     size_t refused_room;
     uint64_t devices; /* placeholders made so far */
     uint64_t visits; /* of records, to find the one of a link's target */
+    int fresh; /* nothing has its name (pod_dirs_note) */
     int overwrites; /* a directory that was there: an older record may be wrong now */
     char path[PATH_MAX]; /* cleaned, relative */
     char name[NAME_MAX + 1];
@@ -49,6 +52,12 @@ static inline int fail_here(struct pod_unpack *unpack, enum pod_step step, struc
 static inline int here(struct pod_unpack *unpack)
 {
     return pod_dirs_top(unpack->dirs)->fd;
+}
+
+/* Before anything is looked up that others may still have to make. */
+static inline int settle(struct pod_unpack *unpack, struct pod_err *err)
+{
+    return unpack->makers ? pod_makers_settle(unpack->makers, err) : 0;
 }
 
 /* ---- entries.c ----------------------------------------------------- */

@@ -54,12 +54,15 @@ int pod_unpack_whiteout(struct pod_unpack *unpack, struct pod_err *err)
 {
     int failed;
 
+    if (!pod_is_whiteout_name(unpack->name))
+        return 1;
+    if (settle(unpack, err) < 0)
+        return -1;
+    pod_dirs_forget_top(unpack->dirs); /* of the name that goes nothing was noted */
     if (!strcmp(unpack->name, POD_WHITEOUT_OPAQUE))
         failed = hide_all(unpack, err);
-    else if (pod_is_whiteout_name(unpack->name))
-        failed = hide(unpack, unpack->name + POD_WHITEOUT_PREFIX_LENGTH, err);
     else
-        return 1;
+        failed = hide(unpack, unpack->name + POD_WHITEOUT_PREFIX_LENGTH, err);
     return failed ? -1 : 0;
 }
 
