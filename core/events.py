@@ -96,11 +96,16 @@ def _rotate(folder: str, full: os.stat_result) -> None:
 
     lock = os.open(folder + "/events.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # no locks here: of two that rotate at one moment one may take the other's first lines away
         named = os.stat(folder + "/events", follow_symlinks=False)
         if (named.st_ino, named.st_dev) == (full.st_ino, full.st_dev):
             os.rename(folder + "/events", folder + "/events.1")
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         return
     finally:
         os.close(lock)

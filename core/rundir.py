@@ -116,9 +116,11 @@ def _make(engine: Engine, pointer: str) -> str:
             os.unlink(pointer)
         except OSError:
             pass
+        from pod.core import lost_records
         from pod.core.image import durable
 
         durable.recover(engine)
+        lost_records.heal(engine)
         path = _fresh_folder(engine)
         for name in FOLDERS:
             os.mkdir(path + "/" + name, 0o700)

@@ -23,8 +23,10 @@ def prepare(paths: Paths) -> None:
     StoreCorrupt for a layout of a newer pod, HostUnsupported where the store cannot be written.
     """
     try:
-        check_version(statefile.read_bytes(paths.version, 64), paths)
-        return
+        data = statefile.read_bytes(paths.version, 64)
+        if data.strip(b"\0"):
+            check_version(data, paths)
+            return  # else cut by a crash of the machine, right after the store was made
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -22,8 +22,8 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("pod.core.oci", "pod.core.errors"),
     (
         "pod.core.background", "pod.core.host", "pod.core.host_probe", "pod.core.host_doctor", "pod.core.notices",
-        "pod.core.config", "pod.core.events", "pod.core.holders", "pod.core.moments", "pod.core.paths",
-        "pod.core.rundir", "pod.core.statefile", "pod.core.storedir",
+        "pod.core.config", "pod.core.events", "pod.core.holders", "pod.core.lost_records", "pod.core.moments",
+        "pod.core.paths", "pod.core.rundir", "pod.core.statefile", "pod.core.storedir",
     ),
     (
         "pod.core.image.blobs", "pod.core.image.durable", "pod.core.image.store", "pod.core.image.layers",

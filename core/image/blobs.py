@@ -336,6 +336,8 @@ class Turn:
                 return
             except BlockingIOError:
                 size = coming(self._engine, self.digest)
+            except OSError:
+                return  # No locks here: two may download it, and the first to be done publishes.
             if size != grown:
                 grown, since = size, time.monotonic()
             if has(self._engine, self.digest) or time.monotonic() - since > self.STALL or stop.wait(self._PAUSE):

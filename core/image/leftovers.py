@@ -56,12 +56,19 @@ def _if_dead(path: str, flags: int, age: float, remove: Callable[[str], None]) -
     except OSError:
         return False
     try:
-        if os.fstat(fd).st_mtime > time.time() - age:
+        since = time.time() - os.fstat(fd).st_mtime
+        if since < age:
             return False
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False  # Its maker lives.
+        except OSError:
+            if since < PART_AGE:
+                return False  # No locks here: time alone tells.
         remove(path)
     except OSError:
-        return False  # Its maker lives, or somebody was faster.
+        return False  # Somebody was faster.
     finally:
         os.close(fd)
     return True

@@ -168,7 +168,10 @@ static int fill_once(const struct filling *f, int folder, const char *name, stru
         fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW))
         return 0;
     POD_AUTO_FD int mark = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (mark < 0 || flock(mark, LOCK_EX) || fstat(mark, &st))
+    /* A file system without locks (NFS and Lustre as they may be mounted): two that begin at once copy the same. */
+    if (mark < 0 ||
+        (flock(mark, LOCK_EX) && errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP) ||
+        fstat(mark, &st))
         return pod_fail(err, POD_COPY, name);
     if (st.st_nlink == 0) /* somebody else has done it meanwhile */
         return 0;

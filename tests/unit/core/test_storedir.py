@@ -22,7 +22,7 @@ def test_prepare_makes_private_folders_and_can_be_repeated(tmp_path: Path) -> No
         assert os.stat(f"{made.root}/{name}").st_mode == 0o40700, name
 
 
-@pytest.mark.parametrize("content", ["2\n", "", "x", "-1", "²", "1.5", "99999999999999999999"])
+@pytest.mark.parametrize("content", ["2\n", "\n", "x", "-1", "²", "1.5", "99999999999999999999"])
 def test_prepare_when_the_format_is_unknown_then_store_corrupt(tmp_path: Path, content: str) -> None:
     made = paths.Paths(str(tmp_path))
     Path(made.version).write_text(content)
