@@ -3,6 +3,7 @@
  *
  *     calls              each call that reaches past a container: "NAME done" or "NAME" and the errno's number
  *     writable PATH …    files below that may be opened for writing
+ *     readable PATH …    files and disks below that may be opened for reading
  *     processes          what can be had of each process in /proc that is not this one
  *     inodes PATH …      "MAJOR:MINOR INODE PATH" of everything below
  *     ids                ids and groups of this process: by calls, "uid gid,gid"
@@ -141,19 +142,30 @@ static void calls(void)
     }
 }
 
-static int try_write(const char *path, const struct stat *st, int kind, struct FTW *at)
+static int try_open(const char *path, const struct stat *st, int kind, int flags)
 {
-    (void)at;
     if (kind == FTW_D && !strncmp(path, "/proc/", 6) && strspn(path + 6, "0123456789"))
         return FTW_SKIP_SUBTREE;
-    if (kind == FTW_SL || !S_ISREG(st->st_mode))
+    if (kind == FTW_SL || !(strncmp(path, "/dev/", 5) ? S_ISREG(st->st_mode) : S_ISBLK(st->st_mode)))
         return FTW_CONTINUE;
-    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) {
         puts(path);
         close(fd);
     }
     return FTW_CONTINUE;
+}
+
+static int try_write(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)at;
+    return try_open(path, st, kind, O_WRONLY);
+}
+
+static int try_read(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)at;
+    return try_open(path, st, kind, O_RDONLY);
 }
 
 static int show_inode(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -311,9 +323,10 @@ int main(int argc, char **argv)
         by_handle(argv[2], strtoull(argv[3], NULL, 10));
     else if (!strcmp(mode, "key") && argc > 2)
         key(atol(argv[2]));
-    else if (!strcmp(mode, "writable") || !strcmp(mode, "inodes"))
+    else if (!strcmp(mode, "writable") || !strcmp(mode, "readable") || !strcmp(mode, "inodes"))
         for (int i = 2; i < argc; i++)
-            nftw(argv[i], *mode == 'w' ? try_write : show_inode, 16, FTW_PHYS | FTW_ACTIONRETVAL);
+            nftw(argv[i], *mode == 'w' ? try_write : *mode == 'r' ? try_read : show_inode, 16,
+                 FTW_PHYS | FTW_ACTIONRETVAL);
     else
         return 2;
     return 0;

@@ -88,6 +88,20 @@ def test_start_when_a_program_opens_files_of_the_kernel_then_only_its_own_can_be
         assert told, "a container with all capabilities may write its own namespaces' files"
 
 
+@pytest.mark.parametrize("flags", EVERYTHING, ids=("caps", "privileged", "host"))
+def test_start_when_the_masks_are_taken_off_then_what_is_below_is_as_shut_as_outside(
+    pod: Pod, attacking: str, attack: Path, flags: tuple[str, ...]
+) -> None:
+    """/proc/kcore, /proc/kmsg, firmware, disks: who may unmount finds what the user may read without a container."""
+    paths = ("/proc", "/sys", "/dev")
+    natively = subprocess.run([str(attack), "readable", *paths], capture_output=True, text=True, timeout=60, check=True)
+    masks = "/proc/kcore /proc/keys /proc/timer_list /proc/latency_stats /proc/scsi /proc/acpi /sys/firmware /proc/sys"
+    script = f"for mask in {masks}; do umount -l $mask; done 2>/dev/null; attack readable {' '.join(paths)}"
+    told = pod("run", "--rm", *flags, attacking, "sh", "-c", script).ok().splitlines()
+    assert len(told) > 100
+    assert {path for path in told if not OF_NAMESPACES.match(path)} - set(natively.stdout.splitlines()) == set()
+
+
 @pytest.mark.parametrize("flags", [(), *EVERYTHING], ids=("default", "caps", "privileged", "host"))
 def test_start_when_a_program_opens_files_by_number_then_not_beyond_what_it_was_given(
     pod: Pod, attacking: str, outside: Path, flags: tuple[str, ...]
