@@ -16,7 +16,8 @@ help:
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
 	@echo 'make soak       what must not leak, ten times as often as in make test'
 	@echo 'make test-faults  SIGKILL of its processes before every call that changes something'
-	@echo 'make fuzz       mutated input under sanitizers, FUZZ_ROUNDS=20000 of them'
+	@echo 'make fuzz       everything in C that reads what strangers wrote, by libFuzzer: FUZZ_SECONDS=10 for each target'
+	@echo 'make fuzz-long  mutated input under sanitizers, with processes and threads: FUZZ_ROUNDS=20000'
 	@echo 'make bench      pod beside its peers, one table'
 	@echo 'make lint       ruff, mypy, clang-format'
 	@echo 'make format     ruff format of imports, clang-format'
@@ -48,12 +49,19 @@ test-faults: dev
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
 
+# libFuzzer (clang), two targets at once; FUZZ_TARGETS names some (tests/fuzz/targets.py). What it finds: build/fuzz/found.
+FUZZ_SECONDS ?= 10
+FUZZ_TARGETS ?=
+.PHONY: fuzz-long
+fuzz: dev
+	@$(TOOLS) test -- -m tests.fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 # Mutated archives and what the root emulator reads, longer than in the tests: FUZZ_ROUNDS, FUZZ_SEED.
 FUZZ_ROUNDS ?= 20000
 FUZZ_SEED ?= 1
 FUZZERS = tests/ext/test_fuzz.py tests/ext/test_emulator_parts.py tests/ext/test_emulator_fuzz.py \
 	tests/commands/test_root_emulation_ids.py
-fuzz: dev
+fuzz-long: dev
 	@POD_FUZZ_ROUNDS=$(FUZZ_ROUNDS) POD_FUZZ_SEED=$(FUZZ_SEED) $(TOOLS) test -- -m pytest -q -s $(FUZZERS)
 
 lint: lint-ruff lint-mypy lint-format

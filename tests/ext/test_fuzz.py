@@ -1,4 +1,4 @@
-"""Mutated archives under the address, undefined-behaviour and thread sanitizers: a short run; longer by `make fuzz`."""
+"""Mutated archives under the address, undefined-behaviour and thread sanitizers: a short run; `make fuzz-long`."""
 
 from __future__ import annotations
 

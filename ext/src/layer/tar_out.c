@@ -37,13 +37,14 @@ static int put(struct pod_tar_out *out, const void *data, size_t length, struct 
         size_t part = sizeof out->buffer - out->used;
 
         part = part < length ? part : length;
-        if (at)
+        if (at) {
             memcpy(out->buffer + out->used, at, part);
-        else
+            at += part;
+        } else {
             memset(out->buffer + out->used, 0, part);
+        }
         out->used += part;
         out->bytes += part;
-        at += at ? part : 0;
         length -= part;
         if (out->used == sizeof out->buffer && flush(out, err) < 0)
             return -1;

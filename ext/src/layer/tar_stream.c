@@ -15,6 +15,8 @@ int pod_tar_some(struct pod_tar *tar, uint64_t wanted, const unsigned char **dat
         return -1;
     *length = tar->length < wanted ? tar->length : (size_t)wanted;
     *data = tar->data;
+    if (!*length)
+        return 0; /* of an empty stream there is no data to point into */
     tar->data += *length;
     tar->length -= *length;
     tar->position += *length;
