@@ -15,7 +15,7 @@ help:
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
 	@echo 'make soak       what must not leak, ten times as often as in make test'
-	@echo 'make test-faults  SIGKILL of its processes before every call that changes something'
+	@echo 'make test-faults  every system call of its commands gone wrong: SIGKILL, a full disk, … (docs/reliability.md)'
 	@echo 'make fuzz       everything in C that reads what strangers wrote, by libFuzzer: FUZZ_SECONDS=10 for each target'
 	@echo 'make fuzz-long  mutated input under sanitizers, with processes and threads: FUZZ_ROUNDS=20000'
 	@echo 'make bench      pod beside its peers, one table'
@@ -42,9 +42,11 @@ test-long: pod.pyz dev
 
 soak: pod.pyz dev
 	@POD_SOAK_EXECS=10000 POD_SOAK_RUNS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
-# SIGKILL before every system call of a start, stop, exec, rm that changes something; some minutes a user.
-test-faults: dev
-	@POD_FAULTS=all $(TOOLS) test -- -m tests.support.suite tests/faults
+# Every system call of pod's commands gone wrong, as you, or as both users: half an hour on a quiet machine with two cores.
+test-faults: pod.pyz dev
+	@results=$$(mktemp -d /var/tmp/pod-faults.XXXXXX); chmod 1777 $$results; \
+	POD_FAULTS=all POD_FAULTS_RESULTS=$$results/of $(TOOLS) test -- -m tests.support.suite tests/faults $(PYTEST_ARGS); \
+	$(TOOLS) test -- -m tests.support.fault_report $$results/of.*; status=$$?; rm -r $$results; exit $$status
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench

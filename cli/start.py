@@ -90,5 +90,8 @@ def in_child(what: str, act: Callable[[Attachment], NoReturn]) -> None:
             output.error(PodError(f"{what}: {error}"))
         finally:
             os._exit(1)
-    if os.waitpid(child, 0)[1]:
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):  # it could say nothing itself
+        raise PodError(f"{what}: ended by signal {os.WTERMSIG(status)}", hint="'pod ps -a' tells its state")
+    if status:
         raise each.Said

@@ -75,13 +75,15 @@ def probe(scratch: Path) -> bytes:
 class Craft:
     """Pushes images to a registry; ``make`` returns the reference for ``run``."""
 
-    def __init__(self, registry: Registry, scratch: Path) -> None:
+    def __init__(
+        self, registry: Registry, scratch: Path, write_base: Callable[[Path], None] = layers.busybox
+    ) -> None:
         self._registry = registry
         self._scratch = scratch
         self._count = 0
         self._sent: set[str] = set()
         base = scratch / "base.tar"
-        layers.busybox(base)
+        write_base(base)
         self._base = base.read_bytes()
 
     def make(

@@ -1,39 +1,63 @@
-/* faulter OUT DEPTH N WHEN PROGRAM ARGUMENT…
+/* faulter OUT list NAMES ARM PROGRAM ARGUMENT…
+ * faulter OUT hit PROCESS CALL OBJECT NUMBER FAULT NAMES ARM PROGRAM ARGUMENT…
  *
- * Runs the program under ptrace(2) and kills one process of it right before its N-th system call that changes something
- * (0: never, only counts). DEPTH 0: the program's own process; 1: those that it forks (exec's monitor), 2: those that these
- * fork (a start's supervisor). Those further down are let go at once. WHEN "now" counts from the start, "later" from SIGUSR1 on, and stays with a supervisor when the program
- * has ended; "whole" counts from the start and stays with all, which must end. OUT gets "CALLS KILLED NUMBER STATUS": calls counted, whether it killed, the call's number, the program's
- * wait status. */
+ * Runs a program under ptrace(2). "list" writes a line for each system call of its processes: process, call, 1 where it
+ * changes something, object, name of the process, separated by tabs. "hit" lets the NUMBERth call of that process with that
+ * object (1: the first) not happen: FAULT 0 is a SIGKILL right before it, another number is the errno that it gives instead;
+ * from then on nobody is traced. A close(2) does happen, whatever it gives. The last line of OUT is "= HIT STATUS", the
+ * program's wait status.
+ *
+ * A process is named by who made it: 0 is the program, 0.2 the second process that it made, 0t its threads. NAMES is
+ * FOLDER=WORD:FOLDER=WORD…, what stands for folders in objects; ids and numbers become # and N. Nothing counts before the
+ * program asks for the file ARM, where that is not empty.
+ *
+ * What is not pod's own is let go: programs that a container runs, and set-uid ones, who would lose their rights. Whoever
+ * made itself not dumpable is dumpable again here, for nothing else tells an ordinary tracer what its calls are about.
+ */
+#include "faulter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRACEES 256
+#define IDLE_MS 400
+#define LABEL_MAX 64
+#define CALL_LENGTH 2 /* bytes of the instruction syscall */
 #define OPTIONS \
     (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
 
+enum state { STOPPED_EARLY, /* it stopped before its parent told of it */
+             EXPECTED,      /* its parent has told, its first stop will come */
+             RUNS,
+             OPENING, /* a call of ours comes before its own */
+             FAILING }; /* its call is to give the fault */
+
 struct tracee {
     pid_t pid;
-    int depth; /* -1: stopped before its parent told of it */
+    enum state state;
+    int children;
+    char label[LABEL_MAX];
+    struct user_regs_struct own; /* OPENING: its own call */
 };
 
 static struct tracee tracees[TRACEES];
-static int depth_wanted, armed;
-static long wanted, counted, killed, killed_call, root_status;
-
-static void on_usr1(int number)
-{
-    (void)number;
-    armed = 1;
-}
+static struct wish wish;
+static const char *arm;
+static int listing, armed, hit, root_status;
+static long matched;
+static FILE *out;
 
 static struct tracee *find(pid_t pid)
 {
@@ -43,135 +67,233 @@ static struct tracee *find(pid_t pid)
     return NULL;
 }
 
-static struct tracee *add(pid_t pid, int depth)
+static struct tracee *add(pid_t pid, enum state state)
 {
-    struct tracee *tracee = find(pid);
+    struct tracee *tracee = find(0);
 
     if (!tracee)
-        tracee = find(0);
-    if (!tracee)
         _exit(3);
-    *tracee = (struct tracee){pid, depth};
+    memset(tracee, 0, sizeof *tracee);
+    tracee->pid = pid;
+    tracee->state = state;
     return tracee;
 }
 
-static int changes(unsigned long call, const unsigned long long *args)
+static void let_go(struct tracee *tracee, int number)
 {
-    switch (call) {
-#ifdef SYS_open
-    case SYS_open:
-        return (args[1] & (O_CREAT | O_TRUNC)) != 0;
-    case SYS_mkdir: case SYS_rmdir: case SYS_unlink: case SYS_rename: case SYS_link: case SYS_symlink:
-    case SYS_chmod: case SYS_fork: case SYS_vfork:
-#endif
-    case SYS_mkdirat: case SYS_unlinkat: case SYS_renameat2: case SYS_linkat: case SYS_symlinkat: case SYS_mknodat:
-#ifdef SYS_renameat
-    case SYS_renameat:
-#endif
-    case SYS_fchmod: case SYS_fchmodat: case SYS_fchown: case SYS_fchownat: case SYS_ftruncate: case SYS_fallocate:
-    case SYS_write: case SYS_pwrite64: case SYS_writev: case SYS_sendfile:
-    case SYS_clone: case SYS_clone3: case SYS_execve: case SYS_execveat:
-    case SYS_kill: case SYS_pidfd_send_signal:
-    case SYS_bind: case SYS_listen: case SYS_connect: case SYS_sendto: case SYS_sendmsg: case SYS_socketpair:
-    case SYS_unshare: case SYS_setns: case SYS_mount: case SYS_umount2: case SYS_flock: case SYS_fsync:
-    case SYS_setsid: case SYS_setresuid: case SYS_setresgid: case SYS_setgroups: case SYS_chdir: case SYS_fchdir:
-        return 1;
-    case SYS_openat:
-        return (args[2] & (O_CREAT | O_TRUNC)) != 0;
-    default:
-        return 0;
-    }
+    pid_t pid = tracee->pid;
+
+    tracee->pid = 0;
+    ptrace(PTRACE_DETACH, pid, 0, number);
 }
 
-/* 1: it was killed. */
-static int at_call(pid_t pid)
+/* Its calls may be the ones: the process that is to fail, and before anything counts the one that says from when. */
+static int is_watched(const struct tracee *tracee)
 {
-    struct __ptrace_syscall_info info;
+    return listing || strcmp(tracee->label, wish.process) == 0 || (!armed && strcmp(tracee->label, "0") == 0);
+}
 
-    if (!armed || killed)
-        return 0;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
-        return 0;
-    if (!changes(info.entry.nr, (const unsigned long long *)info.entry.args) || ++counted != wanted)
-        return 0;
-    killed = 1;
-    killed_call = (long)info.entry.nr;
-    kill(pid, SIGKILL);
-    return 1;
+/* It, or one that it will make, may be the process that is to fail. */
+static int is_wanted(const struct tracee *tracee)
+{
+    size_t length = strlen(tracee->label);
+
+    return is_watched(tracee) || (strncmp(wish.process, tracee->label, length) == 0 && strchr(".t", wish.process[length]));
 }
 
 static void resume(struct tracee *tracee, int number)
 {
-    pid_t pid = tracee->pid;
+    if ((hit && tracee->state != FAILING) || !is_wanted(tracee))
+        let_go(tracee, number);
+    else
+        ptrace(is_watched(tracee) ? PTRACE_SYSCALL : PTRACE_CONT, tracee->pid, 0, number);
+}
 
-    if (tracee->depth > depth_wanted || killed) {
-        tracee->pid = 0;
-        ptrace(PTRACE_DETACH, pid, 0, number);
-    } else {
-        ptrace(tracee->depth == depth_wanted ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, number);
+/* A thread has its process' name with a t, a process the number of its making. */
+static void name_child(struct tracee *parent, struct tracee *child)
+{
+    int length = snprintf(child->label, LABEL_MAX - 16, "%s", parent->label);
+
+    if (!thread_of(child->pid, parent->pid))
+        snprintf(child->label + length, 16, ".%d", ++parent->children);
+    else if (parent->label[length - 1] != 't')
+        strcpy(child->label + length, "t");
+}
+
+static void strike(struct tracee *tracee)
+{
+    struct user_regs_struct regs;
+
+    hit = 1;
+    if (!wish.fault) {
+        kill(tracee->pid, SIGKILL);
+        return;
     }
+    tracee->state = FAILING;
+    if (strcmp(wish.call, "close") == 0 || ptrace(PTRACE_GETREGS, tracee->pid, 0, &regs))
+        return;
+    regs.orig_rax = (unsigned long long)-1; /* no such call: the kernel does nothing */
+    ptrace(PTRACE_SETREGS, tracee->pid, 0, &regs);
+}
+
+static void fail(struct tracee *tracee)
+{
+    struct user_regs_struct regs;
+
+    if (!ptrace(PTRACE_GETREGS, tracee->pid, 0, &regs)) {
+        regs.rax = (unsigned long long)-wish.fault;
+        ptrace(PTRACE_SETREGS, tracee->pid, 0, &regs);
+    }
+    tracee->state = RUNS;
+}
+
+/* Who is not dumpable shows neither memory nor descriptors: it is made to be, by a call before its own. */
+static int open_up(struct tracee *tracee)
+{
+    struct user_regs_struct regs;
+
+    if (!armed || ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->own) || is_readable(tracee->pid, tracee->own.rip))
+        return 0;
+    regs = tracee->own;
+    regs.orig_rax = SYS_prctl;
+    regs.rdi = PR_SET_DUMPABLE;
+    regs.rsi = 1;
+    if (ptrace(PTRACE_SETREGS, tracee->pid, 0, &regs))
+        return 0;
+    tracee->state = OPENING;
+    return 1;
+}
+
+/* Its own call once more. */
+static void go_back(struct tracee *tracee)
+{
+    tracee->own.rip -= CALL_LENGTH;
+    tracee->own.rax = tracee->own.orig_rax;
+    ptrace(PTRACE_SETREGS, tracee->pid, 0, &tracee->own);
+    tracee->state = RUNS;
+}
+
+/* Whether the tracee is still to be followed. */
+static int at_entry(struct tracee *tracee, const struct __ptrace_syscall_info *info)
+{
+    struct call call;
+    char object[OBJECT_MAX];
+
+    look_at(tracee->pid, (long)info->entry.nr, (const unsigned long long *)info->entry.args, &call);
+    if (is_set_uid(tracee->pid, &call)) {
+        let_go(tracee, 0);
+        return 0;
+    }
+    if (!armed) {
+        armed = asks_for(tracee->pid, &call, arm);
+        return 1;
+    }
+    if (listing) {
+        object_of(tracee->pid, &call, object);
+        fprintf(out, "%s\t%s\t%d\t%s\t%s\n", tracee->label, call.name, call.changes, object, name_of(tracee->pid));
+    } else if (strcmp(tracee->label, wish.process) == 0 && strcmp(call.name, wish.call) == 0) {
+        object_of(tracee->pid, &call, object);
+        if (strcmp(object, wish.object) == 0 && ++matched == wish.number)
+            strike(tracee);
+    }
+    return !hit || wish.fault;
+}
+
+static void at_call(struct tracee *tracee)
+{
+    struct __ptrace_syscall_info info;
+
+    if (tracee->state == FAILING) {
+        fail(tracee);
+    } else if (tracee->state == OPENING) {
+        go_back(tracee);
+    } else if (!hit && ptrace(PTRACE_GET_SYSCALL_INFO, tracee->pid, sizeof info, &info) > 0 &&
+               info.op == PTRACE_SYSCALL_INFO_ENTRY && !open_up(tracee) && !at_entry(tracee, &info)) {
+        return;
+    }
+    resume(tracee, 0);
+}
+
+static void at_fork(struct tracee *tracee)
+{
+    unsigned long made = 0;
+    struct tracee *child;
+
+    ptrace(PTRACE_GETEVENTMSG, tracee->pid, 0, &made);
+    child = find((pid_t)made);
+    if (child) {
+        name_child(tracee, child);
+        child->state = RUNS;
+        resume(child, 0);
+    } else {
+        name_child(tracee, add((pid_t)made, EXPECTED));
+    }
+    resume(tracee, 0);
 }
 
 static void on_stop(pid_t pid, int status)
 {
-    struct tracee *tracee = find(pid), *child;
+    struct tracee *tracee = find(pid);
     int number = WSTOPSIG(status), event = status >> 16;
-    unsigned long made = 0;
 
-    if (!tracee) { /* new, and its parent has not told yet */
-        add(pid, -1);
-        return;
-    }
-    if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
-        ptrace(PTRACE_GETEVENTMSG, pid, 0, &made);
-        child = find((pid_t)made);
-        if (child && child->depth < 0) {
-            child->depth = tracee->depth + 1;
-            resume(child, 0);
-        } else if (!child) {
-            add((pid_t)made, -2 - (tracee->depth + 1)); /* it will stop */
-        }
-        resume(tracee, 0);
-    } else if (tracee->depth < -1) { /* the stop that it begins with */
-        tracee->depth = -2 - tracee->depth;
+    if (!tracee) {
+        add(pid, STOPPED_EARLY);
+    } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
+        at_fork(tracee);
+    } else if (event == PTRACE_EVENT_EXEC) {
+        if (is_ours(pid))
+            resume(tracee, 0);
+        else
+            let_go(tracee, 0);
+    } else if (event == PTRACE_EVENT_STOP) { /* it begins, or a signal has stopped it, which nothing here waits for */
+        if (tracee->state == EXPECTED)
+            tracee->state = RUNS;
         resume(tracee, 0);
     } else if (number == (SIGTRAP | 0x80)) {
-        if (!at_call(pid))
-            resume(tracee, 0);
+        at_call(tracee);
     } else {
-        resume(tracee, event ? 0 : number);
+        resume(tracee, number);
     }
 }
 
 static pid_t start(char **argv)
 {
     pid_t child = fork();
+    struct tracee *tracee;
     int status;
 
     if (child == 0) {
-        ptrace(PTRACE_TRACEME, 0, 0, 0);
         raise(SIGSTOP);
         execvp(argv[0], argv);
         _exit(127);
     }
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFSTOPPED(status) ||
-        ptrace(PTRACE_SETOPTIONS, child, 0, OPTIONS))
+    /* Not PTRACE_TRACEME: its children begin with a SIGSTOP, which stays with who is let go before it comes. */
+    if (child < 0 || waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status) ||
+        ptrace(PTRACE_SEIZE, child, 0, OPTIONS))
         _exit(2);
-    resume(add(child, 0), 0);
+    tracee = add(child, RUNS);
+    strcpy(tracee->label, "0");
+    kill(child, SIGCONT);
     return child;
 }
 
-static void follow(pid_t root, int stays)
+/* Until the program has ended and, unless the fault came, nobody has done anything for a while. */
+static void follow(pid_t root)
 {
-    int root_lives = 1, status;
+    const struct timespec moment = {0, 1000000};
+    int root_lives = 1, idle = 0, status;
 
-    for (;;) {
-        pid_t pid = waitpid(-1, &status, __WALL);
+    while (root_lives || (!hit && idle < IDLE_MS)) {
+        pid_t pid = waitpid(-1, &status, __WALL | (root_lives ? 0 : WNOHANG));
 
-        if (pid < 0 && errno == EINTR)
-            continue;
-        if (pid < 0)
+        if (pid < 0 && errno != EINTR)
             return;
+        if (pid <= 0) {
+            nanosleep(&moment, NULL);
+            idle++;
+            continue;
+        }
+        idle = 0;
         if (WIFSTOPPED(status)) {
             on_stop(pid, status);
             continue;
@@ -183,25 +305,29 @@ static void follow(pid_t root, int stays)
             root_status = status;
             root_lives = 0;
         }
-        if (!root_lives && (!stays || killed))
-            return;
     }
 }
 
 int main(int argc, char **argv)
 {
-    struct sigaction action = {.sa_handler = on_usr1};
+    char **rest = argv + 3;
 
     if (argc < 6)
         return 2;
-    depth_wanted = atoi(argv[2]);
-    wanted = atol(argv[3]);
-    armed = strcmp(argv[4], "later") != 0;
-    sigaction(SIGUSR1, &action, NULL);
-    follow(start(argv + 5), strcmp(argv[4], "now") != 0);
-    FILE *out = fopen(argv[1], "w");
+    listing = strcmp(argv[2], "list") == 0;
+    if (!listing) {
+        if (argc < 11)
+            return 2;
+        wish = (struct wish){argv[3], argv[4], argv[5], atol(argv[6]), atoi(argv[7])};
+        rest = argv + 8;
+    }
+    use_names(rest[0]);
+    arm = rest[1];
+    armed = !*arm;
+    out = fopen(argv[1], "we");
     if (!out)
         return 2;
-    fprintf(out, "%ld %ld %ld %ld\n", counted, killed, killed_call, root_status);
+    follow(start(rest + 2));
+    fprintf(out, "= %d %d\n", hit, root_status);
     return fclose(out) != 0;
 }

@@ -68,12 +68,13 @@ class Layer:
         self.add(f"{folder}/.wh..wh..opq", b"", mode=0)
 
 
-def busybox(path: Path) -> None:
-    """The root file system of a small image: static busybox, its applets as links, some users."""
+def busybox(path: Path, only: tuple[str, ...] = ()) -> None:
+    """The root file system of a small image: static busybox, its applets (or ONLY these) as links, some users."""
     program = tools.find("busybox")
     if program is None:
         raise tools.CommandFailed("busybox: not installed (Debian: busybox-static)")
-    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=20)
+    listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=20)
+    applets = set(only or listed.stdout.split()) - {"busybox"}
     with Layer(path) as layer:
         for folder in ("bin", "etc", "home", "var", "var/log", "usr", "usr/bin", "srv", "dev", "proc", "sys"):
             layer.folder(folder)
@@ -81,7 +82,7 @@ def busybox(path: Path) -> None:
         layer.folder("tmp", 0o1777)
         layer.folder("home/web", 0o755, (1000, 1000))
         layer.add("bin/busybox", Path(program).read_bytes(), mode=0o755)
-        for applet in sorted(set(applets.stdout.split()) - {"busybox"}):
+        for applet in sorted(applets):
             layer.symlink(f"bin/{applet}", "busybox")
         layer.symlink("usr/bin/env", "../../bin/busybox")
         layer.add("etc/passwd", PASSWD.encode())

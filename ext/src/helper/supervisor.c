@@ -218,7 +218,10 @@ static int set_paused(void *owner, int paused, struct pod_err *err)
         return pod_fail_errno(err, POD_PAUSE, EALREADY, paused ? "paused" : "running");
     if (paused) {
         s->state.paused = 1;
-        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+        if (pod_state_write(s->dirfd, s->plan, &s->state, err)) {
+            s->state.paused = 0;
+            return -1;
+        }
         pod_health_hold(s->relay.health, 1);
         failed = pod_pause(&s->pause, s->plan, s->relay.child, err);
     } else {
@@ -321,11 +324,9 @@ static _Noreturn void finish(struct supervisor *s)
     _exit(0);
 }
 
-/* The process runs: the record and the clients hear of it. */
-static void running(struct supervisor *s)
+/* The process runs: the record and the clients hear of it. One without a record would be nobody's to stop: an error. */
+static int running(struct supervisor *s, struct pod_err *err)
 {
-    struct pod_err ignored;
-
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "running";
         s->state.restarting = 0;
@@ -335,8 +336,9 @@ static void running(struct supervisor *s)
         s->state.pid_start = pod_process_start(s->relay.child);
         s->state.exit_code = 0;
         pod_log_now(s->state.started);
+        if (pod_state_write(s->dirfd, s->plan, &s->state, err))
+            return -1;
         pod_health_begin(s->relay.health, s->relay.child);
-        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         pod_restart_began(&s->restart);
         pod_event_volumes(&s->events, s->plan, "mount");
         pod_events_tell(&s->events, s->plan, "start", NULL);
@@ -344,6 +346,7 @@ static void running(struct supervisor *s)
         pod_event_exec(&s->events, s->plan, "exec_start", s->exec_id);
     }
     pod_relay_tell(&s->relay, POD_FRAME_RUNNING, (uint32_t)s->relay.child);
+    return 0;
 }
 
 /* The process is gone: nothing of it stays, but what the clients hold. */
@@ -389,7 +392,7 @@ static int again(struct supervisor *s)
     if (pod_relay_wait(&s->relay, pod_now_ms() + pause) || pod_restart_stopped(s->dirfd))
         return -1;
     pod_emulator_init(&s->emulator, s->plan, s->dirfd);
-    if (start(s, &err)) {
+    if (start(s, &err) || running(s, &err)) {
         s->state.failed = 1;
         s->state.failure = err;
         s->state.exit_code = failure_code(&err);
@@ -397,7 +400,6 @@ static int again(struct supervisor *s)
         end_child(s);
         return -1;
     }
-    running(s);
     return 0;
 }
 
@@ -472,7 +474,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     if (s->launch.basic)
         pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);
     s->relay.bound = (s->flags & POD_PLAN_EXEC) && !(s->flags & POD_PLAN_DETACH);
-    running(s);
+    if (running(s, &err))
+        finish_failed(s, &err);
     do {
         if (!(s->flags & POD_PLAN_EXEC))
             pod_trim_later(&s->relay.trim);

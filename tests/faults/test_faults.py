@@ -1,0 +1,147 @@
+"""Every system call of pod's commands gone wrong: SIGKILL right before it, and each error that it can give.
+
+After each the command has said what happened, the next commands work, and the store is what it was: nothing half made
+can be seen, nothing is left. `make test` does a fixed sample; `make test-faults` (POD_FAULTS=all) every call that
+changes something and every tenth of the others, and writes the table of docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections import Counter
+from typing import NamedTuple
+
+import pytest
+
+from tests.support import fault_errnos, tools
+from tests.support.fault_cases import CASES, Case, World
+from tests.support.faulter import Call, Faulter
+
+SEED = 7
+EVERY = os.environ.get("POD_FAULTS") == "all"
+PART, PARTS = (int(word) for word in os.environ.get("POD_FAULTS_PART", "1/1").split("/"))
+"""Which part of the whole, of how many."""
+RESULTS = os.environ.get("POD_FAULTS_RESULTS", "")
+OTHERS = 10
+"""Of the calls that change nothing one in so many is tried."""
+WHOLE = 10
+"""After one in so many faults all of the next commands are tried; after the others the store is compared."""
+
+TRIES = 3
+"""Threads and what waits for others do not always make the same calls."""
+
+
+class Injection(NamedTuple):
+    call: Call
+    fault: int
+    starting: bool
+
+    def __str__(self) -> str:
+        call = self.call
+        return f"{fault_errnos.name(self.fault)} at {call.role}/{call.process} {call.name} {call.target} #{call.number}"
+
+
+def injections(calls: list[Call]) -> list[Injection]:
+    """All that are to be tried."""
+    begun: set[str] = set()
+    found = []
+    others = 0
+    for call in calls:
+        if call.target.startswith("store/") or call.process != "0":
+            begun.add("0")
+        if call.role == "faulter":  # the tracer's own, before there is a command
+            continue
+        others += not call.changes
+        if call.changes or others % OTHERS == 0:
+            found += [Injection(call, fault, not begun) for fault in fault_errnos.faults(call)]
+    return found
+
+
+def chosen(all_of_them: list[Injection], name: str, count: int) -> list[Injection]:
+    """All or a part of them, or a fixed choice; each kind of call and fault has its turn before any comes twice."""
+    pool = [one for one in all_of_them if EVERY or one.call.changes]
+    random.Random(f"{SEED}-{name}").shuffle(pool)
+    seen: Counter[tuple[str, str, int]] = Counter()
+    turns = []
+    for place, one in enumerate(pool):
+        kind = (one.call.role, one.call.name, one.fault)
+        seen[kind] += 1
+        turns.append((seen[kind], place))
+    order = [pool[place] for _, place in sorted(turns)]
+    if not EVERY:
+        return order[:count]
+    return order[len(order) * (PART - 1) // PARTS : len(order) * PART // PARTS]
+
+
+def user_kind() -> str:
+    return "range" if tools.sub_ids() else "single"
+
+
+def note_total(name: str, possible: list[Injection]) -> None:
+    """How many there are, in the result file."""
+    if RESULTS:
+        calls = {one.call for one in possible}
+        entry = {"user": user_kind(), "case": name, "faults": len(possible), "calls": len(calls)}
+        entry["changing"] = sum(call.changes for call in calls)
+        with open(f"{RESULTS}.{user_kind()}", "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def note(name: str, one: Injection, verdict: str, problem: str = "") -> None:
+    """A line of the result file."""
+    if RESULTS:
+        kind = user_kind()
+        entry = {"user": kind, "case": name, "role": one.call.role, "call": one.call.name, "object": one.call.target}
+        entry |= {"changes": one.call.changes, "fault": fault_errnos.name(one.fault), "verdict": verdict}
+        with open(f"{RESULTS}.{kind}", "a", encoding="utf-8") as file:
+            file.write(json.dumps({**entry, "number": one.call.number, "problem": problem}) + "\n")
+
+
+def disturb(world: World, faulter: Faulter, case: Case, one: Injection, whole: bool) -> str:
+    """One fault; what the command said, or "missed" where the call did not come this time."""
+    for _ in range(TRIES):
+        world.prepare(case)
+        outcome = faulter.disturbed(world.pod, world.argv(case), one.call, one.fault)
+        verdict = world.judge(case, one.call, one.fault, outcome, one.starting)
+        world.heal(whole=whole)
+        if outcome.hit:
+            return verdict
+    return "missed"
+
+
+@pytest.mark.x86_64
+@pytest.mark.parametrize("name", CASES)
+def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
+    world: World, faulter: Faulter, name: str
+) -> None:
+    case = CASES[name]
+    world.prepare(case)
+    faulter.calls(world.pod, world.argv(case))  # the first time Python keeps what it has compiled
+    world.heal(whole=True)
+    world.prepare(case)
+    calls, outcome = faulter.calls(world.pod, world.argv(case))
+    assert outcome.code == 0, outcome
+    world.heal(whole=False)
+    possible = injections(calls)
+    wanted = chosen(possible, name, case.sample)
+    note_total(name, possible)
+    assert len(wanted) >= min(case.sample, 4)
+    problems = []
+    missed = 0
+    for number, one in enumerate(wanted, 1):
+        try:
+            verdict = disturb(world, faulter, case, one, number % WHOLE == 0)
+            problem = ""
+        except AssertionError as error:
+            verdict, problem = "failed", str(error)
+            problems.append(f"{one}: {problem}")
+            world.begin_again()
+        missed += verdict == "missed"
+        note(name, one, verdict, problem)
+        if EVERY and number % 100 == 0:
+            sys.stderr.write(f"{name}: {number} of {len(wanted)}, {missed} missed, {len(problems)} failed\n")
+    assert not problems, f"{len(problems)} of {len(wanted)}:\n" + "\n\n".join(problems[:20])
+    assert missed <= len(wanted) // 10, f"{missed} of {len(wanted)} calls did not come again"
