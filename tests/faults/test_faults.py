@@ -7,6 +7,7 @@ changes something and every tenth of the others, and writes the table of docs/re
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support import fault_errnos, tools
+from tests.support import fault_errnos, leaks, tools
 from tests.support.fault_cases import CASES, Case, World
 from tests.support.faulter import Call, Faulter
 
@@ -94,10 +95,11 @@ def note(name: str, one: Injection, verdict: str, problem: str = "") -> None:
     """A line of the result file."""
     if RESULTS:
         kind = user_kind()
-        entry = {"user": kind, "case": name, "role": one.call.role, "call": one.call.name, "object": one.call.target}
-        entry |= {"changes": one.call.changes, "fault": fault_errnos.name(one.fault), "verdict": verdict}
+        call = one.call
+        entry = {"user": kind, "case": name, "role": call.role, "call": call.name, "object": call.target}
+        entry |= {"fault": fault_errnos.name(one.fault), "verdict": verdict}
         with open(f"{RESULTS}.{kind}", "a", encoding="utf-8") as file:
-            file.write(json.dumps({**entry, "number": one.call.number, "problem": problem}) + "\n")
+            file.write(json.dumps({**entry, "changes": call.changes, "number": call.number, "problem": problem}) + "\n")
 
 
 def disturb(world: World, faulter: Faulter, case: Case, one: Injection, whole: bool) -> str:
@@ -145,3 +147,21 @@ def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
             sys.stderr.write(f"{name}: {number} of {len(wanted)}, {missed} missed, {len(problems)} failed\n")
     assert not problems, f"{len(problems)} of {len(wanted)}:\n" + "\n\n".join(problems[:20])
     assert missed <= len(wanted) // 10, f"{missed} of {len(wanted)} calls did not come again"
+
+
+@pytest.mark.x86_64
+def test_run_when_its_record_cannot_be_written_then_it_does_not_run(world: World, faulter: Faulter) -> None:
+    command = ("run", "-d", "--name", "subject", "--network", "none", "IMAGE", "sleep", "1000")
+    case = Case(command, "image", r"\w+\n", 125, 1)
+    calls, _ = faulter.calls(world.pod, world.argv(case))
+    world.heal(whole=False)
+    (record, *_) = [call for call in calls if call.name == "renameat" and call.target.endswith("/state.json")]
+    one = Injection(record, errno.ENOSPC, starting=False)
+    world.prepare(case)
+    outcome = faulter.disturbed(world.pod, world.argv(case), one.call, one.fault)
+    assert outcome.hit
+    assert outcome.code == 125, outcome
+    assert "state.json: no space left on device" in outcome.err, outcome
+    assert world.pod("ps", "-q").ok() == ""
+    assert not leaks.processes(world.pod.root)
+    world.heal(whole=False)

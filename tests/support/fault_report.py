@@ -37,13 +37,13 @@ def table(entries: list[dict[str, Any]], kind: str) -> list[str]:
     calls: dict[tuple[str, str], set[tuple[str, str, int]]] = {}
     for entry in done:
         row = (entry["case"], role(entry))
-        counts[(*row, entry["fault"])] += 1
-        counts[(*row, entry["verdict"])] += 1
+        for column in ("fault", "verdict"):
+            counts[row[0], row[1], entry[column]] += 1
         calls.setdefault(row, set()).add((entry["call"], entry["object"], entry["number"]))
     lines = [
         f"### A user {KINDS[kind]}",
-        f"{len(done)} of {sum(total['faults'] for total in totals.values())} faults tried, at calls that change something"
-        f" {sum(entry['changes'] for entry in done)}.",
+        f"{len(done)} of {sum(total['faults'] for total in totals.values())} faults tried,"
+        f" {sum(entry['changes'] for entry in done)} of them at calls that change something.",
         "",
         f"| command | process | calls | {' | '.join(FAULTS)} | did it | said so | killed | missed | not recovered |",
         "|--" * (len(FAULTS) + 8) + "|",
