@@ -31,6 +31,8 @@ OTHERS = 10
 WHOLE = 10
 """After one in so many faults all of the next commands are tried; after the others the store is compared."""
 
+SHELLS = ("dash", "sh", "pod.pyz")
+"""Names of the processes that are no pod yet."""
 TRIES = 3
 """Threads and what waits for others do not always make the same calls."""
 
@@ -47,17 +49,17 @@ class Injection(NamedTuple):
 
 def injections(calls: list[Call]) -> list[Injection]:
     """All that are to be tried."""
-    begun: set[str] = set()
+    begun = False
     found = []
     others = 0
     for call in calls:
-        if call.target.startswith("store/") or call.process != "0":
-            begun.add("0")
+        begun |= call.process == "0" and call.target.startswith("store/")
+        starting = call.role in SHELLS or (call.process == "0" and not begun)
         if call.role == "faulter":  # the tracer's own, before there is a command
             continue
         others += not call.changes
         if call.changes or others % OTHERS == 0:
-            found += [Injection(call, fault, not begun) for fault in fault_errnos.faults(call)]
+            found += [Injection(call, fault, starting) for fault in fault_errnos.faults(call)]
     return found
 
 
