@@ -3,7 +3,8 @@
     blobs/sha256/.gone-…     what a killed rmi was about to unlink
     blobs/sha256/.part-…     flock held by blobs.Writer; a dead one's is kept for a day, for the next pull to go on with
     layers/<map>/.…          flock held by who extracts
-    refs/.…, images/.…       temporary files of statefile.write, which live for microseconds
+    refs/.…, images/.…, cache/seccomp/.…
+                             temporary files of statefile.write, which live for microseconds
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def collect(engine: Engine) -> int:
     """Removes them and returns how many there were. Never waits, never fails for what others removed first."""
     removed = 0
     paths = engine.paths
-    for folder in (paths.blobs, paths.refs, paths.images):
+    folders = (paths.blobs, paths.refs, paths.images, f"{paths.root}/cache/seccomp")
+    for folder in folders:
         for path in _hidden(folder):
             part = path.startswith(f"{paths.blobs}/{blobs.TEMPORARY}")
             removed += _if_dead(path, 0, PART_AGE if part else GRACE, os.unlink)

@@ -20,6 +20,11 @@ NAME = "subject"
 VOLUME = "vol"
 BEFORE_THE_REGISTRY_FORGETS = 100_000.0
 """Seconds by which what was left half made is aged: more than the day for which the beginning of a blob is kept."""
+HIDDEN = (
+    *("blobs/*/.*", "refs/.*", "images/.*", "layers/*/.*", "containers/.*", "volumes/.*", "names/*"),
+    *(".index.json.*", "cache/seccomp/.*"),
+)
+"""What may be half made, and temporary files."""
 _PROBLEM = re.compile(r"^pod: ", re.M)
 
 
@@ -194,7 +199,7 @@ class World:
     def _age(self) -> None:
         """As if a day had gone by for what is hidden, so that the next command takes it for what it is."""
         then = time.time() - BEFORE_THE_REGISTRY_FORGETS
-        for pattern in ("blobs/*/.*", "refs/.*", "images/.*", "layers/*/.*", "containers/.*", "volumes/.*", "names/*"):
+        for pattern in HIDDEN:
             for path in self.pod.root.glob(pattern):
                 os.utime(path, (then, then), follow_symlinks=False)
 
