@@ -299,6 +299,8 @@ def _unexpected(invocation: _Invocation, error: Exception) -> PodError:
     again = f"'pod --debug {invocation.name} …' shows the traceback"
     if isinstance(error, OSError) and error.errno:
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+            again = "free some space there ('pod rm' and 'pod rmi' work), or set POD_ROOT to a larger file system"
         return PodError(f"{invocation.name or 'start'}: {where}{error.strerror}", hint=again)
     text = str(error).partition("\n")[0]
     return PodError(

@@ -175,8 +175,10 @@ def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool =
             os.link(temporary, path)
         else:
             os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and not error.filename:
+            error.filename = path  # write(2) knows none: which disk is full is what people ask
         raise
     if exclusive:
         os.unlink(temporary)

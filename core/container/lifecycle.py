@@ -305,7 +305,11 @@ def settle_held(engine: Engine, container: Container) -> Container:
         if not record.get("restarting"):
             _tell(engine, container, "die", exitCode=str(container.exit_code))
         record["paused"] = record["restarting"] = False
-        statefile.write(container.directory + "/state.json", record)
+        try:
+            statefile.write(container.directory + "/state.json", record)
+        except OSError as error:
+            if error.errno not in (28, 122):  # ENOSPC, EDQUOT
+                raise  # On a full disk the next look works it out again: rm must not fail for that.
         container = model.Container(engine, container.directory, container.config, record)
     removes = container.config["HostConfig"]["AutoRemove"]
     if removes and (container.status == "exited" or model.maker_died(engine, container)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import errno
 import json
 import os
 import subprocess
@@ -100,6 +101,20 @@ def test_write_when_it_fails_then_nothing_is_left(tmp_path: Path, name: str) -> 
     with pytest.raises(OSError, match="directory"):
         statefile.write(str(tmp_path / name), {})
     assert os.listdir(tmp_path) == [name]
+
+
+def test_write_when_the_disk_is_full_then_the_error_names_the_file_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(OSError, match="No space left") as raised:
+            statefile.write(str(tmp_path / "r"), {})
+    assert raised.value.filename == str(tmp_path / "r")
+    assert os.listdir(tmp_path) == []
 
 
 def test_write_when_many_write_then_readers_see_whole_records(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -98,6 +99,20 @@ def test_delete_takes_records_names_and_anonymous_volumes_and_can_be_repeated(en
     assert os.listdir(engine.paths.containers) + os.listdir(engine.paths.names) == []
     assert os.listdir(engine.paths.volumes) == ["named"]
     assert os.listdir(engine.run_dir + "/c") + os.listdir(engine.run_dir + "/locks") == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_remove_when_the_disk_is_full_and_its_end_was_not_recorded_then_it_goes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    container = put(engine, record(), running_state(supervisor=GONE, pid=GONE))
+
+    def write(path: str, value: object, **options: bool) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lifecycle.statefile, "write", write)
+    lifecycle.remove(engine, container, force=True, volumes=False)
+    assert os.listdir(engine.paths.containers) == []
 
 
 @pytest.mark.parametrize(("state", "words"), [(running_state(), "running"), (running_state(machine="0"), "elsewhere")])
