@@ -74,8 +74,10 @@ def reserve_name(engine: Engine, name: str, container_id: str) -> None:
             continue
         try:
             os.write(fd, container_id.encode() + b"\n")
-        except BaseException:
+        except BaseException as error:
             os.unlink(path)
+            if isinstance(error, OSError):
+                error.filename = path  # write(2) knows none
             raise
         finally:
             os.close(fd)
