@@ -26,10 +26,17 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
-ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT = 107, 104, 95, 122
+ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT, ENOSYS = 107, 104, 95, 122, 38
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
+
+_NEEDS_NAMESPACES = ("CLONE", "USERNS", "IDMAP", "SETNS", "PROPAGATION", "MOUNT")
+_LIMITS = {
+    11: "is a limit on processes too low? ('ulimit -u')",  # EAGAIN
+    24: "more descriptors are needed: 'ulimit -n 64' is enough",  # EMFILE
+}
+"""Whatever step met them."""
 
 _HINTS = {
     ("CLONE", EPERM): _NAMESPACES,
@@ -61,7 +68,14 @@ _HINTS = {
 def main(engine: Engine, options: Options) -> int:
     what, name, program, step, number, path = options.args
     errnum = int(number) if number.isdigit() else 0
-    raise word(what, name, program, step, errnum, path)
+    if step in _NEEDS_NAMESPACES and errnum in (EPERM, EACCES, ENOSPC, EUSERS, EINVAL, ENOSYS) and _is_own_proc():
+        from pod.core import host_doctor
+
+        host_doctor.refuse(engine)  # Allowed when the plan was made, or by another process than the one that failed.
+    error = word(what, name, program, step, errnum, path)
+    if step == "IDMAP" and not _is_own_proc():
+        error.hint = "/proc is that of another pid namespace: mount one here (bwrap --proc /proc)"
+    raise error
 
 
 def word(what: str, name: str, program: str, step: str, errnum: int, path: str) -> LaunchFailed:
@@ -101,8 +115,16 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         errno=errnum,
         path=path,
         exit_code=code,
-        hint=hint or _general(step),
+        hint=hint or _LIMITS.get(errnum) or _general(step),
     )
+
+
+def _is_own_proc() -> bool:
+    """Whether the pids that /proc shows are those of our own pid namespace."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
 
 
 def _exec_failure(program: str, errnum: int, reason: str) -> tuple[int, str, str]:

@@ -119,6 +119,7 @@ class _Invocation:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the process' exit status. Words every failure itself; raises nothing."""
     invocation = _Invocation()
+    _fill_stdio()
     os.umask(os.umask(0o077) & 0o077)  # an umask like 0777 must not keep us from what we make ourselves
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv), invocation)
@@ -138,6 +139,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if invocation.debug:
             _traceback()
         return _fail(invocation, _unexpected(invocation, error), 1)
+
+
+def _fill_stdio() -> None:
+    """Where the caller has closed 0, 1 or 2, the next file opened (a record, a lock) would get what is written to it."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
 
 
 def _dispatch(argv: list[str], invocation: _Invocation) -> int:
@@ -295,13 +305,26 @@ def _fail(invocation: _Invocation, error: PodError, status: int) -> int:
     return status
 
 
+ENOMEM, EMFILE, EFBIG, ENOSPC, EROFS, EDQUOT = 12, 24, 27, 28, 30, 122
+
+_FULL = "free some space there ('pod rm' and 'pod rmi' work), or set POD_ROOT to a larger file system"
+
+_LIMITS = {
+    EMFILE: "more descriptors are needed: 'ulimit -n 64' is enough",
+    EFBIG: "a limit on the size of files is too low: 'ulimit -f'",
+    ENOSPC: _FULL,
+    EDQUOT: _FULL,
+    EROFS: "set POD_ROOT (or --root) to a folder that you can write",
+    ENOMEM: "a limit on memory is too low: 'ulimit -v'",
+}
+"""What a user can do about an errno, whoever met it."""
+
+
 def _unexpected(invocation: _Invocation, error: Exception) -> PodError:
     again = f"'pod --debug {invocation.name} …' shows the traceback"
     if isinstance(error, OSError) and error.errno:
         where = f"{error.filename}: " if error.filename else ""
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
-            again = "free some space there ('pod rm' and 'pod rmi' work), or set POD_ROOT to a larger file system"
-        return PodError(f"{invocation.name or 'start'}: {where}{error.strerror}", hint=again)
+        return PodError(f"{invocation.name or 'start'}: {where}{error.strerror}", hint=_LIMITS.get(error.errno, again))
     text = str(error).partition("\n")[0]
     return PodError(
         f"{invocation.name or 'start'}: {type(error).__name__}{': ' if text else ''}{text}: this is a bug in pod",

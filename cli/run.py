@@ -87,8 +87,11 @@ def window_size() -> tuple[int, int]:
 def create_container(engine: Engine, options: Options, *, to_run: bool = False) -> Container:
     """What ``run`` and ``create`` share: the image, pulled where it must be, and the record."""
     from pod.cli import run_request
+    from pod.core import host
     from pod.core.container import lifecycle
 
+    if to_run:
+        host.require_userns(engine)  # before an image is pulled for nothing
     request = run_request.make_request(engine, options)
     image = find_image(engine, options.args[0], options)
     request.command = options.args[1:]

@@ -158,6 +158,14 @@ def remember(facts: Facts, path: str, key: str) -> None:
         statefile.write(path, {"version": _VERSION, "key": key, **facts.as_dict()})
 
 
+def require_userns(engine: Engine) -> None:
+    """HostUnsupported, naming who forbids user namespaces, where a container cannot work."""
+    if not engine.facts.userns:
+        from pod.core import host_doctor
+
+        host_doctor.refuse(engine)
+
+
 def probe_all(engine: Engine) -> list[Fact]:
     """Everything that ``pod doctor`` shows, tried now; what is remembered is renewed on the way."""
     from pod.core import host_doctor, host_probe

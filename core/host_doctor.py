@@ -6,6 +6,7 @@ import errno
 import os
 
 from pod.core import host_probe, statefile
+from pod.core.errors import HostUnsupported
 from pod.core.host import Fact, process_status
 
 TYPE_CHECKING = False
@@ -65,6 +66,16 @@ def _user_namespaces(trials: Trials, facts: Facts) -> Fact:
     return Fact("user namespaces", "stop", f"refused: {cause}", trial.reason, "no container can run", remedy)
 
 
+def refuse(engine: Engine) -> None:
+    """HostUnsupported with cause and remedy; returns where, tried once more, a user namespace works."""
+    trials = host_probe.Trials(engine)
+    trial = next((trials[name] for name in ("userns", "mountns", "pidns") if not trials[name].ok), None)
+    if trial is not None:
+        restricted = host_probe.sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1"
+        cause, remedy = why_no_userns(trial, restricted)
+        raise HostUnsupported(f"no user namespace for a container: {cause}", hint=remedy)
+
+
 def why_no_userns(trial: Trial, apparmor: bool) -> tuple[str, str]:
     """(what forbids user namespaces, what an administrator would do), from the errno and what the system says."""
     if trial.errno == errno.ENOSPC:
@@ -86,6 +97,11 @@ def why_no_userns(trial: Trial, apparmor: bool) -> tuple[str, str]:
 
 def _who_refuses(apparmor: bool) -> tuple[str, str]:
     """For EPERM and EACCES: the first of the known guards that is up."""
+    if not _is_mapped(os.geteuid()):
+        return (
+            f"the user id {os.geteuid()} of this process has no place in its user namespace's map",
+            "start pod with an id that is mapped (unshare --map-current-user, or the outer container's --user)",
+        )
     if host_probe.sysctl("kernel/unprivileged_userns_clone") == "0":
         return (
             "the sysctl kernel.unprivileged_userns_clone is 0",
@@ -104,9 +120,19 @@ def _who_refuses(apparmor: bool) -> tuple[str, str]:
     if _chrooted():
         return "this process runs in a chroot, where the kernel refuses them", "run pod outside of the chroot"
     return (
-        "a security module or an outer container forbids them",
+        "a chroot, a security module or an outer container forbids them",
         "ask the administrator which one (SELinux, AppArmor, a sandbox), and to allow user namespaces for you",
     )
+
+
+def _is_mapped(uid: int) -> bool:
+    """Whether ``uid`` is an id inside of our own user namespace; True where /proc does not tell."""
+    try:
+        text = statefile.read_bytes_of_proc("/proc/self/uid_map").decode("ascii", "replace")
+    except OSError:
+        return True
+    extents = [line.split() for line in text.splitlines()]
+    return any(int(inside) <= uid < int(inside) + int(count) for inside, _, count in extents)
 
 
 def _chrooted() -> bool:

@@ -21,6 +21,7 @@ _PROGRAMS = {
     "podman": "podman",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "nsenter",
+    "bwrap": "bwrap",
     "docker_registry": "docker-registry",
     "qemu": "qemu-aarch64-static",
     "zsh": "zsh",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import notices, rundir, statefile
+from pod.core import host, notices, rundir, statefile
 from pod.core.container import files, model, names, planning, settling, spec, store
 from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning
 from pod.core.runtime import launch
@@ -172,6 +172,7 @@ def layer_folders(engine: Engine, container: Container) -> list[str]:
 
 def prepare_start(engine: Engine, container: Container, attachment: Attachment) -> bytes:
     """Everything that must be there before the helper starts: layers, files, folders. Returns plan.bin."""
+    host.require_userns(engine)
     notices.before_start(engine, container.config)
     layers = layer_folders(engine, container)
     files.write_all(container.directory, container.config)

@@ -401,7 +401,8 @@ def mount_operations(
 ) -> list[plan.Mount]:
     """All that is mounted into the root, in order: the engine's own, the user's, devices, what hides."""
     host = config["HostConfig"]
-    mounts = rootfs.base_mounts(host, single=single, fresh_proc=engine.facts.fresh_proc)
+    facts = engine.facts
+    mounts = rootfs.base_mounts(host, single=single, fresh_proc=facts.fresh_proc, fresh_sys=facts.fresh_sys)
     covers = rootfs.covers(host, fresh_proc=engine.facts.fresh_proc)
     user: list[plan.Mount] = []
     if config["Mounts"]:

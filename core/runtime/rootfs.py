@@ -39,7 +39,7 @@ _OPTION_CLEARS = {
 _TMPFS_DATA = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge")
 
 
-def base_mounts(host: dict[str, Any], *, single: bool, fresh_proc: bool) -> list[Mount]:
+def base_mounts(host: dict[str, Any], *, single: bool, fresh_proc: bool, fresh_sys: bool = True) -> list[Mount]:
     """/proc, /dev, /sys and what belongs to them. ``host`` is the container's HostConfig."""
     own_net = host["NetworkMode"] != "host"
     own_pid = host["PidMode"] != "host"
@@ -47,7 +47,7 @@ def base_mounts(host: dict[str, Any], *, single: bool, fresh_proc: bool) -> list
     return [
         _proc(own_pid and fresh_proc, own_pid),
         *_dev(host, single=single),
-        *_sys(own_net=own_net, privileged=privileged, own_cgroups=host["CgroupnsMode"] != "host"),
+        *_sys(own_net=own_net and fresh_sys, privileged=privileged, own_cgroups=host["CgroupnsMode"] != "host"),
     ]
 
 

@@ -10,6 +10,8 @@ files took away comes from the archive again.
 import marshal
 import posix
 import sys
+
+import _frozen_importlib_external
 from _frozen_importlib import ModuleSpec
 
 SITE = ROOT + "/site"
@@ -98,6 +100,23 @@ class Restore:
         return PathFinder.find_spec(name, path, target)
 
 
+def write_whole(path, data, mode=0o666):
+    """For importlib's _write_atomic, which publishes half a file where the disk is full or files may not be larger:
+    a module that nobody could load again.
+    """
+    temporary = path + "." + str(posix.getpid())
+    fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, mode & 0o666)
+    try:
+        if posix.write(fd, data) != len(data):
+            raise OSError
+        posix.replace(temporary, path)
+    except OSError:
+        posix.unlink(temporary)
+        raise
+    finally:
+        posix.close(fd)
+
+
 def cold():
     """The module that knows the archive's layout, from the archive itself."""
     import zipimport
@@ -123,6 +142,7 @@ def whole():
     return True
 
 
+_frozen_importlib_external._write_atomic = write_whole
 if PYZ[0] != "/":
     PYZ = sys.argv[0] = posix.getcwd() + "/" + PYZ
 sys.path.append(SITE)

@@ -205,3 +205,17 @@ def test_start_where_nothing_can_be_written_runs_from_the_archive(start: Start, 
     version(start("-v", program=jail))
     done = start("version", program=jail)
     assert done.returncode == 0, done.stderr
+
+
+def test_start_when_files_may_not_grow_then_no_half_written_module_is_left(start: Start, home: Path, pyz: Path) -> None:
+    version(start("-v"))
+    script = 'ulimit -f 8; exec "$@"'
+    for command in ("volume ls", "events --help", "inspect --help"):
+        start(*command.split(), program=["sh", "-c", script, "sh", str(pyz)])
+    for command in ("volume ls", "events --help", "inspect --help"):
+        done = start(*command.split())
+        assert done.returncode == 0, done.stderr
+    import marshal
+
+    for compiled in cache(home).rglob("*.pyc"):
+        marshal.loads(compiled.read_bytes()[16:])

@@ -6,6 +6,7 @@
  *   pod-helper reap PID               process 1 of a container with --init (reaper.c)
  *   pod-helper build-id               print the build id
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,21 @@ static int complain(const struct pod_err *err)
     return 125;
 }
 
+/* Where a caller has closed one of 0, 1 and 2, the next file opened (a record, a lock, a socket) would get what is written to
+ * it. */
+static void fill_stdio(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(125);
+}
+
 int main(int argc, char **argv)
 {
     struct pod_plan plan;
     struct pod_err err;
 
+    fill_stdio();
     if (argc == 2 && !strcmp(argv[1], "build-id"))
         return dprintf(1, "%s\n", POD_BUILD_ID) < 0;
     if (argc > 5 && !strcmp(argv[1], "start"))
