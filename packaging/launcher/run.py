@@ -7,11 +7,10 @@ cleaner of temporary
 files took away comes from the archive again.
 """
 
+import _frozen_importlib_external
 import marshal
 import posix
 import sys
-
-import _frozen_importlib_external
 from _frozen_importlib import ModuleSpec
 
 SITE = ROOT + "/site"

@@ -14,8 +14,8 @@ from tests.support.podcli import Pod, Result
 FILTERED = Path(__file__).parents[1] / "support/filtered.py"
 NEWER = (
     "clone3", "openat2", "close_range", "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "statx", "copy_file_range",
-    "faccessat2", "fchmodat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr", "io_uring_setup",
-    "landlock_create_ruleset", "process_madvise", "keyctl", "userfaultfd", "epoll_pwait2", "name_to_handle_at",
+    "faccessat2", "fchmodat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr",
+    "io_uring_setup", "landlock_create_ruleset", "process_madvise", "keyctl", "userfaultfd", "epoll_pwait2", "name_to_handle_at",
     "process_vm_readv", "kcmp", "getrandom", "futex_waitv", "cachestat", "renameat2",
 )  # fmt: skip
 """Calls that kernels of the last ten years brought, or that outer containers refuse: pod has another way for each."""
@@ -40,7 +40,8 @@ def under_filter(profile: str) -> list[str]:
 
 _CHROOT = """
 for name in /*; do
-    if [ -L "$name" ]; then cp -P "$name" {root}; elif [ -d "$name" ]; then mkdir -p {root}$name; mount --rbind "$name" {root}$name; fi
+    if [ -L "$name" ]; then cp -P "$name" {root}
+    elif [ -d "$name" ]; then mkdir -p {root}$name; mount --rbind "$name" {root}$name; fi
 done
 cd /; set -- chroot {root} "$@"
 """
@@ -83,7 +84,9 @@ def test_run_when_user_namespaces_are_forbidden_then_run_and_doctor_name_who_doe
 @pytest.mark.parametrize("errno", [38, 1], ids=["ENOSYS", "EPERM"])
 def test_run_when_all_newer_calls_are_denied_then_older_ones_serve(pod: Pod, busybox, errno, tmp_path):
     profile = f"deny:{','.join(NEWER)}={errno}"
-    done = inside(pod, under_filter(profile), "run", "--rm", "--network", "none", busybox, "echo", "ok", tmp_path=tmp_path)
+    done = inside(
+        pod, under_filter(profile), "run", "--rm", "--network", "none", busybox, "echo", "ok", tmp_path=tmp_path
+    )
     assert done.ok() == "ok\n"
 
 
@@ -134,7 +137,9 @@ def test_run_when_the_store_is_read_only_then_said_with_what_to_do(pod: Pod, bus
 
 
 @pytest.mark.bwrap
-@pytest.mark.parametrize("options", ["--unshare-user --unshare-pid", "--unshare-all", "--unshare-all --die-with-parent"])
+@pytest.mark.parametrize(
+    "options", ["--unshare-user --unshare-pid", "--unshare-all", "--unshare-all --die-with-parent"]
+)
 def test_run_when_under_bubblewrap_then_it_works(pod: Pod, busybox, options, tmp_path):
     argv = ["bwrap", "--dev-bind", "/", "/", "--proc", "/proc", *options.split(), "--"]
     done = inside(pod, argv, "run", "--rm", "--network", "none", busybox, "echo", "ok", tmp_path=tmp_path)
@@ -150,7 +155,9 @@ def test_run_when_proc_is_of_another_pid_namespace_then_said(pod: Pod, busybox, 
 
 @pytest.mark.nsenter
 @pytest.mark.alike
-def test_run_when_the_uid_is_above_two_to_the_31_and_nobody_knows_it_then_it_is_root_inside(pod: Pod, busybox, tmp_path):
+def test_run_when_the_uid_is_above_two_to_the_31_and_nobody_knows_it_then_it_is_root_inside(
+    pod: Pod, busybox, tmp_path
+):
     argv = ["unshare", "--map-user=3000000000", "--map-group=3000000000", "--"]
     done = inside(pod, argv, "run", "--rm", "--network", "none", busybox, "id", "-u", tmp_path=tmp_path)
     assert done.ok() == "0\n"
