@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fill_stdio() -> None:
-    """Where the caller has closed 0, 1 or 2, the next file opened (a record, a lock) would get what is written there."""
+    """Where the caller has closed 0, 1 or 2, the next file opened (a record, a lock) would get its bytes."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

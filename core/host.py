@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pod.core.engine import Engine
 
 _VERSION = 1
+_FIRST_USERNS = "4026531837"
+"""PROC_USER_INIT_INO: /proc/self/ns/user outside of all containers."""
 _STAMPED = ("/etc/subuid", "/etc/subgid", "/usr/bin/newuidmap", "/usr/bin/newgidmap")
 
 
@@ -199,7 +201,19 @@ def _key(status: dict[str, str]) -> str:
         except OSError:
             parts.append("-")
     parts.extend(status.get(name, "-") for name in ("NoNewPrivs", "Seccomp", "Seccomp_filters"))
+    if parts[3] not in (_FIRST_USERNS, "-"):
+        parts.append(_mounts())
     return " ".join(parts)
+
+
+def _mounts() -> str:
+    """What masks an outer container has: its namespaces' numbers are given to others when it ends."""
+    import zlib
+
+    try:
+        return f"{zlib.crc32(statefile.read_bytes_of_proc('/proc/self/mountinfo', 4 << 20)):08x}"
+    except (OSError, StoreCorrupt):
+        return "-"
 
 
 def _build() -> str:

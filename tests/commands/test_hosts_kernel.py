@@ -15,7 +15,8 @@ FILTERED = Path(__file__).parents[1] / "support/filtered.py"
 NEWER = (
     "clone3", "openat2", "close_range", "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "statx", "copy_file_range",
     "faccessat2", "fchmodat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr",
-    "io_uring_setup", "landlock_create_ruleset", "process_madvise", "keyctl", "userfaultfd", "epoll_pwait2", "name_to_handle_at",
+    "io_uring_setup", "landlock_create_ruleset", "process_madvise",
+    "keyctl", "userfaultfd", "epoll_pwait2", "name_to_handle_at",
     "process_vm_readv", "kcmp", "getrandom", "futex_waitv", "cachestat", "renameat2",
 )  # fmt: skip
 """Calls that kernels of the last ten years brought, or that outer containers refuse: pod has another way for each."""
