@@ -191,8 +191,11 @@ static int next_block(struct pod_source *source, struct pod_err *err)
         pod_block_release(source->current);
     source->current = NULL;
     pthread_mutex_lock(&source->mutex);
-    if (source->taken == source->decoded && !source->ended && source->before_wait)
+    if (source->taken == source->decoded && !source->ended && source->before_wait) {
+        pthread_mutex_unlock(&source->mutex); /* it may give blocks back */
         source->before_wait(source->wait_context);
+        pthread_mutex_lock(&source->mutex);
+    }
     while (source->taken == source->decoded && !source->ended && !failed) {
         pod_wait(&source->to_take, &source->mutex);
         pthread_mutex_unlock(&source->mutex);
