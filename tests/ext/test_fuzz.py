@@ -25,14 +25,8 @@ from tests.ext.unpacking import (
     pax,
     symlink,
 )
+from tests.fuzz.targets import libraries
 from tests.support import places, tools
-
-
-def libraries() -> list[str]:
-    """As setup.py links the extension: zlib stands in for ISA-L where the host lacks it."""
-    isal = Path("/usr/include/isa-l/igzip_lib.h").exists()
-    return ["-lcrypto", "-lisal" if isal else "-lz", "-lzstd", "-lpthread"]
-
 
 SOURCES = Path(__file__).parents[2] / "ext/src"
 

@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from pod.ext import layer
 from pod.ext.errors import StepError
 from tests.ext.unpacking import file, folder, hardlink, header, symlink, unpack
+from tests.fuzz import targets
+from tests.support import compilers
 
 NAMES = [b"a", b"b", b"c", b"d"]
 BELOW = [*NAMES, *NAMES, *(b"a/" + y for y in NAMES)]
@@ -151,3 +154,16 @@ def test_extract_when_a_small_file_cannot_be_written_then_is_named_and_nothing_s
             os.close(fd)
     assert (caught.value.step, caught.value.errno, caught.value.path) == ("WRITE", errno.EFBIG, "e/large")
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_source_when_who_waits_gives_a_block_back_then_goes_on(tmp_path: Path) -> None:
+    """The reading thread makes a batch itself before it waits, where others are behind."""
+    layers = compilers.SOURCES / "layer"
+    names = ("source", "decode", "inflate", "input", "sha256", "threads")
+    files = [str(layers / f"{name}.c") for name in names] + [str(compilers.SOURCES / "core/err.c")]
+    program = compilers.build(
+        compilers.host(), Path(__file__).with_name("source_harness.c"), tmp_path / "source",
+        f"-I{layers}", *files, *targets.libraries(),
+    )  # fmt: skip
+    done = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "131077\n"), done.stderr
