@@ -65,7 +65,7 @@ def check_place(root: str) -> None:
     try:
         if os.stat(root).st_mode & 0o002:
             os.chmod(root, 0o700)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError:
         raise _not_ours(root, root) from None  # a file system that cannot be changed, or has no modes

@@ -102,11 +102,11 @@ def _check_depth(raw: bytes, what: str) -> None:
                 depth -= 1
 
 
-def _text(document: dict[str, Any], key: str, what: str) -> str:
+def _text(document: dict[str, Any], key: str, what: str, *, printable: bool = True) -> str:
     value = document.get(key)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
+    if not isinstance(value, str) or len(value) > MAX_TEXT or (printable and not value.isprintable()):
         raise DocumentError(f"{what}: {key} is not a short string")
     return value
 
@@ -316,7 +316,8 @@ class ImageConfig:
         self.architecture = _text(document, "architecture", "image configuration")
         self.os = _text(document, "os", "image configuration")
         self.variant = _text(document, "variant", "image configuration")
-        self.created = _text(document, "created", "image configuration")
+        # Only shown, with escapes: an image that is no worse than its date is of use.
+        self.created = _text(document, "created", "image configuration", printable=False)
         inner = document.get("config")
         if inner is not None and not isinstance(inner, dict):
             raise DocumentError("image configuration: config is not an object")

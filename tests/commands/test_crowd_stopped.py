@@ -52,7 +52,7 @@ def quick(pod: Pod, *words: str, seconds: float = LONG) -> Result:
 
 
 def run_dir(pod: Pod) -> Path:
-    (pointer,) = [path for path in (pod.root / "cache/run").iterdir() if not path.name.startswith(".")]
+    pointer = pod.run_pointer()
     return pointer.resolve()
 
 

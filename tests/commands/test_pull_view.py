@@ -33,9 +33,12 @@ def work(some):
     for name in some:
         for status in ("Downloading", "Extracting"):
             for done in range(0, 1001, 100):
+                if over.is_set():
+                    return
                 view("layer", {"id": name, "status": status, "current": done, "total": 1000})
                 time.sleep(seconds)
         view("layer", {"id": name, "status": "Pull complete", "total": 1000})
+over = threading.Event()
 threads = [threading.Thread(target=work, args=(names[n::3],), daemon=True) for n in range(3)]
 for thread in threads:
     thread.start()
@@ -43,6 +46,9 @@ try:
     for thread in threads:
         thread.join()
 except KeyboardInterrupt:
+    over.set() # one that wrote while the interpreter ends would abort it
+    for thread in threads:
+        thread.join()
     sys.exit(130)
 view("digest", {"digest": "sha256:00"})
 view("status", {"text": "Downloaded newer image for team/many:latest"})

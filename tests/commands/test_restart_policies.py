@@ -242,7 +242,7 @@ def test_many_starts_cost_nothing(
     time.sleep(0.3)
     late = held(supervisor)
     assert late[0] <= early[0] + 4  # fewer while there is an emulator, which has what leads to it
-    assert late[1] <= early[1] + 16
+    assert late[1] <= early[1] + 32  # pages of its code that are used now and then; less than 400 bytes a start
 
 
 @pytest.mark.parametrize(

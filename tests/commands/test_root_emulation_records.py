@@ -12,7 +12,7 @@ import pytest
 from pod.core.oci import platform
 from tests.commands.test_run_plain_tree import on_overlay
 from tests.support import layers
-from tests.support.podcli import Pod
+from tests.support.podcli import Pod, until
 from tests.support.registry import Registry
 from tests.unit.core.image.conftest import Built, Pusher
 
@@ -199,7 +199,9 @@ def test_memory_of_supervisor_and_emulator_is_bounded(pod: Pod, busybox: str, ro
         pod("start", "memory").ok()
         pod("exec", "memory", "mknod", "/null", "c", "1", "3").ok()
         assert pod("exec", "memory", "stat", "-c", "%F", "/null").ok() == "character special file\n"
-        assert rows * ROW // 1024 <= memory_of(pod, "memory") <= limit
+        assert rows * ROW // 1024 <= memory_of(pod, "memory")
+        # What only a start needs is given back a tenth of a second later.
+        until(lambda: memory_of(pod, "memory") <= limit, 5, f"at most {limit} KiB")
     finally:
         pod("rm", "-f", "memory").ok()
 

@@ -227,7 +227,7 @@ def test_prepared_start_that_joins_a_container_follows_it(prepared: Prepared, bu
 
 def test_run_with_the_hosts_tmp_reaches_no_socket_of_other_containers(pod: Pod, busybox: str, donor: str) -> None:
     """Without the cover the container could send signals and input to all containers of its user."""
-    (run_dir,) = [path.resolve() for path in (pod.root / "cache/run").glob("[!.]*")]
+    run_dir = pod.run_pointer().resolve()
     socket = f"c/{pod.inspect(donor)['Id'][:32]}/ctl"
     assert (run_dir / socket).exists()
     script = f"ls -A /host/{run_dir.name}; ls -d /host/{run_dir.name} /host/{run_dir.name}/{socket}"

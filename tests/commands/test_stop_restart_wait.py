@@ -20,7 +20,7 @@ def polite(pod: Pod, busybox: str, name: str, *options: str) -> None:
 
 def test_start_by_two_at_once_when_one_wins_then_both_are_content(pod: Pod, busybox: str) -> None:
     container = pod("create", "--name", "wanted", "--network", "none", busybox, "sleep", "1000").ok().strip()
-    (run_dir,) = (path.resolve() for path in (pod.root / "cache/run").iterdir() if path.is_symlink())
+    run_dir = pod.run_pointer().resolve()
     folder = run_dir / "c" / container[:32]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:

@@ -25,8 +25,8 @@ from tests.ext.unpacking import (
     pax,
     symlink,
 )
-from tests.fuzz.targets import libraries
-from tests.support import places, tools
+from tests.fuzz.targets import libraries, unpacked
+from tests.support import tools
 
 SOURCES = Path(__file__).parents[2] / "ext/src"
 
@@ -53,26 +53,16 @@ def samples() -> list[bytes]:
     return [tree + END, odd + END, tree + odd, gzip.compress(tree + END), members]
 
 
-def unpacked() -> list[str]:
-    """Folders of the -dev packages that `make dev` unpacked, on a host that lacks them."""
-    if Path("/usr/include/zstd.h").exists():
-        return []
-    machine = os.uname().machine
-    root = places.REPOSITORY / "build/debian-dev/root" / machine / "usr"
-    triplet = f"{machine}-linux-gnu"
-    return [f"-I{root}/include", f"-I{root}/include/{triplet}", f"-L{root}/lib/{triplet}"]
-
-
 def build(target: Path, flags: list[str]) -> None:
-    """The harness with everything of ext/src/layer, instrumented."""
+    """The harness with everything of ext/src/layer, and what it stands on, instrumented."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("capability compiler: cc is not installed")
-    names_of_core = ("err", "beneath", "rmtree", *sorted(path.stem for path in (SOURCES / "core").glob("copy*.c")))
-    core = [str(SOURCES / f"core/{name}.c") for name in names_of_core]
+    core = [str(path) for path in sorted((SOURCES / "core").glob("*.c")) if not path.stem.startswith("probe")]
     layer = [str(path) for path in sorted((SOURCES / "layer").glob("*.c"))]
     includes = [f"-I{SOURCES}/core", f"-I{SOURCES}/layer", *unpacked()]
     source = str(Path(__file__).parent / "fuzz_layer.c")
+    flags = [*flags, "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{"0" * 32}"']
     command = [compiler, *flags, *includes, source, *core, *layer, *libraries(), "-o", str(target)]
     subprocess.run(command, check=True, timeout=180)
 

@@ -163,7 +163,7 @@ def test_source_when_who_waits_gives_a_block_back_then_goes_on(tmp_path: Path) -
     files = [str(layers / f"{name}.c") for name in names] + [str(compilers.SOURCES / "core/err.c")]
     program = compilers.build(
         compilers.host(), Path(__file__).with_name("source_harness.c"), tmp_path / "source",
-        f"-I{layers}", *files, *targets.libraries(),
+        f"-I{layers}", *targets.unpacked(), *files, *targets.libraries(),
     )  # fmt: skip
     done = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "131077\n"), done.stderr

@@ -148,7 +148,9 @@ def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
         if EVERY and number % 100 == 0:
             sys.stderr.write(f"{name}: {number} of {len(wanted)}, {missed} missed, {len(problems)} failed\n")
     assert not problems, f"{len(problems)} of {len(wanted)}:\n" + "\n\n".join(problems[:20])
-    assert missed <= 1 + len(wanted) // 10, f"{missed} of {len(wanted)} calls did not come again"
+    # Which of its threads makes a file is chance in a pull.
+    share = 2 if name == "pull" else 10
+    assert missed <= 1 + len(wanted) // share, f"{missed} of {len(wanted)} calls did not come again"
 
 
 @pytest.mark.x86_64

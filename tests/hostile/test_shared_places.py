@@ -33,7 +33,7 @@ def in_shell(pod: Pod, before: str, *words: str, **variables: str) -> Result:
 def test_store_and_run_directory_are_shut_whatever_the_umask(fresh_pod: Pod, umask: str) -> None:
     for words in (("volume", "create", "data"), ("info",)):
         in_shell(fresh_pod, f"umask {umask}", *words).ok()
-    run_dir = os.readlink(next((fresh_pod.root / "cache/run").glob("[!.]*")))
+    run_dir = os.readlink(fresh_pod.run_pointer())
     for top in (fresh_pod.root, Path(run_dir)):
         assert top.stat().st_mode == SHUT
         for path in top.iterdir():

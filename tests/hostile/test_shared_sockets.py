@@ -23,7 +23,7 @@ class Victim:
 
     def __init__(self, pod: Pod, image: str) -> None:
         pod("run", "-d", "--name", "victim", image, "sh", "-c", "chown 5 /tmp; exec sleep 1000").ok()
-        run_dir = os.readlink(next((pod.root / "cache/run").glob("[!.]*")))
+        run_dir = os.readlink(pod.run_pointer())
         self.folder = Path(run_dir, "c", pod.inspect("victim")["Id"][:32])
         stat = Path(f"/proc/{pod.state('victim')['Pid']}/stat").read_text()
         self.supervisor = int(stat.rpartition(")")[2].split()[1])

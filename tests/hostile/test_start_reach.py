@@ -60,7 +60,7 @@ def test_start_when_a_program_looks_everywhere_then_the_engines_files_are_not_th
 ) -> None:
     """Store, run directory, cache and program by device and inode, under whatever name: but for its own."""
     pod("run", "-d", "--name", "looking", *powers, "-v", "data:/data", attacking, "sleep", "1000").ok()
-    run_dir = os.readlink(next((pod.root / "cache/run").glob("[!.]*")))
+    run_dir = os.readlink(pod.run_pointer())
     engine: dict[tuple[str, str], str] = {}
     for top in (str(pod.root), run_dir, os.path.dirname(launch.helper_path())):
         for folder, folders, files in os.walk(top):

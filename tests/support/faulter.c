@@ -48,6 +48,7 @@ struct tracee {
     pid_t pid;
     enum state state;
     int children;
+    int closed; /* it was not to be opened: a filter forbids that call */
     char label[LABEL_MAX];
     struct user_regs_struct own; /* OPENING: its own call */
 };
@@ -152,7 +153,7 @@ static int open_up(struct tracee *tracee)
 {
     struct user_regs_struct regs;
 
-    if (!armed || ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->own) || is_readable(tracee->pid, tracee->own.rip))
+    if (!armed || tracee->closed || ptrace(PTRACE_GETREGS, tracee->pid, 0, &tracee->own) || is_readable(tracee->pid, tracee->own.rip))
         return 0;
     regs = tracee->own;
     regs.orig_rax = SYS_prctl;
@@ -167,10 +168,26 @@ static int open_up(struct tracee *tracee)
 /* Its own call once more. */
 static void go_back(struct tracee *tracee)
 {
+    struct user_regs_struct after;
+
+    tracee->closed = ptrace(PTRACE_GETREGS, tracee->pid, 0, &after) || (long long)after.rax < 0;
     tracee->own.rip -= CALL_LENGTH;
     tracee->own.rax = tracee->own.orig_rax;
     ptrace(PTRACE_SETREGS, tracee->pid, 0, &tracee->own);
     tracee->state = RUNS;
+}
+
+/* Who is about to be not dumpable stays so: afterwards a filter of its own may forbid the way back. */
+static void keep_open(struct tracee *tracee, const struct __ptrace_syscall_info *info)
+{
+    struct user_regs_struct regs;
+
+    if (info->entry.nr != SYS_prctl || info->entry.args[0] != PR_SET_DUMPABLE || info->entry.args[1])
+        return;
+    if (ptrace(PTRACE_GETREGS, tracee->pid, 0, &regs))
+        return;
+    regs.rsi = 1;
+    ptrace(PTRACE_SETREGS, tracee->pid, 0, &regs);
 }
 
 /* Whether the tracee is still to be followed. */
@@ -208,8 +225,10 @@ static void at_call(struct tracee *tracee)
     } else if (tracee->state == OPENING) {
         go_back(tracee);
     } else if (!hit && ptrace(PTRACE_GET_SYSCALL_INFO, tracee->pid, sizeof info, &info) > 0 &&
-               info.op == PTRACE_SYSCALL_INFO_ENTRY && !open_up(tracee) && !at_entry(tracee, &info)) {
-        return;
+               info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        keep_open(tracee, &info);
+        if (!open_up(tracee) && !at_entry(tracee, &info))
+            return;
     }
     resume(tracee, 0);
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pod.core import rundir
 from tests.support import leaks, places, tools
 from tests.support.terminal import Terminal
 
@@ -92,6 +93,10 @@ class Pod:
             "TERM": "xterm",
             **(extra or {}),
         }
+
+    def run_pointer(self) -> Path:
+        """The link to the run directory of this host; others may have made theirs in the store."""
+        return self.root / "cache/run" / rundir.host_identity().key()
 
     def argv(self, *arguments: str) -> list[str]:
         return [*command(), *arguments]
