@@ -5,8 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
-.PHONY: help run dev test test-long soak bench fuzz lint format clean
-.PHONY: help run dev test test-long test-faults bench fuzz lint format clean
+.PHONY: help run dev test test-long test-faults soak bench fuzz fuzz-long lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -42,6 +41,7 @@ test-long: pod.pyz dev
 
 soak: pod.pyz dev
 	@POD_SOAK_EXECS=10000 POD_SOAK_RUNS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
+
 # Every system call of pod's commands gone wrong, as you, or as both users: half an hour on a quiet machine with two cores.
 test-faults: pod.pyz dev
 	@results=$$(mktemp -d /var/tmp/pod-faults.XXXXXX); chmod 1777 $$results; \
@@ -54,7 +54,6 @@ bench: pod.pyz
 # libFuzzer (clang), two targets at once; FUZZ_TARGETS names some (tests/fuzz/targets.py). What it finds: build/fuzz/found.
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?=
-.PHONY: fuzz-long
 fuzz: dev
 	@$(TOOLS) test -- -m tests.fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
