@@ -33,7 +33,7 @@ _PATIENCE = 5.0
 
 
 class Answer:
-    """What became of request ``number``: ``found`` (see unpacking.unpack) or ``error``."""
+    """What became of request ``number``: ``found`` (see unpacking.Apart.result) or ``error``."""
 
     __slots__ = ("error", "found", "number")
 

@@ -211,11 +211,6 @@ class Apart:
         return os.waitpid(self._pid, 0)[1]
 
 
-def unpack(request: dict[str, Any], descriptors: list[int]) -> list[Any]:
-    """What :meth:`Apart.result` gives; see :class:`Unpacking`. Refused."""
-    return Apart(request, descriptors).result()
-
-
 def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
     """Extracts one layer of an image record and publishes it; returns its folder. Waits for another who is at it."""
     from pod.core.runtime import userns
@@ -229,7 +224,7 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
             request, descriptors = job.request(), job.descriptors()
             try:
                 answer = userns.call_mapped(
-                    engine, idmap, lambda: statefile.dumps(unpack(request, descriptors)).encode()
+                    engine, idmap, lambda: statefile.dumps(Apart(request, descriptors).result()).encode()
                 )
             except PodError:
                 job.blame()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pod.core.engine import Engine
+from tests.hostile.pulling import new_engine
 from tests.support import compilers, crafted, podcli, tools
 from tests.support.crafted import Craft
 from tests.support.podcli import Pod
@@ -95,3 +97,9 @@ def server(_scripted: Scripted) -> Scripted:
     """A registry that follows a script, one process for all tests of a file."""
     _scripted.clear()
     return _scripted
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """An engine on an empty store of its own: what a registry lies about ends up there."""
+    return new_engine(tmp_path)

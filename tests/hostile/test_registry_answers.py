@@ -19,11 +19,6 @@ HEAD = "HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return new_engine(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds become tenths; what is tried again is tried twice."""

@@ -19,11 +19,6 @@ from tests.unit.core.image.conftest import MANIFEST, Built, archive
 pytestmark = pytest.mark.alike
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return new_engine(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "PAUSE", 0.01)

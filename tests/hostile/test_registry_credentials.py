@@ -22,11 +22,6 @@ TOKEN = '{"token":"t0k"}'
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return new_engine(tmp_path)
-
-
-@pytest.fixture
 def other(tmp_path: Path) -> Iterator[Scripted]:
     """Another host: the same address under another name, which is all that credentials go by."""
     made = Scripted(tmp_path / "other")

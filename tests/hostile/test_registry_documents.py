@@ -13,18 +13,13 @@ import pytest
 from pod.core.engine import Engine
 from pod.core.image import pull
 from pod.core.registry import retry
-from tests.hostile.pulling import HOST, image, new_engine, refused, serve, serve_document
+from tests.hostile.pulling import HOST, image, refused, serve, serve_document
 from tests.support import places
 from tests.support.podcli import Pod
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import CONFIG, INDEX, LAYER, MANIFEST, Built, archive, digest
 
 pytestmark = pytest.mark.alike
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return new_engine(tmp_path)
 
 
 @pytest.fixture(autouse=True)
