@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
-.PHONY: help run dev test test-long test-faults soak bench fuzz fuzz-long lint format clean
+.PHONY: help run dev test test-long test-faults test-sanitized soak bench fuzz fuzz-long lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
 	@echo 'make soak       what must not leak, ten times as often as in make test'
 	@echo 'make test-faults  every system call of its commands gone wrong: SIGKILL, a full disk, … (docs/reliability.md)'
+	@echo 'make test-sanitized  tests/ext with everything in C under address and undefined-behaviour sanitizers'
 	@echo 'make fuzz       everything in C that reads what strangers wrote, by libFuzzer: FUZZ_SECONDS=10 for each target'
 	@echo 'make fuzz-long  mutated input under sanitizers, with processes and threads: FUZZ_ROUNDS=20000'
 	@echo 'make bench      pod beside its peers, one table'
@@ -24,7 +25,7 @@ help:
 run: pod.pyz
 	@echo '+ ./pod.pyz run --rm pod.local/busybox echo hello'
 	@./pod.pyz run --rm pod.local/busybox echo hello
-	@echo 'That was a container from the image inside pod.pyz: own namespaces, no root, no network.'
+	@echo 'That was a container from the image inside pod.pyz: own namespaces, no root, nothing downloaded.'
 
 .PHONY: pod.pyz
 pod.pyz:
@@ -47,6 +48,10 @@ test-faults: pod.pyz dev
 	@results=$$(mktemp -d /var/tmp/pod-faults.XXXXXX); chmod 1777 $$results; \
 	POD_FAULTS=all POD_FAULTS_RESULTS=$$results/of $(TOOLS) test -- -m tests.support.suite tests/faults $(PYTEST_ARGS); \
 	$(TOOLS) test -- -m tests.support.fault_report $$results/of.*; status=$$?; rm -r $$results; exit $$status
+
+# tests/ext with the extension modules and the static programs under address and undefined-behaviour sanitizers.
+test-sanitized: dev
+	@$(TOOLS) test -- -m tests.support.sanitized $(PYTEST_ARGS)
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench
@@ -82,4 +87,4 @@ format:
 	@$(TOOLS) test -- packaging/check_format.py --fix
 
 clean:
-	rm -rf build pod.pyz ext/*.so ext/*.c ext/pod-helper ext/_build.py packaging/pod/_images
+	rm -rf build pod.pyz ext/*.so ext/*.c ext/pod-helper ext/pod-netd ext/_build.py packaging/pod/_images

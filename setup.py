@@ -1,6 +1,7 @@
 """Development build: ``make dev`` or ``pip install -e .`` — the host's C compiler and libraries, in place.
 
-Builds pod.ext.layer and pod.ext.process (Cython, Limited API), the static helper ext/pod-helper and ext/_build.py.
+Builds pod.ext.layer and pod.ext.process (Cython, Limited API), the static programs ext/pod-helper and ext/pod-netd, and
+ext/_build.py.
 The release file is built by packaging/build.py from the same lists (packaging/sources.py).
 """
 
@@ -62,7 +63,7 @@ def extension(description) -> Extension:  # type: ignore[no-untyped-def]
         [str(glue)],
         define_macros=[("Py_LIMITED_API", SOURCES.LIMITED_API)],
         py_limited_api=True,
-        include_dirs=["ext/src/core", f"ext/src/{description.name}", *includes],
+        include_dirs=["ext/src/core", "ext/src/net", f"ext/src/{description.name}", *includes],
         libraries=[stand_in(library.name) for library in description.libraries],
         library_dirs=list(library_folders),
         extra_compile_args=[*SOURCES.C_FLAGS, *sanitize()],
@@ -95,7 +96,8 @@ class BuildExt(build_ext):
         target = HERE / "ext" if self.inplace else Path(self.build_lib) / "pod/ext"
         target.mkdir(parents=True, exist_ok=True)
         identity = SOURCES.build_id()
-        build_helper(target / "pod-helper", identity)
+        build_static(target / "pod-helper", identity)
+        build_static(target / "pod-netd", identity)
         build_preload(target / "pod-root.so")
         write_if_changed(target / "_build.py", SOURCES.build_module(identity))
 
@@ -136,19 +138,19 @@ def helper_compiler() -> list[str]:
     return host_compiler()
 
 
-def build_helper(output: Path, identity: str) -> None:
-    """The static helper, unless that of this build id is there; replaced by rename, for the old one may be running."""
-    sources = SOURCES.helper_sources()
-    if not any(path.parent.name == "helper" for path in sources):
-        print("no sources in ext/src/helper: pod-helper is not built", file=sys.stderr)
-        return
+def build_static(output: Path, identity: str) -> None:
+    """A static program, unless that of this build id is there; replaced by rename, for the old one may be running."""
+    sources, folders = SOURCES.static_program(output.name)
     stamp = output.parent / "_build.py"
     if output.exists() and stamp.exists() and identity in stamp.read_text("utf-8"):
         return
-    temporary = output.with_name(".pod-helper.new")
-    folders = [str(HERE / "ext/src" / name) for name in ("core", "emulator", "helper")]
-    flags = [*SOURCES.helper_flags(identity), *(f"-I{folder}" for folder in folders)]
-    execute([*helper_compiler(), *flags, *map(str, sources), "-o", str(temporary)])
+    temporary = output.with_name(f".{output.name}.new")
+    flags = [*SOURCES.helper_flags(identity), *(f"-I{HERE / 'ext/src' / name}" for name in folders)]
+    compiler = helper_compiler()
+    if sanitize():  # their runtime is a shared library, of the host's compiler
+        compiler = host_compiler()
+        flags = [*(flag for flag in flags if flag != "-static"), "-O1", "-g", "-w", *sanitize()]
+    execute([*compiler, *flags, *map(str, sources), "-o", str(temporary)])
     temporary.replace(output)
 
 

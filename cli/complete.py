@@ -3,7 +3,7 @@
 Prints a candidate a line, with a tab and a word on it where there is one; or the line ``:files`` where the shell's own
 completion of file names is wanted. Never fails and never says anything else: a shell is waiting.
 
-What an argument may be is read from the command's usage line (CONTAINER, IMAGE, VOLUME …), so a command needs nothing
+What an argument may be is read from the command's usage line (CONTAINER, IMAGE, NETWORK …), so a command needs nothing
 but that. Names come from folders of the store; records are read only where states are asked for.
 """
 
@@ -44,14 +44,22 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "pull": ("always", "missing", "never"),
     "restart": ("always", "no", "on-failure", "unless-stopped"),
     "root-emulation": ("auto", "basic", "full", "off"),
-    "network": ("host", "none"),
-    "net": ("host", "none"),
     "type": ("container", "image", "network", "volume"),
     "signal": ("HUP", "INT", "KILL", "QUIT", "STOP", "TERM", "USR1", "USR2", "WINCH"),
     "stop-signal": ("HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2", "WINCH"),
     "format": ("json", "table"),
 }
-_FILE_FLAGS = frozenset(("cidfile", "config", "device", "env-file", "label-file", "output", "root", "v", "volume"))
+_FILE_FLAGS = frozenset(
+    (
+        "cidfile", "config", "device", "env-file", "file", "iidfile", "label-file", "metadata-file", "output", "root",
+        "v", "volume",
+    )
+)  # fmt: skip
+_OF_BUILD: dict[str, tuple[str, ...]] = {
+    "call": ("build", "check"),
+    "network": ("default", "host", "none"),
+    "progress": ("auto", "none", "plain", "quiet", "rawjson", "tty"),
+}
 _FILTERS = {
     "ps": (
         *("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network"),
@@ -59,8 +67,14 @@ _FILTERS = {
     ),
     "images": ("before", "dangling", "label", "label!", "reference", "since", "until"),
     "image_prune": ("label", "label!", "until"),
+    **dict.fromkeys(
+        ("builder_du", "builder_prune"), ("description", "id", "inuse", "private", "shared", "unused-for", "until")
+    ),
     "container_prune": ("label", "label!", "until"),
     "events": ("container", "event", "image", "label", "network", "type", "volume"),
+    "network_ls": ("dangling", "driver", "id", "label", "name", "scope", "type"),
+    "network_prune": ("label", "label!", "until"),
+    "system_prune": ("label", "label!", "until"),
     "volume_ls": ("dangling", "driver", "label", "name"),
     "volume_prune": ("all", "label", "label!"),
 }
@@ -196,6 +210,8 @@ def _flags(command: Command, current: str) -> list[str]:
 def _flag_value(module: str, flag: str, current: str, engine: Engine) -> list[str]:
     if flag == "filter":
         return _filter(module, current, engine)
+    if module == "build" and flag in _OF_BUILD:
+        return _matching(current, [(value, "") for value in _OF_BUILD[flag]])
     if flag == "volumes-from":
         return _matching(current, _containers(engine, (), ()))
     if flag in ("network", "net", "pid", "ipc") and current.startswith("container:"):
@@ -204,6 +220,8 @@ def _flag_value(module: str, flag: str, current: str, engine: Engine) -> list[st
     if flag in ("volume", "v"):
         volumes = [] if "/" in current else _matching(current, [(name + ":", "") for name, _ in _volumes(engine)])
         return volumes or [FILES]
+    if flag in ("network", "net"):
+        return _matching(current, [*_networks(engine), ("private", "")])
     if flag in _VALUES:
         return _matching(current, [(value, "") for value in _VALUES[flag]])
     if flag in _FILE_FLAGS:
@@ -226,12 +244,14 @@ def _filter(module: str, current: str, engine: Engine) -> list[str]:
         rows = [("true", ""), ("false", "")]
     elif name in ("ancestor", "image", "reference") or (module == "images" and name in ("before", "since")):
         rows = _images(engine)
-    elif name in ("before", "since", "name", "container"):
+    elif name == "driver" and module == "network_ls":
+        rows = [(word, "") for word in ("bridge", "host", "ipvlan", "macvlan", "null")]
+    elif name in ("before", "since", "name", "container") and module != "network_ls":
         rows = _containers(engine, (), ())
     elif name == "volume":
         rows = _volumes(engine)
     elif name == "network":
-        rows = [("host", ""), ("none", "")]
+        rows = _networks(engine)
     return [f"{name}={candidate}" for candidate in _matching(value, rows)]
 
 
@@ -253,10 +273,9 @@ def _arguments(engine: Engine, module: str, command: Command, line: _Line, curre
         return _matching(current, [(name + ":", "") for name, _ in _containers(engine, (), ())]) or [FILES]
     if kind in ("CONTAINER", "OBJECT"):
         found += _containers(engine, states, line.args, current)
-    if kind in ("IMAGE", "OBJECT"):
-        found += [row for row in _images(engine) if row[0] not in line.args]
-    if kind in ("VOLUME", "OBJECT"):
-        found += [row for row in _volumes(engine) if row[0] not in line.args]
+    for word, listed in (("IMAGE", _images), ("NETWORK", _networks), ("VOLUME", _volumes)):
+        if kind in (word, "OBJECT"):
+            found += [row for row in listed(engine) if row[0] not in line.args]
     if kind == "SHELL":
         found += [("bash", ""), ("fish", ""), ("zsh", "")]
     return _matching(current, found)
@@ -265,8 +284,8 @@ def _arguments(engine: Engine, module: str, command: Command, line: _Line, curre
 def operands(usage: str) -> tuple[list[str], bool]:
     """What each argument of a usage line is, and whether the last may come again.
 
-    One of CONTAINER, IMAGE, VOLUME, OBJECT (any of these), CONTAINER:PATH, SHELL, FILES, and "" for what pod cannot
-    know.
+    One of CONTAINER, IMAGE, NETWORK, VOLUME, OBJECT (any of these), CONTAINER:PATH, SHELL, FILES, and "" for what pod
+    cannot know.
     """
     kinds: list[str] = []
     repeats = False
@@ -285,7 +304,7 @@ def operands(usage: str) -> tuple[list[str], bool]:
 
 
 def _kind_of(word: str) -> str:
-    if word in ("CONTAINER", "VOLUME", "IMAGE", "SHELL"):
+    if word in ("CONTAINER", "NETWORK", "VOLUME", "IMAGE", "SHELL"):
         return word
     if word == "NAME|ID":
         return "OBJECT"
@@ -293,7 +312,7 @@ def _kind_of(word: str) -> str:
         return "IMAGE"
     if word.startswith(("CONTAINER:", "SRC_PATH", "DEST_PATH")):
         return "CONTAINER:PATH"
-    return "FILES" if word in ("COMMAND", "ARG") else ""
+    return "FILES" if word in ("COMMAND", "ARG", "PATH") else ""
 
 
 def _matching(current: str, rows: Any) -> list[str]:
@@ -334,6 +353,13 @@ def _images(engine: Engine) -> list[tuple[str, str]]:
 def _volumes(engine: Engine) -> list[tuple[str, str]]:
     """Without those that nobody named."""
     return [(name, "") for name in sorted(_listed(engine.paths.volumes)) if name[:1] != "." and len(name) != 64]
+
+
+def _networks(engine: Engine) -> list[tuple[str, str]]:
+    from pod.core import paths
+
+    own = [paths.unescape(name) for name in _listed(engine.paths.network_names) if name[:1] != "."]
+    return [(name, "") for name in sorted([*own, "bridge", "host", "none"])]
 
 
 def _listed(folder: str) -> list[str]:

@@ -49,6 +49,10 @@ def main(engine: Engine, options: Options) -> int:
     attachment = _attachment(engine, options)
     config = container.config["Config"]
     env = list(config["Env"])
+    if container.config.get("Networks", {}).get("bridge", {}).get("Links"):
+        from pod.core.container import links
+
+        env = links.later(engine, container.config) + env
     if options["tty"] and not any(entry.startswith("TERM=") for entry in env):
         env.append("TERM=xterm")
     if options["env"] or options["env-file"]:

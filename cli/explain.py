@@ -26,7 +26,7 @@ COMMAND = Command(
 )
 
 ENOENT, EACCES, ENOEXEC, EPERM, ENOSPC, EINVAL, ENOTDIR, ELOOP, EUSERS, EXDEV = 2, 13, 8, 1, 28, 22, 20, 40, 87, 18
-ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT, ENOSYS = 107, 104, 95, 122, 38
+ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT, ENOSYS, EBUSY = 107, 104, 95, 122, 38, 16
 
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
@@ -39,6 +39,7 @@ _LIMITS = {
 """Whatever step met them."""
 
 _HINTS = {
+    ("COPY", EBUSY): "the start of another container copies a volume's first content and is stopped; end that one",
     ("CLONE", EPERM): _NAMESPACES,
     ("CLONE", ENOSPC): _NAMESPACES,
     ("CLONE", EUSERS): "namespaces are nested too deep",
@@ -108,7 +109,7 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         if what == "exec":
             reason, hint = "the process that watched the program ended unexpectedly", "both were killed"
     else:
-        reason = f"{_words(step)}: {path + ': ' if path else ''}{reason}"
+        reason, hint = _other(name, step, errnum, path, hint)
     return LaunchFailed(
         f"{action}: {name}: {reason}",
         step=step,
@@ -117,6 +118,15 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         exit_code=code,
         hint=hint or _LIMITS.get(errnum) or _general(step),
     )
+
+
+def _other(name: str, step: str, errnum: int, path: str, hint: str | None) -> tuple[str, str | None]:
+    if step in ("NETNS", "NETD", "NETWORK", "NETLINK", "NFT", "PUBLISH", "ADDRESS"):
+        from pod.cli import explain_network
+
+        return explain_network.word(name, step, errnum, path)
+    reason = os.strerror(errnum).lower() if errnum else "failed"
+    return f"{_words(step)}: {path + ': ' if path else ''}{reason}", hint
 
 
 def _is_own_proc() -> bool:

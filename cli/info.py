@@ -68,7 +68,7 @@ def describe(engine: Engine) -> dict[str, Any]:
         "DriverStatus": _driver_status(engine),
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["host", "none"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["json-file", "local", "none", "syslog", "journald"],
         },

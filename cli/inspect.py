@@ -101,16 +101,9 @@ def _image(engine: Engine, name: str, size: bool) -> dict[str, Any]:
 
 
 def _network(engine: Engine, name: str, size: bool) -> dict[str, Any]:
-    from pod.core.container import model
-    from pod.core.network import predefined
+    from pod.core.container import networks
 
-    network = predefined.find(name)
-    members = [
-        (one.id, one.name)
-        for one in model.list_all(engine)
-        if one.is_running and one.config["HostConfig"]["NetworkMode"] == network
-    ]
-    return predefined.document(engine, network, members)
+    return networks.document(engine, name)
 
 
 def _volume(engine: Engine, name: str, size: bool) -> dict[str, Any]:

@@ -29,16 +29,23 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "Create and run a new container from an image", "common"),
     "exec": ("exec", "Execute a command in a running container", "common"),
     "ps": ("ps", "List containers", "common"),
+    "build": ("build", "Build an image from a Dockerfile", "common"),
     "pull": ("pull", "Download an image from a registry", "common"),
+    "push": ("push", "Upload an image to a registry", "common"),
     "images": ("images", "List images", "common"),
     "version": ("version", "Show the version of pod and of what it is made with", "common"),
     "info": ("info", "Display what pod found on this host and in its store", "common"),
     "doctor": ("doctor", "Check what this host allows, and say how to allow more", "common"),
+    "builder": ("builder", "Manage builds", "group"),
+    "buildx": ("buildx", "Builds, under the name of Docker's plugin", "group"),
     "container": ("container", "Manage containers", "group"),
     "image": ("image", "Manage images", "group"),
+    "manifest": ("manifest", "Manage image manifests and manifest lists", "group"),
+    "network": ("network", "Manage networks", "group"),
     "system": ("system", "Manage pod", "group"),
     "volume": ("volume", "Manage volumes", "group"),
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container", ""),
+    "commit": ("commit", "Create a new image from a container's changes", ""),
     "completion": ("completion", "Print the script that teaches a shell to complete pod's command lines", ""),
     "cp": ("cp", "Copy files/folders between a container and the local filesystem", ""),
     "create": ("create", "Create a new container", ""),
@@ -46,8 +53,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "events": ("events", "Get real time events from the store", ""),
     "export": ("export", "Export a container's filesystem as a tar archive", ""),
     "history": ("history", "Show the history of an image", ""),
+    "import": ("image_import", "Import the contents from a tarball to create a filesystem image", ""),
     "inspect": ("inspect", "Return low-level information on pod's objects", ""),
     "kill": ("kill", "Kill one or more running containers", ""),
+    "load": ("load", "Load an image from a tar archive or STDIN", ""),
+    "login": ("login", "Authenticate to a registry", ""),
+    "logout": ("logout", "Log out from a registry", ""),
     "logs": ("logs", "Fetch the logs of a container", ""),
     "port": ("port", "List port mappings or a specific mapping for the container", ""),
     "pause": ("pause", "Pause all processes within one or more containers", ""),
@@ -55,6 +66,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "restart": ("restart", "Restart one or more containers", ""),
     "rm": ("rm", "Remove one or more containers", ""),
     "rmi": ("rmi", "Remove one or more images", ""),
+    "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)", ""),
+    "search": ("search", "Search Docker Hub, or another registry, for images", ""),
     "start": ("start", "Start one or more stopped containers", ""),
     "stop": ("stop", "Stop one or more running containers", ""),
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", ""),
@@ -73,8 +86,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " build builder buildx commit compose config context import load login logout manifest"
-    " network plugin push save search secret trust "
+    " compose config context plugin secret trust "
 )
 """Docker's commands that this version does not have."""
 

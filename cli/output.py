@@ -15,7 +15,7 @@ from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
     Row = Mapping[str, Any]
@@ -143,6 +143,26 @@ def format_rows(format: str, headers: Mapping[str, str], rows: Iterable[Row]) ->
     for row in kept:
         row.update({key: visible(value) for key, value in row.items() if isinstance(value, str)})
     write(align(heading + "".join(parsed.execute(row, strict=True) + "\n" for row in kept)))
+
+
+def format_labelled(
+    format: str, headers: Mapping[str, str], rows: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]]
+) -> None:
+    """:func:`format_rows` of fields and labels: rows have a method, too, {{.Label "key"}}."""
+    from pod.cli.template_values import WithMethods
+
+    shown = []
+    for fields, labels in rows:
+        row = WithMethods(fields)
+        row.methods = {"Label": _label_of(labels)}
+        shown.append(row)
+    names = WithMethods(headers)
+    names.methods = {"Label": lambda key: key.rpartition(".")[2].replace("-", " ").replace("_", " ")}
+    format_rows(format, names, shown)
+
+
+def _label_of(labels: Mapping[str, str]) -> Callable[[str], str]:
+    return lambda key: labels.get(key, "")
 
 
 def _in_order(row: Row) -> dict[str, Any]:

@@ -5,13 +5,18 @@
     pulling     tag, name                       a pull begins: "latest: Pulling from library/busybox"
     layer       id, status, current, total      id: 12 hex digits. status: Pulling fs layer, Waiting, Downloading,
                                                 Verifying Checksum, Download complete, Extracting, Pull complete,
-                                                Already exists. current and total: bytes, where they are known
+                                                Already exists; of a push: Preparing, Waiting, Pushing, Pushed,
+                                                Layer already exists, Mounted from NAME.
+                                                current and total: bytes, where they are known
+    pushing     name                            a push begins: "The push refers to repository [NAME]"
+    pushed      tag, digest, size               "latest: digest: sha256:… size: 1234"
+    note        text                            a line by itself
     digest      digest                          "Digest: sha256:…"
     status      text                            "Status: Downloaded newer image for busybox:latest"
     warning     text                            "WARNING: …", on standard error
 
-``pull`` shows them on standard output, every other command on standard error, as Docker does. Unknown events are a bug
-of the sender and raise ValueError.
+``pull`` and ``push`` show them on standard output, every other command on standard error, as Docker does. Unknown
+events are a bug of the sender and raise ValueError.
 """
 
 from __future__ import annotations
@@ -30,13 +35,16 @@ if TYPE_CHECKING:
     from pod.cli.progress_block import Block
 
 _PLAIN = frozenset(
-    ("Pulling fs layer", "Waiting", "Verifying Checksum", "Download complete", "Pull complete", "Already exists")
-)
+    (
+        "Pulling fs layer", "Waiting", "Verifying Checksum", "Download complete", "Pull complete", "Already exists",
+        "Preparing", "Pushed", "Layer already exists",
+    )
+)  # fmt: skip
 
 
 def for_command(path: str, *, quiet: bool = False) -> Callable[[str, Mapping[str, Any]], None]:
     """The callback for the command ``path`` ("pull", "container run"); ``quiet`` leaves warnings out."""
-    stream = sys.stdout if path.rpartition(" ")[2] == "pull" else sys.stderr
+    stream = sys.stdout if path.rpartition(" ")[2] in ("pull", "push") else sys.stderr
     return View(stream, _block(stream), quiet=quiet)
 
 
@@ -85,6 +93,12 @@ class View:
             self._line(f"Digest: {fields['digest']}")
         elif event == "status":
             self._line("Status: " + str(fields["text"]).removeprefix("Status: "))
+        elif event == "pushing":
+            self._line(f"The push refers to repository [{fields['name']}]")
+        elif event == "pushed":
+            self._line(f"{fields['tag']}: digest: {fields['digest']} size: {fields['size']}")
+        elif event == "note":
+            self._line(str(fields["text"]))
         elif event == "not-local":
             self._line(f"Unable to find image '{fields['name']}' locally")
         else:
@@ -110,6 +124,6 @@ class View:
     def _layer(self, layer: str, status: str, current: int | None, total: int | None) -> None:
         if self._block is not None:
             self._block.update(layer, status, current, total)
-        elif status in _PLAIN and status != self._last.get(layer):
+        elif (status in _PLAIN or status.startswith("Mounted from ")) and status != self._last.get(layer):
             self._last[layer] = status
             output.line(output.visible(f"{layer}: {status}"), self._stream)

@@ -1,4 +1,4 @@
-"""The live view of a pull: a line for each layer at the foot of the terminal, redrawn in place.
+"""The live view of a pull or a push: a line for each layer at the foot of the terminal, redrawn in place.
 
     0f1e2d3c4b5a: Pull complete
     1a2b3c4d5e6f: Extracting [=====================>                             ]  12.1MB/28.2MB
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.08
 """Seconds between two drawings that tell of bytes alone; a new status is shown at once."""
 
-_DONE = ("Pull complete", "Already exists")
-_WORKING = ("Downloading", "Verifying Checksum", "Extracting")
+_DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists", "Mounted from")
+_WORKING = ("Downloading", "Verifying Checksum", "Extracting", "Pushing")
 _NOT_ANSI = ("", "dumb", "unknown", "emacs", "network", "dialup", "vt52")
 
 
@@ -122,7 +122,7 @@ class Block:
         lines = [_line(name, *self._layers[name], columns) for name in names]
         left = [self._layers[name][0] for name in self._layers if name not in names]
         if left and room > 0:
-            done = sum(status in _DONE for status in left)
+            done = sum(status.startswith(_DONE) for status in left)
             lines.append(f"… {len(left)} more layers: {done} complete, {len(left) - done} waiting"[: columns - 1])
         return lines
 
@@ -131,7 +131,7 @@ class Block:
 
         def rank(name: str) -> int:
             status = self._layers[name][0]
-            return 0 if status in _WORKING else 2 if status in _DONE else 1
+            return 0 if status in _WORKING else 2 if status.startswith(_DONE) else 1
 
         chosen = set(sorted(self._layers, key=rank)[:room])
         return [name for name in self._layers if name in chosen]

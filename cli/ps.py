@@ -98,13 +98,20 @@ def main(engine: Engine, options: Options) -> int:
     view = View(engine, whole=whole, size=options["size"] or ".Size" in format)
     if format in ("", "table"):
         fields = (*_DEFAULT, "Size") if options["size"] else _DEFAULT
-        columns = [_FIELDS[name] for name in fields]
+        columns = [FIELDS[name] for name in fields]
         rows = [[column(one, view) for column in columns] for one in containers]
         output.table([HEADERS[name] for name in fields], rows)
         return 0
     if format == "raw":
         format = _RAW + ("size: {{.Size}}\n" if options["size"] else "")
-    _through_template(view, containers, format)
+    output.format_labelled(
+        format,
+        HEADERS,
+        [
+            ({name: column(one, view) for name, column in FIELDS.items()}, one.config["Config"]["Labels"] or {})
+            for one in containers
+        ],
+    )
     return 0
 
 
@@ -114,28 +121,6 @@ def _check(format: str) -> None:
         from pod.cli import template
 
         template.parse(format[len("table") :] if format.startswith("table") else format)
-
-
-def _through_template(view: View, containers: list[Container], format: str) -> None:
-    from pod.cli.template_values import WithMethods
-
-    rows = []
-    for one in containers:
-        labels = one.config["Config"]["Labels"] or {}
-        row = WithMethods({name: column(one, view) for name, column in _FIELDS.items()})
-        row.methods = {"Label": _label_of(labels)}
-        rows.append(row)
-    headers = WithMethods(HEADERS)
-    headers.methods = {"Label": _label_heading}
-    output.format_rows(format, headers, rows)
-
-
-def _label_of(labels: dict[str, str]) -> Callable[[str], str]:
-    return lambda key: labels.get(key, "")
-
-
-def _label_heading(key: str) -> str:
-    return key.rpartition(".")[2].replace("-", " ").replace("_", " ")
 
 
 class View:
@@ -255,12 +240,18 @@ def _mounts(one: Container, view: View) -> str:
 
 
 def _networks(one: Container, view: View) -> str:
-    return str(one.config["HostConfig"]["NetworkMode"])
+    from pod.core.container import networks
+
+    return ",".join(networks.names(one))
 
 
 def _addresses(one: Container, view: View) -> list[str]:
-    """None of its own: it has the host's network, or none."""
-    return []
+    """ "bridge:172.17.0.2", of IPv4 first; none where it has the host's network, or none."""
+    from pod.core.container import networks
+
+    found = networks.ends(one).items()
+    members = ("IPAddress", "GlobalIPv6Address")
+    return [f"{name}:{end[member]}" for name, end in found for member in members if end.get(member)]
 
 
 def _platform(one: Container, view: View) -> str:
@@ -277,7 +268,7 @@ def _size(one: Container, view: View) -> str:
     return output.human_size(own) + (f" (virtual {output.human_size(image)})" if image else "")
 
 
-_FIELDS: dict[str, Callable[[Container, View], Any]] = {
+FIELDS: dict[str, Callable[[Container, View], Any]] = {
     "Command": _command,
     "CreatedAt": _created_at,
     "HealthStatus": _health,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.cli import output
+from pod.cli import transfer
 from pod.cli.options import Command, Options
 
 TYPE_CHECKING = False
@@ -28,18 +28,11 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     """Pulls, then prints the canonical name as Docker does."""
-    from pod.core import engine as carrier
     from pod.core.image import pull
-    from pod.core.oci import reference as references
 
-    name = options.args[0]
-    reference = references.parse(name)
-    if options["quiet"]:
-        engine.progress = carrier.ignore_progress
-    elif not reference.tag and not reference.digest and not options["all-tags"]:
-        output.line("Using default tag: latest")
+    reference = transfer.asked(engine, options)
     policy = options["policy"] or "always"
-    pull.pull(engine, name, platform=options["platform"] or None, all_tags=options["all-tags"], policy=policy)
-    shown = reference if options["all-tags"] else reference.with_default_tag()
-    output.line(shown.canonical())
+    name, platform = options.args[0], options["platform"] or None
+    pull.pull(engine, name, platform=platform, all_tags=options["all-tags"], policy=policy)
+    transfer.tell(options, reference)
     return 0

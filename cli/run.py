@@ -93,6 +93,8 @@ def create_container(engine: Engine, options: Options, *, to_run: bool = False) 
     if to_run:
         host.require_userns(engine)  # before an image is pulled for nothing
     request = run_request.make_request(engine, options)
+    if to_run:
+        host.require_network(engine, request.network)
     image = find_image(engine, options.args[0], options)
     request.command = options.args[1:]
     cidfile = options["cidfile"]

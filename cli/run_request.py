@@ -40,7 +40,6 @@ _LIMITS = [
     "pids-limit",
     "storage-opt",
 ]
-_NETWORK = ["ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias", "publish", "publish-all"]
 _LATER = [
     "gpus",
     "use-api-socket",
@@ -64,11 +63,6 @@ def refuse_unsupported(options: Options) -> None:
     """UsageError for a given flag that nothing would enforce. Never a silent ignore."""
     refuse_limits(options)
     for name in options.given:
-        if name in _NETWORK:
-            raise UsageError(
-                f"--{name}: containers have no network of their own yet, only the host's or none",
-                hint="with --network host a service in the container is reached at the host's own ports",
-            )
         if name in _LATER:
             raise UsageError(f"--{name}: not there yet in this version", hint="leave it out")
     if options["runtime"] not in ("", "pod"):
@@ -115,6 +109,8 @@ _PLAIN = frozenset(
 """Flags that _details has nothing to do for."""
 
 
+_NETWORK = frozenset(("network", "ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias"))
+_PORTS = frozenset(("publish", "publish-all", "port-fallback"))
 _MOUNTS = frozenset(("mount", "volumes-from", "volume-driver"))
 
 
@@ -141,14 +137,14 @@ def _workdir(path: str) -> str:
 
 def _namespaces(engine: Engine, request: Request, options: Options) -> None:
     networks = options["network"]
-    request.network = networks[-1] if networks else "host"
-    if request.network == "default":
-        request.network = "host"
-    if request.network not in ("none", "host"):
-        raise UsageError(
-            f"network {request.network} not found",
-            hint="this version has --network none and --network host (the default until there are networks)",
-        )
+    simple = networks in (["host"], ["none"], ["bridge"])
+    if simple:
+        request.network = networks[0]
+    asked = options.given & _NETWORK
+    if asked and not (simple and len(asked) == 1):
+        from pod.cli import run_networks
+
+        run_networks.apply(engine, request, options)
     request.pid = _mode(engine, "pid", options["pid"], ("", "host", "private")).replace("private", "")
     request.ipc = _mode(engine, "ipc", options["ipc"], ("", "private", "shareable", "none", "host")) or "private"
     request.uts = _one_of("uts", options["uts"], ("", "host"))
@@ -249,8 +245,10 @@ def _details(engine: Engine, request: Request, options: Options) -> None:
     request.sysctls = values.sysctls(options["sysctl"], request.network, request.ipc)
     request.dns, request.dns_search = values.dns(options["dns"]), options["dns-search"]
     request.dns_option = options["dns-option"]
-    request.add_host = values.extra_hosts(options["add-host"])
+    request.add_host = values.extra_hosts(options["add-host"], request.network)
     request.expose = values.exposed(options["expose"])
+    if not _PORTS.isdisjoint(options.given):
+        _ports(engine, request, options)
     if options["no-healthcheck"] or any(flag.startswith("health-") for flag in options.given):
         from pod.cli import run_health
 
@@ -260,6 +258,16 @@ def _details(engine: Engine, request: Request, options: Options) -> None:
         request.stop_signal = options["stop-signal"]
     if "stop-timeout" in options.given:
         request.stop_timeout = options["stop-timeout"]
+
+
+def _ports(engine: Engine, request: Request, options: Options) -> None:
+    from pod.cli import run_ports
+
+    request.ports, request.publish_all = run_ports.published(options["publish"]), options["publish-all"]
+    request.port_fallback = options["port-fallback"]
+    if request.network in ("host", "none") and (request.ports or request.publish_all):
+        text = f"Published ports are discarded when using {request.network} network mode"
+        engine.progress("warning", {"text": text})
 
 
 def _ulimits(engine: Engine, request: Request, given: list[str]) -> None:

@@ -211,9 +211,9 @@ def dns(given: list[str]) -> list[str]:
     return given
 
 
-def extra_hosts(given: list[str]) -> list[str]:
-    """--add-host NAME:IP or NAME=IP, brackets around IPv6 allowed; host-gateway is the loopback of the shared
-    network.
+def extra_hosts(given: list[str], network: str) -> list[str]:
+    """--add-host NAME:IP or NAME=IP, brackets around IPv6 allowed; host-gateway is resolved at the start: the
+    loopback where there is no network of pod's.
     """
     result = []
     for text in given:
@@ -223,11 +223,12 @@ def extra_hosts(given: list[str]) -> list[str]:
         name, _, address = text.partition(separator)
         address = address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
         if address == "host-gateway":
-            address = "127.0.0.1"
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            address = ""
+            address = "127.0.0.1" if network in ("host", "none") else address
+        else:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                address = ""
         if not name or not address or any(c.isspace() for c in name):
             raise UsageError(f'invalid argument "{text}" for "--add-host" flag: bad format for add-host: "{text}"')
         result.append(f"{name}:{address}")

@@ -7,7 +7,6 @@ from pod.cli.options import Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from pod.cli.options import Options
@@ -56,29 +55,11 @@ def main(engine: Engine, options: Options) -> int:
     if format in ("", "table"):
         output.table([HEADERS[name] for name in _DEFAULT], [["local", volume.name] for volume in found])
         return 0
-    _through_template(found, format)
+    output.format_labelled(format, HEADERS, [(row(volume), volume.labels) for volume in found])
     return 0
 
 
-def _through_template(found: list[Volume], format: str) -> None:
-    """Rows have a method, too: {{.Label "key"}}."""
-    from pod.cli.template_values import WithMethods
-
-    rows = []
-    for volume in found:
-        row = WithMethods(_row(volume))
-        row.methods = {"Label": _label_of(volume.labels)}
-        rows.append(row)
-    headers = WithMethods(HEADERS)
-    headers.methods = {"Label": lambda key: key.rpartition(".")[2].replace("-", " ").replace("_", " ")}
-    output.format_rows(format, headers, rows)
-
-
-def _label_of(labels: dict[str, str]) -> Callable[[str], str]:
-    return lambda key: labels.get(key, "")
-
-
-def _row(volume: Volume) -> dict[str, Any]:
+def row(volume: Volume) -> dict[str, Any]:
     return {
         "Driver": "local",
         "Name": volume.name,

@@ -2,8 +2,9 @@
 
     file                                                    keys read
     /etc/docker/daemon.json, ~/.config/docker/daemon.json   the keys of :class:`Config`; others are the daemon's
-    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, restart-pauses,
-                                                            root-emulation, [token-realms]
+    /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, parallel-uploads,
+                                                            restart-pauses, root-emulation, [token-realms],
+                                                            [store]
     registries.conf (see core/registry/registries.py)       where images come from; read when first asked for
 
 A later file of a kind replaces single keys of an earlier one. A warm start stats the files and parses what exists:
@@ -51,6 +52,16 @@ class Ulimit:
         self.hard = hard
 
 
+class StoreLimits:
+    """The table [store]: ``max_size`` in bytes, 0 for no limit; images whose names fit a pattern of ``keep`` stay."""
+
+    __slots__ = ("keep", "max_size")
+
+    def __init__(self, max_size: int = 0, keep: list[str] | None = None) -> None:
+        self.max_size = max_size
+        self.keep = keep or []
+
+
 class Config:
     """Merged configuration; every field has its default here.
 
@@ -70,11 +81,13 @@ class Config:
         "log_driver",
         "log_opts",
         "parallel_downloads",
+        "parallel_uploads",
         "registries",
         "registry_mirrors",
         "restart_pauses",
         "root_emulation",
         "skipped",
+        "store",
         "token_realms",
     )
 
@@ -91,10 +104,12 @@ class Config:
         self.log_driver = "json-file"
         self.log_opts: dict[str, str] = {}
         self.parallel_downloads = 3
+        self.parallel_uploads = 5
         self.registry_mirrors: list[str] = []
         self.restart_pauses: list[int] = []  # ms before the first start again, and at most; [] are Docker's
         self.root_emulation = "auto"
         self.skipped: list[str] = []
+        self.store = StoreLimits()
         self.token_realms: dict[str, str] = {}
 
 
@@ -322,6 +337,33 @@ def _pauses(value: Any) -> list[int]:
     return list(value)
 
 
+_UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "20GB" (steps of 1000, as sizes are shown), "20GiB" (of 1024) or "500". ValueError otherwise."""
+    lower = text.strip().lower()
+    digits = lower.rstrip("bikmgt ")
+    unit = lower[len(digits) :].strip()
+    table = _BINARY if unit.endswith("ib") else _UNITS
+    step = table.get(unit.removesuffix("ib") if table is _BINARY else unit.removesuffix("b"))
+    if step is None or not digits.replace(".", "", 1).isdigit() or not digits.isascii() or len(digits) > 15:
+        raise ValueError(f"{text[:40]!r} is no size; write 20GB, 500MB or 20GiB")
+    return int(float(digits) * step)
+
+
+def _store(value: Any) -> StoreLimits:
+    if not isinstance(value, dict) or set(value) - {"keep", "max-size"}:
+        raise ValueError("must be a table with max-size and keep")
+    size = value.get("max-size", 0)
+    if type(size) is not int:
+        size = parse_size(_string(size))
+    if size < 0:
+        raise ValueError("max-size must not be negative")
+    return StoreLimits(size, _strings(value.get("keep", [])))
+
+
 _DAEMON_KEYS: dict[str, Callable[[Any], object]] = {
     "bip": _bip,
     "default-address-pools": _pools,
@@ -334,10 +376,16 @@ _DAEMON_KEYS: dict[str, Callable[[Any], object]] = {
     "log-opts": _map,
     "registry-mirrors": _strings,
 }
+_CONCURRENT = {
+    "max-concurrent-downloads": "parallel-downloads",
+    "max-concurrent-uploads": "parallel-uploads",
+}
 _OWN_KEYS: dict[str, Callable[[Any], object]] = {
     "parallel-downloads": _downloads,
+    "parallel-uploads": _downloads,
     "restart-pauses": _pauses,
     "root-emulation": _emulation,
+    "store": _store,
     "token-realms": _map,
 }
 
@@ -346,8 +394,8 @@ def _apply(config: Config, path: str, data: bytes, document: dict[str, Any], *, 
     foreign_log = False
     for key, value in sorted(document.items()):  # log-driver comes before log-opts
         convert = _DAEMON_KEYS.get(key)
-        if convert is None and key == "max-concurrent-downloads" and not strict:
-            key, convert = "parallel-downloads", _downloads
+        if convert is None and key in _CONCURRENT and not strict:
+            key, convert = _CONCURRENT[key], _downloads
         if convert is None and strict:
             convert = _OWN_KEYS.get(key)
             if convert is None:

@@ -12,6 +12,7 @@
     ├── HostUnsupported               the host lacks something; the hint names what would give it
     ├── StoreCorrupt
     ├── Busy
+    ├── BuildFailed(shown, line)      a Dockerfile, or one step of it
     ├── ConfigError(file)
     └── LaunchFailed(step, errno, path)   exit 125, 126 or 127 by (step, errno)
 
@@ -115,6 +116,31 @@ class StoreCorrupt(PodError):
 
 class Busy(PodError):
     """Another process holds the object and did not let go in time."""
+
+
+class BuildFailed(PodError):
+    """A Dockerfile that cannot be built: ``shown`` is its name, ``line`` to ``last`` are its lines (from 1; 0: none).
+
+    ``excerpt`` is the source around them, lines of text as BuildKit shows them, or ""; ``output`` are the last lines of
+    a command that failed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        shown: str = "",
+        line: int = 0,
+        last: int = 0,
+        excerpt: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.shown = shown
+        self.line = line
+        self.last = last or line
+        self.excerpt = excerpt
+        self.output: list[str] = []
 
 
 class ConfigError(PodError):

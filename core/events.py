@@ -186,6 +186,8 @@ class Reader:
         if whole:
             self._open(self._path + ".1")
         self._open(self._path)
+        if not self._tails:
+            self._open(self._path + ".1")  # the instant between the two names of a rotation
         self._skips = False  # a file that comes later is read whole
 
     def _open(self, path: str) -> None:
@@ -199,15 +201,19 @@ class Reader:
             self._tails.append(tail)
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """What came since the last call. A file that was rotated away is kept for one more look: a writer may have
-        had it open.
+        """What came since the last call."""
+        for line in self.lines():
+            event = parse(line)
+            if event is not None:
+                yield event
+
+    def lines(self) -> Iterator[bytes]:
+        """The same as it stands there, for who seeks a few. A file that was rotated away is kept for one more look: a
+        writer may have had it open.
         """
         self._follow_rotation()
         for tail in self._tails:
-            for line in tail.lines():
-                event = parse(line)
-                if event is not None:
-                    yield event
+            yield from tail.lines()
 
     def _follow_rotation(self) -> None:
         try:
@@ -215,8 +221,7 @@ class Reader:
         except FileNotFoundError:
             return
         if not self._tails or self._tails[-1].inode != (st.st_ino, st.st_dev):
-            if self._tails:
-                self._open(self._path + ".1")  # one that came and went between two looks
+            self._open(self._path + ".1")  # one that came and went between two looks
             self._open(self._path)
             while len(self._tails) > 3:
                 self._tails.pop(0).close()

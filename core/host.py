@@ -33,6 +33,7 @@ class Facts:
     "native" or "flatten"; ``layer_dialect`` "overlay" or "aufs" (how layers keep whiteouts on disk); ``volatile``
     whether overlays may skip writeback; ``fresh_proc``/``fresh_sys`` whether own procfs and sysfs can be mounted;
     ``root_emulation`` "full" or "basic", what auto means for containers with one id;
+    ``network`` "gateway" (containers on bridges, all ways out and in), "bridges" (they see each other alone) or "none";
     ``cgroup_version`` 2, 1 or 0 (none); ``cgroup_controllers`` those that we may use in a group of our own.
     """
 
@@ -51,6 +52,9 @@ class Facts:
         "layer_dialect",
         "machine",
         "netns",
+        "network",
+        "network_ipv6",
+        "network_reason",
         "newgidmap",
         "newuidmap",
         "no_new_privs",
@@ -80,6 +84,9 @@ class Facts:
     layer_dialect: str
     machine: str
     netns: bool
+    network: str
+    network_ipv6: bool
+    network_reason: str
     newgidmap: str
     newuidmap: str
     no_new_privs: bool
@@ -166,6 +173,15 @@ def require_userns(engine: Engine) -> None:
         from pod.core import host_doctor
 
         host_doctor.refuse(engine)
+
+
+def require_network(engine: Engine, mode: str) -> None:
+    """HostUnsupported, naming what lacks, where a container of this NetworkMode needs a network that cannot be had."""
+    if mode in ("none", "host") or mode.startswith("container:") or engine.facts.network == "gateway":
+        return
+    from pod.core import host_doctor_network
+
+    host_doctor_network.require(engine)
 
 
 def probe_all(engine: Engine) -> list[Fact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pod.core import host_probe, statefile
+from pod.core import host_doctor_network, host_probe, statefile
 from pod.core.errors import HostUnsupported
 from pod.core.host import Fact, process_status
 
@@ -33,7 +33,7 @@ def examine(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
             *_writeback(trials, facts),
             _proc(trials),
             *_small_mounts(trials),
-            _network(trials),
+            *host_doctor_network.examine(trials, facts),
             _calls(trials),
         ]
     found += [
@@ -41,7 +41,7 @@ def examine(engine: Engine, trials: Trials, facts: Facts) -> list[Fact]:
         _unpacking(trials),
         _memory_files(trials),
         _cgroups(facts),
-        _device("tun", "/dev/net/tun", trials["tun"], "user-mode networks work without it, slower or not at all"),
+        _device("tun", "/dev/net/tun", trials["tun"], "pasta and slirp4netns need it; pod's own networks do not"),
         _device("fuse", "/dev/fuse", trials["fuse"], "fuse file systems cannot be mounted in containers"),
         _privileges(facts),
         _folders(engine),
@@ -267,12 +267,6 @@ def _small_mounts(trials: Trials) -> list[Fact]:
 
 def _yes(trial: Trial) -> str:
     return "yes" if trial.ok else f"refused: {trial.reason}"
-
-
-def _network(trials: Trials) -> Fact:
-    trial = trials["netns"]
-    so = "--network none has a loopback of its own" if trial.ok else "only --network host works"
-    return Fact("network namespaces", "ok" if trial.ok else "limit", _yes(trial), "made one, raised its loopback", so)
 
 
 def _calls(trials: Trials) -> Fact:

@@ -146,6 +146,9 @@ def _namespaces(trials: Trials) -> dict[str, Any]:
             "fresh_proc": False,
             "fresh_sys": False,
             "netns": False,
+            "network": "none",
+            "network_ipv6": False,
+            "network_reason": reason,
             "root_emulation": "basic",
             "root_emulation_reason": reason,
         }
@@ -163,8 +166,20 @@ def _namespaces(trials: Trials) -> dict[str, Any]:
         "fresh_proc": trials["proc"].ok,
         "fresh_sys": trials["sysfs"].ok,
         "netns": trials["netns"].ok,
+        **_network(trials),
         "root_emulation": "full" if trials["emulation"].ok else "basic",
         "root_emulation_reason": _emulation_reason(trials["emulation"]),
+    }
+
+
+def _network(trials: Trials) -> dict[str, Any]:
+    """How far named networks go: bridges need links alone, the way out needs packet rules too."""
+    missing = next((trials[name] for name in ("netns", "bridge", "gateway") if not trials[name].ok), None)
+    bridges = trials["netns"].ok and trials["bridge"].ok
+    return {
+        "network": "gateway" if missing is None else "bridges" if bridges else "none",
+        "network_ipv6": bridges and trials["ipv6"].ok,
+        "network_reason": "" if missing is None else missing.reason,
     }
 
 

@@ -50,6 +50,7 @@ def _records(engine: Engine) -> Iterator[str]:
         yield from (f"{paths.container(container)}/{name}" for name in _OF_CONTAINERS)
     for volume in _whole_names(paths.volumes):
         yield paths.volume(volume) + "/volume.json"
+    yield from (f"{paths.networks}/{name}" for name in _whole_names(paths.networks) if name.endswith(".json"))
 
 
 def _whole_names(folder: str) -> list[str]:

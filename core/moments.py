@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 SECOND = 1_000_000_000
 
 _UNITS = {"h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": 1_000_000, "us": 1000, "µs": 1000, "ns": 1}
@@ -24,7 +28,7 @@ def parse(text: str, now: float) -> int:
             whole, _, part = text.partition(".")
             moment = int(whole or "0") * SECOND + _fraction(part)
         elif text[:1].isdigit() and text[-1] in "smh":
-            moment = int(now * 1e6) * 1000 - _duration(text)
+            moment = int(now * 1e6) * 1000 - duration(text)
         else:
             moment = _date(text)
         rfc3339(moment)
@@ -40,6 +44,14 @@ def rfc3339(nanoseconds: int) -> str:
     if not 1 <= fields.tm_year <= 9999:
         raise ValueError("year")
     return f"{fields.tm_year:04d}" + time.strftime("-%m-%dT%H:%M:%S", fields) + f".{rest:09d}Z"
+
+
+def source_date_epoch(environ: Mapping[str, str]) -> int | None:
+    """$SOURCE_DATE_EPOCH in seconds (https://reproducible-builds.org/specs/source-date-epoch/); None where it is no
+    number, or not set.
+    """
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
 
 
 def instant(text: object) -> int | None:
@@ -91,7 +103,7 @@ def _fraction(digits: str) -> int:
     return int((digits + "0" * 9)[:9])
 
 
-def _duration(text: str) -> int:
+def duration(text: str) -> int:
     """Nanoseconds of Go's "1h30m5.5s"."""
     total, number, unit = 0.0, "", ""
     for character in text + "0":

@@ -129,6 +129,14 @@ class Paths:
         """Record of an image by its id, the config's digest "sha256:<64 hex>"."""
         return self.root + "/images/" + image_id[7:]
 
+    @property
+    def manifests(self) -> str:
+        """Manifest lists that are being put together; made by the first."""
+        return self.root + "/manifests"
+
+    def manifest_list(self, name: str) -> str:
+        return self.root + "/manifests/" + escape(name)
+
     def layers(self, map_key: str) -> str:
         return self.root + "/layers/" + map_key
 
@@ -162,8 +170,36 @@ class Paths:
         return self.root + "/networks"
 
     @property
+    def network_names(self) -> str:
+        return self.root + "/networks/names"
+
+    def network_name(self, name: str) -> str:
+        """File that holds the id of the network of that name."""
+        return self.root + "/networks/names/" + escape(name)
+
+    @property
     def cache(self) -> str:
         return self.root + "/cache"
+
+    @property
+    def build_cache(self) -> str:
+        """Records of steps that a build need not do again; made by the first."""
+        return self.root + "/builder/cache"
+
+    @property
+    def build_holds(self) -> str:
+        """Marks of builds at work, by the image that they stand on; made by the first."""
+        return self.root + "/builder/holds"
+
+    @property
+    def build_mounts(self) -> str:
+        """Folders of RUN --mount=type=cache; made by the first."""
+        return self.root + "/builder/mounts"
+
+    @property
+    def build_work(self) -> str:
+        """Folders of steps at work, as those of containers; made by the first."""
+        return self.root + "/builder/work"
 
     @property
     def trash(self) -> str:

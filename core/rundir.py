@@ -38,6 +38,16 @@ def machine_id() -> str:
     return ""
 
 
+def process_start(pid: int) -> int:
+    """Start time of a process in clock ticks after boot (proc(5), stat field 22); 0 where it is gone or a zombie."""
+    try:
+        text = statefile.read_bytes_of_proc(f"/proc/{pid}/stat")
+    except OSError:
+        return 0
+    fields = text[text.rindex(b")") + 2 :].split()
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
 class HostIdentity:
     """Which machine, boot and pid namespace a process lives in: records carry it, so that they can be judged
     elsewhere.
@@ -68,6 +78,38 @@ class HostIdentity:
 def host_identity() -> HostIdentity:
     """The identity of the calling process's host."""
     return HostIdentity(machine_id(), os.uname().nodename, boot_id(), os.stat("/proc/self/ns/pid").st_ino)
+
+
+_FOREIGN_LITTER = 3600.0
+"""Seconds after which what some other boot's process left half made is taken for litter."""
+
+
+def is_litter(engine: Engine, path: str, maker: str) -> bool:
+    """Whether nobody is at work any more on the half-made ``path``, whose name says ``maker``: "MARK.PID" and perhaps
+    more behind a dot (:attr:`HostIdentity.mark`).
+    """
+    import time
+
+    mark, _, rest = maker.partition(".")
+    pid = rest.partition(".")[0]
+    if mark == engine.host.mark and pid.isdigit():
+        return not process_start(int(pid))
+    # Of an earlier boot, or of another node of a shared home, whose pids are not ours to judge.
+    try:
+        return time.time() - os.lstat(path).st_mtime > _FOREIGN_LITTER
+    except FileNotFoundError:
+        return False
+
+
+def network_dir(engine: Engine) -> str:
+    """Where the network process listens. One of another user namespace (unshare -r) has no power over what is made in
+    this one, so each has its own; its name is that of the namespace, but for the machine's first (PROC_USER_INIT_INO).
+    """
+    try:
+        inode = os.readlink("/proc/self/ns/user")[len("user:[") : -1]
+    except OSError:
+        inode = ""
+    return engine.run_dir + ("/netd" if inode in ("", "4026531837") else "/netd-" + inode)
 
 
 def _is_ours(path: str) -> bool:

@@ -171,10 +171,12 @@ def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool =
                 os.fsync(fd)
         finally:
             os.close(fd)
-        if exclusive:
-            os.link(temporary, path)
-        else:
+        if not exclusive:
             os.rename(temporary, path)
+        elif not _linked(temporary, path):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+            os.rename(temporary, path)
+            return
     except BaseException as error:
         os.unlink(temporary)
         if isinstance(error, OSError) and not error.filename:
@@ -182,6 +184,19 @@ def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool =
         raise
     if exclusive:
         os.unlink(temporary)
+
+
+def _linked(temporary: str, path: str) -> bool:
+    """False on a file system without hard links (EPERM, EOPNOTSUPP, ENOSYS): there who makes the empty file has the
+    name, and a crash before his record takes its place leaves one that was cut.
+    """
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno in (1, 95, 38):
+            return False
+        raise
+    return True
 
 
 def timestamp() -> str:

@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.core.paths import Paths
 
+LEAVING = ".reset"
+"""VERSION's name once ``system reset`` has left nothing but empty folders: who needs a store then makes a new one."""
+
 
 def prepare(paths: Paths) -> None:
     """Makes what is missing, every folder 0700. Idempotent; one read where all is there.
@@ -43,9 +46,18 @@ def prepare(paths: Paths) -> None:
             except FileExistsError:
                 continue
         check_place(paths.root)  # somebody may have been quicker
+        _forget_reset(paths)
         statefile.write_bytes(paths.version, f"{STORE_FORMAT}\n".encode())
     except OSError as error:
         raise _cannot_make(paths, error) from None
+
+
+def _forget_reset(paths: Paths) -> None:
+    """The mark of a reset that was killed; before VERSION is there, which is when nobody comes here any more."""
+    try:
+        os.unlink(f"{paths.root}/{LEAVING}")
+    except FileNotFoundError:
+        pass
 
 
 def _cannot_make(paths: Paths, error: OSError) -> HostUnsupported:
@@ -61,6 +73,11 @@ def names(folder: str) -> list[str]:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def own_names(folder: str) -> list[str]:
+    """:func:`names`, but none of a folder that is a link: what lies behind it may be another store's."""
+    return [] if os.path.islink(folder) else names(folder)
 
 
 def check_version(data: bytes, paths: Paths) -> None:

@@ -60,6 +60,20 @@ def extract_result(answer: bytes) -> tuple[str, int, str, int, int]:
 def probe_dialect(dir_fd: int) -> str:
     """ "overlay" where the file system of the directory holds whiteout nodes and user xattrs, else "aufs"."""
 
+def compress(source_fd: int, target_fd: int, kind: str, *, threads: int = ...) -> tuple[str, int, str, int]:
+    """Reads ``source_fd`` to its end and writes it to ``target_fd`` as ``kind`` ("gzip", "zstd", "none") says.
+
+    Returns (written sha256, bytes, read sha256, bytes); digests are 64 hex digits. The same bytes give the same result
+    for any number of ``threads`` (0: one a processor, 8 at most). 17 MiB of memory at most.
+    """
+
+def start_decompress(source_fd: int, target_fd: int, *, max_bytes: int = ..., userns: bool = ...) -> tuple[int, int]:
+    """Reads the layer ``source_fd``, gzip, zstd or plain, to its end and writes it to ``target_fd``, plain, in a child
+    behind walls as :func:`start_extract` has them: (pid, descriptor of its answer), for :func:`extract_result`.
+
+    The blob is what was read, the diff what was written, entries 0. More than ``max_bytes``: step "LIMIT", EFBIG.
+    """
+
 def flatten(
     layer_fds: list[int], target_fd: int, owners_fds: list[int] | None = None, owners_fd: int = -1
 ) -> None:
@@ -82,15 +96,27 @@ def read_owners(fd: int) -> list[tuple[str, tuple[int, int] | None, int, tuple[i
     """
 
 def start_job(
-    kind: str, plan_fd: int, path: str, *, dir_fd: int = ..., stream: int = ..., base: str = ..., flags: int = ...
+    kind: str,
+    plan_fd: int,
+    path: str,
+    *,
+    dir_fd: int = ...,
+    stream: int = ...,
+    base: str = ...,
+    flags: int = ...,
+    request: bytes = ...,
+    owner: tuple[int, int] = ...,
 ) -> tuple[int, int]:
     """Starts a process that does some work on a container's files (ext/src/files/job.h): its pid, and a descriptor
     that gives its answer, the bytes for :func:`job_result`, or nothing where it was killed.
 
-    ``kind``: "look", "pack", "unpack", "export", "size" or "diff". ``plan_fd``: a plan (ext/src/files/view.h names its
-    keys), or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's descriptor. ``flags``: enum
-    pod_job_flags.
+    ``kind``: "look", "pack", "unpack", "export", "size", "layer", "diff" or "pick". ``plan_fd``: a plan (whose keys
+    ext/src/files/view.h names), or -1: on the host, as the caller, below ``dir_fd``. ``stream``: the archive's
+    descriptor. ``flags``: enum pod_job_flags. ``request``: of a pick (ext/src/files/pick.h). ``owner``: of the
+    directories that a look makes.
     """
 
 def job_result(answer: bytes) -> dict[str, Any]:
-    """mode, look, bytes, entries, devices, sockets, owners (ints), name, path; the job's failure as StepError."""
+    """mode, look, bytes, entries, devices, sockets, reserved, owners, items, folders (ints), digest (hex), name, path;
+    the job's failure as StepError.
+    """

@@ -67,6 +67,23 @@ cdef extern from "apart.h":
     int pod_apart_start(
         int fd, const pod_extract_options *options, int userns, pod_apart *apart, pod_err *err
     ) nogil
+    int pod_apart_plain(
+        int fd, int target, uint64_t max_bytes, int userns, pod_apart *apart, pod_err *err
+    ) nogil
+
+cdef extern from "compress.h":
+    enum pod_compression:
+        POD_COMPRESS_NONE
+        POD_COMPRESS_GZIP
+        POD_COMPRESS_ZSTD
+    struct pod_compress_options:
+        int source
+        int target
+        pod_compression kind
+        int threads
+        int (*interrupted)(void *context) noexcept nogil
+        void *context
+    int pod_compress(const pod_compress_options *options, pod_source_sum *sum, pod_err *err) nogil
 
 cdef extern from "flatten.h":
     struct pod_flatten_request "pod_flatten":
@@ -121,7 +138,9 @@ cdef extern from "../files/job.h":
         POD_JOB_UNPACK
         POD_JOB_EXPORT
         POD_JOB_SIZE
+        POD_JOB_LAYER
         POD_JOB_DIFF
+        POD_JOB_PICK
     struct pod_job:
         int kind
         const pod_plan *plan
@@ -130,6 +149,10 @@ cdef extern from "../files/job.h":
         const char *path
         const char *base
         unsigned flags
+        uint32_t uid
+        uint32_t gid
+        const void *request
+        size_t request_size
     struct pod_job_result:
         int32_t failed
         uint32_t mode
@@ -138,7 +161,11 @@ cdef extern from "../files/job.h":
         uint64_t entries
         uint64_t devices
         uint64_t sockets
+        uint64_t reserved
         uint64_t owners
+        uint64_t items
+        uint64_t folders
+        unsigned char digest[32]
         pod_err err
         char name[256]
         char path[4096]
@@ -186,14 +213,17 @@ cdef void fill_options(pod_extract_options *options, int root_fd, int owners_fd,
     options.context = NULL
 
 
-cdef tuple found(const pod_extract_result *result):
+cdef tuple summed(const pod_source_sum *sum):
     return (
-        PyBytes_FromStringAndSize(<const char *> result.sum.blob, 32).hex(),
-        result.sum.blob_size,
-        PyBytes_FromStringAndSize(<const char *> result.sum.diff, 32).hex(),
-        result.sum.diff_size,
-        result.entries,
+        PyBytes_FromStringAndSize(<const char *> sum.blob, 32).hex(),
+        sum.blob_size,
+        PyBytes_FromStringAndSize(<const char *> sum.diff, 32).hex(),
+        sum.diff_size,
     )
+
+
+cdef tuple found(const pod_extract_result *result):
+    return *summed(&result.sum), result.entries
 
 
 def extract(int fd, int root_fd, int owners_fd, *, bint mapped, str dialect="overlay",
@@ -247,6 +277,39 @@ def probe_dialect(int dir_fd):
         done = pod_probe_dialect(dir_fd, &dialect, &err)
     check(done, &err)
     return "overlay" if dialect == POD_DIALECT_OVERLAY else "aufs"
+
+
+COMPRESSIONS = {"none": POD_COMPRESS_NONE, "gzip": POD_COMPRESS_GZIP, "zstd": POD_COMPRESS_ZSTD}
+
+
+def compress(int source_fd, int target_fd, str kind, *, int threads=0):
+    cdef pod_compress_options options
+    cdef pod_source_sum total
+    cdef pod_err err
+    cdef int done
+    cdef list raised = []
+    options.source = source_fd
+    options.target = target_fd
+    options.kind = <pod_compression> <int> COMPRESSIONS[kind]
+    options.threads = threads
+    options.interrupted = interrupted
+    options.context = <void *> raised
+    with nogil:
+        done = pod_compress(&options, &total, &err)
+    if raised:
+        raise raised[0]
+    check(done, &err)
+    return summed(&total)
+
+
+def start_decompress(int source_fd, int target_fd, *, uint64_t max_bytes=1 << 40, bint userns=False):
+    cdef pod_apart apart
+    cdef pod_err err
+    cdef int done
+    with nogil:
+        done = pod_apart_plain(source_fd, target_fd, max_bytes, userns, &apart, &err)
+    check(done, &err)
+    return apart.child, apart.answer
 
 
 def flatten(list layer_fds, int target_fd, list owners_fds=None, int owners_fd=-1):
@@ -335,11 +398,15 @@ def read_owners(int fd):
 
 JOBS = {
     "look": POD_JOB_LOOK, "pack": POD_JOB_PACK, "unpack": POD_JOB_UNPACK, "export": POD_JOB_EXPORT,
-    "size": POD_JOB_SIZE, "diff": POD_JOB_DIFF,
+    "size": POD_JOB_SIZE, "layer": POD_JOB_LAYER, "diff": POD_JOB_DIFF,
+    "pick": POD_JOB_PICK,
 }
 
 
-def start_job(str kind, int plan_fd, str path, *, int dir_fd=-1, int stream=-1, str base="", int flags=0):
+def start_job(
+    str kind, int plan_fd, str path, *, int dir_fd=-1, int stream=-1, str base="", int flags=0, bytes request=b"",
+    tuple owner=(0, 0),
+):
     cdef bytes c_path = os.fsencode(path)
     cdef bytes c_base = os.fsencode(base)
     cdef pod_plan plan
@@ -360,6 +427,9 @@ def start_job(str kind, int plan_fd, str path, *, int dir_fd=-1, int stream=-1, 
     job.path = c_path
     job.base = c_base
     job.flags = flags
+    job.uid, job.gid = owner
+    job.request = <const char *> request
+    job.request_size = len(request)
     with nogil:
         done = pod_job_start(&job, &child, &answer, &err)
     check(done, &err)
@@ -380,7 +450,11 @@ def job_result(bytes answer):
         "entries": result.entries,
         "devices": result.devices,
         "sockets": result.sockets,
+        "reserved": result.reserved,
         "owners": result.owners,
+        "items": result.items,
+        "folders": result.folders,
+        "digest": (<const unsigned char *> result.digest)[:32].hex(),
         "name": os.fsdecode(<bytes> result.name),
         "path": os.fsdecode(<bytes> result.path),
     }

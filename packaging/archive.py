@@ -14,7 +14,7 @@ LAUNCHER = Path(__file__).resolve().parent / "launcher"
 EPOCH = 315532800
 DATE = (1980, 1, 1, 0, 0, 0)
 STORED = (".gz", ".zip")
-EXECUTABLE = ("pod-helper", ".abi3.so")
+EXECUTABLE = ("pod-helper", "pod-netd", ".abi3.so")
 
 
 def rewrite(source: Path, output: Path) -> None:

@@ -4,7 +4,7 @@ An extension: the right machine, only libc, libm, libpthread, libdl needed, no s
 RPATH, no executable stack, full RELRO, PyInit_* as its only exports, and every import either Python's or also in
 musl's libc.
 The library of root emulation: nothing needed, no import that is not weak, no thread-local storage, both hash tables.
-The helper: the right machine, static (no interpreter, nothing needed), no executable stack.
+The helper and the network process: the right machine, static (no interpreter, nothing needed), no executable stack.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check(path: Path, machine: str) -> None:
     with path.open("rb") as file:
         elf = ELFFile(file)
         faults = [*check_any(elf, machine)]
-        kinds = {"pod-helper": check_helper, "pod-root.so": check_preload}
+        kinds = {"pod-helper": check_helper, "pod-netd": check_helper, "pod-root.so": check_preload}
         faults += kinds.get(path.name, check_extension)(elf)
     if faults:
         raise AuditError(f"{path}: " + "; ".join(faults))
@@ -54,7 +54,7 @@ def check_any(elf: Any, machine: str) -> list[str]:
 
 
 def check_helper(elf: Any) -> list[str]:
-    """Faults of the static helper."""
+    """Faults of a static program."""
     kinds = {segment["p_type"] for segment in elf.iter_segments()}
     return ["it is dynamically linked"] if "PT_INTERP" in kinds or dynamic_tags(elf).get("DT_NEEDED") else []
 

@@ -135,7 +135,8 @@ def carried() -> list[str]:
 def ignored(folder: str, names: list[str]) -> set[str]:
     """What the file does not carry: C and Cython sources, type stubs, what a development build left."""
     unwanted = (".c", ".h", ".pyx", ".pxd", ".pyi", ".so", ".o", ".pyc", ".typed", ".map")
-    extra = {"__pycache__", "src", "_build.py", "pod-helper", ".pod-helper.new", "emscripten"}
+    extra = {"__pycache__", "src", "_build.py", "emscripten"}
+    extra |= {"pod-helper", ".pod-helper.new", "pod-netd", ".pod-netd.new"}
     return {name for name in names if name.endswith(unwanted) or name in extra}
 
 
@@ -146,7 +147,7 @@ def fresh(output: Path) -> bool:
     newest = output.stat().st_mtime
     parts = [ROOT / name for name in ("core", "cli", "ext", "packaging", "THIRD_PARTY.md", "LICENSE")]
     files = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*"))]
-    made = {"_build.py", "pod-helper"}
+    made = {"_build.py", "pod-helper", "pod-netd"}
     return all(
         path.stat().st_mtime <= newest
         for path in files

@@ -1,4 +1,5 @@
-"""The part of ISA-L that inflates gzip, for one machine: Debian's packages have only the shared library.
+"""The part of ISA-L that inflates gzip and deflates by its first level, for one machine: Debian's packages have only
+the shared library.
 
 From Debian's source package, unchanged: the C and assembler files named here, and isal_parts.c for what they expect of
 the rest. The assemblers are Debian's, unpacked like everything else.
@@ -14,13 +15,22 @@ from pathlib import Path
 import sysroot
 
 SOURCE = "libisal"
-C_FILES = ("igzip/igzip_inflate.c", "igzip/hufftables_c.c", "crc/crc_base.c")
+C_FILES = (
+    *("igzip/igzip_inflate.c", "igzip/hufftables_c.c", "crc/crc_base.c"),
+    *("igzip/igzip.c", "igzip/igzip_base.c", "igzip/igzip_icf_base.c", "igzip/igzip_icf_body.c", "igzip/encode_df.c"),
+    *("igzip/huff_codes.c", "igzip/flatten_ll.c", "igzip/proc_heap_base.c"),
+)
 ASSEMBLER = {
     "x86_64": (
         *("igzip/igzip_decode_block_stateless_01.asm", "igzip/igzip_decode_block_stateless_04.asm"),
         *("igzip/rfc1951_lookup.asm", "crc/crc32_gzip_refl_by8.asm"),
+        *("igzip/igzip_icf_body_h1_gr_bt.asm", "igzip/igzip_icf_finish.asm", "igzip/encode_df_04.asm"),
     ),
-    "aarch64": ("igzip/aarch64/igzip_decode_huffman_code_block_aarch64.S", "crc/aarch64/crc32_gzip_refl_pmull.S"),
+    "aarch64": (
+        *("igzip/aarch64/igzip_decode_huffman_code_block_aarch64.S", "crc/aarch64/crc32_gzip_refl_pmull.S"),
+        *("igzip/aarch64/isal_deflate_icf_body_hash_hist.S", "igzip/aarch64/isal_deflate_icf_finish_hash_hist.S"),
+        "igzip/aarch64/encode_df.S",
+    ),
 }
 INCLUDES = ("include", "igzip", "crc", "igzip/aarch64", "crc/aarch64")
 
@@ -41,7 +51,7 @@ def build(
         made.append(output / f"isal-{Path(name).stem}.o")
         compiler([*flags, "-c", str(tree / name), "-o", str(made[-1])])
     for name in ASSEMBLER[machine]:
-        made.append(output / f"isal-{Path(name).stem}.o")
+        made.append(output / f"isal-{Path(name).stem}-asm.o")
         source = tree / name
         if machine == "aarch64":  # GNU's macros, which zig does not know, but C's preprocessor before them
             source = made[-1].with_suffix(".s")

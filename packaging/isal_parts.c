@@ -1,14 +1,25 @@
-/* What the inflating part of ISA-L (packaging/isal.py) expects of the rest of it: the choice of the fastest function that
- * the processor has, made anew at each call of a block's length, and two functions for zlib's wrapping and for headers,
- * which live in files that would bring all of compression along. */
+/* What the parts of ISA-L that packaging/isal.py takes expect of the rest of it: the choice of the fastest function that the
+ * processor has, made anew at each call of a block's length, and a function for zlib's wrapping. */
 #include <igzip_lib.h>
-#include <string.h>
+#include <encode_df.h>
+#include <huff_codes.h>
 
 typedef int decode_block(struct inflate_state *state, uint8_t *start);
 typedef uint32_t checksum(uint32_t crc, const unsigned char *data, uint64_t length);
 
 decode_block decode_huffman_code_block_stateless, decode_huffman_code_block_stateless_base;
-checksum crc32_gzip_refl, crc32_gzip_refl_base, isal_adler32, isal_adler32_bam1;
+checksum crc32_gzip_refl, crc32_gzip_refl_base, isal_adler32;
+
+typedef void step(struct isal_zstream *stream);
+typedef struct deflate_icf *encode(struct deflate_icf *next_in, struct deflate_icf *end_in,
+                                   struct BitBuf2 *bb, struct hufftables_icf *hufftables);
+typedef void hash(uint16_t *table, uint32_t mask, uint32_t index, uint8_t *data, uint32_t length);
+typedef void match(uint8_t *next_in, uint64_t processed, uint64_t size, struct deflate_icf *lookup);
+typedef uint64_t find(struct isal_zstream *stream, struct deflate_icf *lookup, uint32_t size);
+
+step isal_deflate_icf_body_lvl1, isal_deflate_icf_finish_lvl1, isal_deflate_icf_body_hash_hist_base,
+    isal_deflate_icf_finish_hash_hist_base;
+encode encode_deflate_icf, encode_deflate_icf_base;
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -56,6 +67,36 @@ uint32_t crc32_gzip_refl(uint32_t crc, const unsigned char *data, uint64_t lengt
                               : crc32_gzip_refl_base(crc, data, length);
 }
 
+step isal_deflate_icf_body_hash_hist_01, isal_deflate_icf_body_hash_hist_04,
+    isal_deflate_icf_finish_hash_hist_01;
+encode encode_deflate_icf_04;
+
+void isal_deflate_icf_body_lvl1(struct isal_zstream *stream)
+{
+    if (features() & AVX2_BMI2)
+        isal_deflate_icf_body_hash_hist_04(stream);
+    else if (features() & SSE42)
+        isal_deflate_icf_body_hash_hist_01(stream);
+    else
+        isal_deflate_icf_body_hash_hist_base(stream);
+}
+
+void isal_deflate_icf_finish_lvl1(struct isal_zstream *stream)
+{
+    if (features() & SSE42)
+        isal_deflate_icf_finish_hash_hist_01(stream);
+    else
+        isal_deflate_icf_finish_hash_hist_base(stream);
+}
+
+struct deflate_icf *encode_deflate_icf(struct deflate_icf *next_in, struct deflate_icf *end_in,
+                                       struct BitBuf2 *bb, struct hufftables_icf *hufftables)
+{
+    if (features() & AVX2_BMI2)
+        return encode_deflate_icf_04(next_in, end_in, bb, hufftables);
+    return encode_deflate_icf_base(next_in, end_in, bb, hufftables);
+}
+
 #else
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -76,7 +117,82 @@ uint32_t crc32_gzip_refl(uint32_t crc, const unsigned char *data, uint64_t lengt
         return crc32_gzip_refl_pmull(crc, data, length);
     return crc32_gzip_refl_base(crc, data, length);
 }
+step isal_deflate_icf_body_hash_hist_aarch64, isal_deflate_icf_finish_hash_hist_aarch64;
+encode encode_deflate_icf_aarch64;
+
+void isal_deflate_icf_body_lvl1(struct isal_zstream *stream)
+{
+    if (getauxval(AT_HWCAP) & HWCAP_CRC32)
+        isal_deflate_icf_body_hash_hist_aarch64(stream);
+    else
+        isal_deflate_icf_body_hash_hist_base(stream);
+}
+
+void isal_deflate_icf_finish_lvl1(struct isal_zstream *stream)
+{
+    if (getauxval(AT_HWCAP) & HWCAP_CRC32)
+        isal_deflate_icf_finish_hash_hist_aarch64(stream);
+    else
+        isal_deflate_icf_finish_hash_hist_base(stream);
+}
+
+struct deflate_icf *encode_deflate_icf(struct deflate_icf *next_in, struct deflate_icf *end_in,
+                                       struct BitBuf2 *bb, struct hufftables_icf *hufftables)
+{
+    return encode_deflate_icf_aarch64(next_in, end_in, bb, hufftables);
+}
 #endif
+
+/* Other levels, which pod never asks for, but the ways to which are code in the same files. */
+step isal_deflate_body, isal_deflate_body_base, isal_deflate_finish, isal_deflate_finish_base,
+    isal_deflate_icf_body_lvl2, isal_deflate_icf_body_lvl3, icf_body_hash1_fillgreedy_lazy,
+    isal_deflate_icf_finish_lvl2, isal_deflate_icf_finish_lvl3,
+    isal_deflate_icf_finish_hash_map_base;
+hash isal_deflate_hash_lvl0, isal_deflate_hash_lvl1, isal_deflate_hash_lvl2, isal_deflate_hash_lvl3,
+    isal_deflate_hash_base;
+match set_long_icf_fg, set_long_icf_fg_base;
+find gen_icf_map_lh1, gen_icf_map_h1_base;
+void isal_update_histogram_base(uint8_t *data, int length, struct isal_huff_histogram *histogram);
+
+#define SAME(name, other) \
+    void name(struct isal_zstream *stream) \
+    { \
+        other(stream); \
+    }
+
+SAME(isal_deflate_body, isal_deflate_body_base)
+SAME(isal_deflate_finish, isal_deflate_finish_base)
+SAME(isal_deflate_icf_body_lvl2, isal_deflate_icf_body_hash_hist_base)
+SAME(isal_deflate_icf_body_lvl3, icf_body_hash1_fillgreedy_lazy)
+SAME(isal_deflate_icf_finish_lvl2, isal_deflate_icf_finish_hash_hist_base)
+SAME(isal_deflate_icf_finish_lvl3, isal_deflate_icf_finish_hash_map_base)
+
+#define SAME_HASH(name) \
+    void name(uint16_t *table, uint32_t mask, uint32_t index, uint8_t *data, uint32_t length) \
+    { \
+        isal_deflate_hash_base(table, mask, index, data, length); \
+    }
+
+SAME_HASH(isal_deflate_hash_lvl0)
+SAME_HASH(isal_deflate_hash_lvl1)
+SAME_HASH(isal_deflate_hash_lvl2)
+SAME_HASH(isal_deflate_hash_lvl3)
+
+void set_long_icf_fg(uint8_t *next_in, uint64_t processed, uint64_t size,
+                     struct deflate_icf *lookup)
+{
+    set_long_icf_fg_base(next_in, processed, size, lookup);
+}
+
+uint64_t gen_icf_map_lh1(struct isal_zstream *stream, struct deflate_icf *lookup, uint32_t size)
+{
+    return gen_icf_map_h1_base(stream, lookup, size);
+}
+
+void isal_update_histogram(uint8_t *data, int length, struct isal_huff_histogram *histogram)
+{
+    isal_update_histogram_base(data, length, histogram);
+}
 
 /* Of zlib's wrapping, which pod never asks for. */
 uint32_t isal_adler32(uint32_t sum, const unsigned char *data, uint64_t length)
@@ -89,14 +205,4 @@ uint32_t isal_adler32(uint32_t sum, const unsigned char *data, uint64_t length)
         b = (b + a) % 65521;
     }
     return (uint32_t)(b << 16 | a);
-}
-
-uint32_t isal_adler32_bam1(uint32_t sum, const unsigned char *data, uint64_t length)
-{
-    return isal_adler32(sum, data, length);
-}
-
-void isal_gzip_header_init(struct isal_gzip_header *header)
-{
-    memset(header, 0, sizeof *header);
 }

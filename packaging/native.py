@@ -24,8 +24,8 @@ class CompileError(Exception):
 
 
 def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -> dict[str, Path]:
-    """layer.abi3.so, process.abi3.so, pod-helper, pod-root.so, _build.py for ``machine``, made below ``work``: names to
-    paths.
+    """layer.abi3.so, process.abi3.so, pod-helper, pod-netd, pod-root.so, _build.py for ``machine``, made below
+    ``work``: names to paths.
     """
     headers = packages.python_headers()
     tree = packages.unpack([headers, *[library.package for library in sources.libraries()]], machine)
@@ -38,7 +38,8 @@ def build(machine: str, packages: sysroot.Packages, work: Path, identity: str) -
         made[f"{extension.name}.abi3.so"] = build_extension(
             extension, machine, tree, headers, output, identity, parts=parts
         )
-    made["pod-helper"] = build_helper(machine, output, identity)
+    made["pod-helper"] = build_static(machine, output / "pod-helper", identity)
+    made["pod-netd"] = build_static(machine, output / "pod-netd", identity)
     made["pod-root.so"] = build_preload(machine, output)
     made["_build.py"] = output / "_build.py"
     made["_build.py"].write_text(sources.build_module(identity), "utf-8")
@@ -73,7 +74,7 @@ def build_extension(
     execute([*command, str(extension.glue.relative_to(sources.ROOT)), "-o", str(translated)])
     target = ["-target", f"{triplet}.{GLIBC}"]
     common = ["-O2", "-g0", "-fPIC", f"-I{tree}/usr/include", f"-I{tree}/usr/include/{triplet}"]
-    common += ["-Iext/src/core", f"-Iext/src/{extension.name}"]
+    common += ["-Iext/src/core", "-Iext/src/net", f"-Iext/src/{extension.name}"]
     # pyconfig.h of Debian includes <triplet/pythonX.Y/pyconfig.h>, found through usr/include itself.
     python = [f"-I{tree}/usr/include/{version}", f"-DPy_LIMITED_API={sources.LIMITED_API}", "-w"]
     flags = [*sources.C_FLAGS, *common, *python]
@@ -101,11 +102,11 @@ def compile_one(target: list[str], flags: list[str], path: Path, output: Path) -
     return output
 
 
-def build_helper(machine: str, output: Path, identity: str) -> Path:
-    """The static helper: the whole program in one command."""
-    result = output / "pod-helper"
-    files = [str(path.relative_to(sources.ROOT)) for path in sources.helper_sources()]
-    flags = [*sources.helper_flags(identity), "-Iext/src/core", "-Iext/src/emulator", "-Iext/src/helper", "-s"]
+def build_static(machine: str, result: Path, identity: str) -> Path:
+    """The static program of that name: the whole of it in one command."""
+    paths, folders = sources.static_program(result.name)
+    files = [str(path.relative_to(sources.ROOT)) for path in paths]
+    flags = [*sources.helper_flags(identity), *(f"-Iext/src/{folder}" for folder in folders), "-s"]
     execute([*zig(), "-target", f"{machine}-linux-musl", *flags, *files, "-o", str(result)])
     return result
 

@@ -3,11 +3,12 @@
 Read by setup.py (development: the host's compiler and libraries) and by packaging/build.py (the one file: zig, static
 libraries, two architectures), so that both build the same things.
 
-    pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c + ext/src/layer/*.c + ext/src/files/*.c
+    pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c without probes + ext/src/layer/*.c + ext/src/files/*.c
                       + the records of ext/src/emulator + the libraries of ext/src/layer/LIBS
-    pod.ext.process   ext/process.pyx + ext/src/core/*.c
+    pod.ext.process   ext/process.pyx + ext/src/core/*.c + netlink and nft of ext/src/net
     pod-helper        ext/src/core/*.c without probes and sandbox + ext/src/emulator/*.c + ext/src/helper/*.c
-                      + ext/src/layer/owners_read.c, one static program
+                      + ext/src/layer/owners_read.c + what of ext/src/net finds pod-netd, one static program
+    pod-netd          ext/src/net/*.c + user namespaces of ext/src/core, one static program
     pod-root.so       ext/src/preload/*.c, a shared library without a C library
 """
 
@@ -64,11 +65,22 @@ def libraries() -> tuple[Library, ...]:
 def extensions() -> tuple[Extension, ...]:
     """The extension modules whose glue exists."""
     core = c_files("core")
+    unprobing = tuple(path for path in core if path.stem.partition("_")[0] != "probe")
     every = (
-        Extension("layer", ROOT / "ext/layer.pyx", core + c_files("layer") + c_files("files") + records(), libraries()),
-        Extension("process", ROOT / "ext/process.pyx", core, ()),
+        Extension(
+            "layer",
+            ROOT / "ext/layer.pyx",
+            unprobing + c_files("layer") + c_files("files") + records(),
+            libraries(),
+        ),
+        Extension("process", ROOT / "ext/process.pyx", core + probed(), ()),
     )
     return tuple(extension for extension in every if extension.glue.exists())
+
+
+def probed() -> tuple[Path, ...]:
+    """What the trials of networks need: the network process's own way to write links and rules."""
+    return tuple(ROOT / f"ext/src/net/{name}.c" for name in ("netlink", "nft"))
 
 
 def records() -> tuple[Path, ...]:
@@ -80,7 +92,21 @@ def records() -> tuple[Path, ...]:
 def helper_sources() -> tuple[Path, ...]:
     """The C files of the static helper; it never probes, and reads no archives."""
     core = tuple(path for path in c_files("core") if path.stem.partition("_")[0] not in ("probe", "sandbox"))
-    return core + c_files("emulator") + c_files("helper") + (ROOT / "ext/src/layer/owners_read.c",)
+    others = tuple(ROOT / "ext/src" / name for name in ("layer/owners_read.c", "net/netd_start.c", "net/wire.c"))
+    return core + c_files("emulator") + c_files("helper") + others
+
+
+def netd_sources() -> tuple[Path, ...]:
+    """The C files of the network process."""
+    own = tuple(path for path in c_files("net") if path.stem != "netd_start")
+    return own + tuple(ROOT / f"ext/src/core/{name}.c" for name in ("err", "rights", "userns"))
+
+
+def static_program(name: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The C files of "pod-helper" or "pod-netd", and the folders below ext/src where their headers are."""
+    if name == "pod-netd":
+        return netd_sources(), ("core", "net")
+    return helper_sources(), ("core", "emulator", "helper", "net")
 
 
 def preload_sources() -> tuple[Path, ...]:

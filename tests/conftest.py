@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import images, mirror, places, podcli, tools
+from tests.support import images, mirror, netload, nodes, places, podcli, tools
+from tests.support.inside import Inside
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
 from tests.support.scripted import Scripted
@@ -28,9 +29,10 @@ _PROGRAMS = {
     "fish": "fish",
 }
 _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
-_ALIKE = ("unit", "ext", "test_architecture.py", "test_security_table.py")
-"""Parts of tests/: units, the C below them, and the rules that the sources and the documents follow."""
-CAPABILITIES = ("sub_ids", "no_sub_ids", "not_root", "delegated_cgroup", *_MACHINES, *_PROGRAMS)
+_PURE = ("unit", "test_architecture.py", "test_security_table.py")
+_ALIKE = (*_PURE, "ext")
+"""Parts of tests/: units, the rules that the sources and the documents follow, and the C below."""
+CAPABILITIES = ("sub_ids", "no_sub_ids", "root", "not_root", "delegated_cgroup", "nodes", *_MACHINES, *_PROGRAMS)
 """Names of the marks by which a test says what it needs."""
 
 
@@ -40,8 +42,14 @@ def lacking(capability: str) -> str:
         return "" if tools.sub_ids() else "this user has no sub-ids (or newuidmap is missing)"
     if capability == "no_sub_ids":
         return "this user has sub-ids" if tools.sub_ids() else ""
+    if capability == "root":
+        if os.getuid() != 0:
+            return "the suite does not run as root"
+        return "" if tools.makes_devices() else "root may not make devices here"
     if capability == "not_root":
         return "the suite runs as root" if os.getuid() == 0 else ""
+    if capability == "nodes":
+        return nodes.lacking()
     if capability == "delegated_cgroup":
         return "" if tools.delegated_cgroup() else "no cgroup of version 2 is this user's to divide"
     if capability in _MACHINES:
@@ -62,12 +70,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is _ALIKE for every user runs as one, but for tests that want some kind of ids or start containers."""
+    """What is _ALIKE for every user runs as one (tests/support/suite.py), but for tests that want some kind of ids or
+    start containers.
+    """
     for item in items:
         wanted = [mark.name for mark in item.iter_markers()]
         part = item.path.relative_to(places.REPOSITORY).parts[1]
         if part in _ALIKE and not {"sub_ids", "no_sub_ids", "built"}.intersection(wanted):
             item.add_marker(pytest.mark.alike)
+            if part in _PURE:
+                item.add_marker(pytest.mark.pure)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -108,6 +120,23 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """netload.c as a static program."""
+    try:
+        return netload.build(tmp_path_factory.mktemp("netload"))
+    except netload.Broken as error:
+        pytest.skip(f"capability compiler: {error}")
+
+
+@pytest.fixture
+def inside(pod: Pod, busybox: str, load: Path) -> Iterator[Inside]:
+    """Containers that answer and ask, and networks; gone with the test."""
+    made = Inside(pod, busybox, load)
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def writable_registry(tmp_path: Path) -> Iterator[Registry]:
     """An empty registry that takes pushes."""
@@ -127,7 +156,7 @@ def server(tmp_path: Path) -> Iterator[Scripted]:
 
 @pytest.fixture(scope="session")
 def _session_pod(registry: Registry) -> Iterator[Pod]:
-    yield from podcli.fresh(registry.name)
+    yield from podcli.shared(registry.name)
 
 
 @pytest.fixture

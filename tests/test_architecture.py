@@ -21,8 +21,11 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc
 LADDER: tuple[tuple[str, ...], ...] = (
     ("pod.core.oci", "pod.core.errors"),
     (
-        "pod.core.background", "pod.core.host", "pod.core.host_probe", "pod.core.host_doctor", "pod.core.notices",
-        "pod.core.config", "pod.core.events", "pod.core.holders", "pod.core.lost_records", "pod.core.moments",
+        "pod.core.background", "pod.core.host", "pod.core.host_probe", "pod.core.host_doctor",
+        "pod.core.host_doctor_network",
+        "pod.core.notices",
+        "pod.core.config", "pod.core.disk", "pod.core.events", "pod.core.holders", "pod.core.lost_records",
+        "pod.core.moments",
         "pod.core.paths", "pod.core.rundir", "pod.core.statefile", "pod.core.storedir",
     ),
     (
@@ -33,6 +36,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("pod.core.container",),
     ("pod.core.builder",),
     ("pod.core.compose",),
+    ("pod.core.system",),
     ("pod.cli",),
 )  # fmt: skip
 """Low to high; a module imports only from its own rung and from lower ones. The longest prefix that fits counts."""
@@ -50,9 +54,9 @@ CARRIER = "pod.core.engine"
 count, and functions of lower rungs get the engine as an argument."""
 
 NATIVE = (
-    "pod.core.runtime", "pod.core.image.unpacking", "pod.core.image.commit", "pod.core.image.archive",
-    "pod.core.image.push", "pod.core.image.prune", "pod.core.container", "pod.core.volume", "pod.core.builder.copying",
-    "pod.core.network", "pod.core.host_probe", "pod.core.storedir",
+    "pod.core.runtime", "pod.core.image.unpacking", "pod.core.image.compress", "pod.core.image.commit",
+    "pod.core.image.archive_decoder", "pod.core.image.push", "pod.core.image.prune", "pod.core.container",
+    "pod.core.volume", "pod.core.builder.copying", "pod.core.network", "pod.core.host_probe", "pod.core.storedir",
 )  # fmt: skip
 """Who may import pod.ext besides pod.ext._build and pod.ext.errors."""
 

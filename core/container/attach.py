@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir
-from pod.core.container import planning
+from pod.core.container import model, planning
 from pod.core.errors import Conflict, PodError
 from pod.core.runtime import launch, plan
 
@@ -37,6 +37,23 @@ def connect(engine: Engine, container: Container) -> int:
         os.close(folder)
 
 
+def exchange(engine: Engine, container: Container, message: bytes, seconds: float) -> bytes:
+    """The supervisor's answer to a frame that is answered by one of its kind (ext/src/helper/frame.h). TimeoutError;
+    OSError where it has just ended. PodError as of :func:`connect`.
+    """
+    import socket
+
+    with socket.socket(fileno=connect(engine, container)) as connection:
+        connection.settimeout(seconds)
+        connection.send(message)
+        answer = connection.recv(65536)
+        while answer and answer[:1] != message[:1]:
+            answer = connection.recv(65536)
+    if not answer:
+        raise ConnectionResetError
+    return answer
+
+
 def obstacle(container: Container) -> str:
     """Why nothing can be done inside: "restarting", "paused", "stopped", or "" where it can."""
     for word in ("restarting", "paused"):
@@ -50,6 +67,7 @@ _HINTS = {"restarting": "'pod ps' tells when it is", "paused": "pod unpause {}",
 
 def check(container: Container) -> None:
     """Conflict, in Docker's words, where nobody can attach to the container."""
+    model.check_here(container)
     found = obstacle(container)
     if found:
         then = {"restarting": "wait until it is running", "paused": "unpause it first", "stopped": "start it first"}
@@ -59,6 +77,7 @@ def check(container: Container) -> None:
 
 def check_exec(container: Container) -> None:
     """Conflict, in Docker's words, where no process can be added to the container."""
+    model.check_here(container)
     found = obstacle(container)
     if found == "stopped":
         raise Conflict(f"container {container.id} is not running", hint=f"start it first: pod start {container.name}")

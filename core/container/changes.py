@@ -1,8 +1,8 @@
-"""What was changed of a container after its creation: its name (rename), its restart policy (update).
+"""What was changed of a container after its creation: its name, its restart policy (update), its networks.
 
-config.json stays as create wrote it; ``changes.json`` beside it, {"version": 1, "Name": …, "RestartPolicy": …}, holds
-what replaces its members (docs/state.md). The policy is written as --restart takes it: the live supervisor reads it,
-too (ext/src/helper/restart.c).
+config.json stays as create wrote it; ``changes.json`` beside it, {"version": 1, "Name": …, "RestartPolicy": …,
+"Networks": …}, holds what replaces its members (docs/state.md). The policy is written as --restart takes it: the live
+supervisor reads it, too (ext/src/helper/restart.c).
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def policy_text(policy: dict[str, Any]) -> str:
     return f"{policy['Name']}:{most}" if most else str(policy["Name"])
 
 
-def _write(container: Container, member: str, value: str) -> None:
+def write(container: Container, member: str, value: str | dict[str, Any]) -> None:
+    """Replaces one member; the caller holds the container's lock."""
     path = container.directory + "/changes.json"
     try:
         record = statefile.read(path)
@@ -68,7 +69,7 @@ def set_policy(engine: Engine, container: Container, policy: dict[str, Any]) -> 
     if container.config["HostConfig"]["AutoRemove"] and policy["Name"] != "no":
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
     with rundir.container_lock(engine, container.id):
-        _write(lifecycle.read_again(engine, container), "RestartPolicy", policy_text(policy))
+        write(lifecycle.read_again(engine, container), "RestartPolicy", policy_text(policy))
     happened.tell(engine, container, "update")
 
 
@@ -85,12 +86,25 @@ def rename(engine: Engine, container: Container, name: str) -> None:
         old = lifecycle.read_again(engine, container).name
         store.reserve_name(engine, name, container.id)
         try:
-            _write(container, "Name", "/" + name)
+            write(container, "Name", "/" + name)
             store.confirm_name(engine, name, container.id)
         except (OSError, NameInUse):
-            _write(container, "Name", "/" + old)
+            write(container, "Name", "/" + old)
             store.release_name(engine, name, container.id)
             raise
         store.release_name(engine, old, container.id)
     container.config["Name"] = "/" + name
+    if container.is_running and container.state.get("network"):
+        _tell_network(engine, container, name)
     happened.tell(engine, container, "rename", oldName="/" + old)
+
+
+def _tell_network(engine: Engine, container: Container, name: str) -> None:
+    """Others find it by the new name. It has that name, whatever becomes of this."""
+    from pod.core.container import networking
+
+    try:
+        networking.rename(engine, container, name)
+    except PodError as error:
+        text = f"rename: its network still knows {container.name} by the old name: {error.message}"
+        engine.progress("warning", {"text": text})

@@ -11,6 +11,7 @@ import stat
 
 from pod.core.container import cp_paths, happened, view
 from pod.core.errors import NotFound, PodError
+from pod.core.image.archive_write import check_output
 from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
@@ -77,19 +78,6 @@ def out_archive(engine: Engine, container: Container, source: str, stream: int, 
 
 def _pack(plan_fd: int, path: str, stream: int, name: str, flags: int) -> view.Job:
     return view.Job("pack", plan_fd, path, stream=stream, base=name, flags=flags)
-
-
-def check_output(path: str) -> None:
-    """PodError where nothing can be written at the host's ``path``: its folder is missing, or it is a device."""
-    above = os.path.dirname(cp_paths.clean(path or "."))
-    if above and not os.path.exists(above):
-        raise NotFound(f'invalid output path: directory "{above}" does not exist')
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return
-    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        raise PodError(f'invalid output path: "{path}" must be a directory or a regular file: got a device')
 
 
 def _local_target(path: str) -> tuple[str, bool, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core.container import inspect_shape, model, phase
+from pod.core.container import execs, inspect_shape, model, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,17 +65,47 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
-        "HostConfig": inspect_shape.host_config({**host, "RootEmulation": _root_emulation(engine, container)}),
+        "ExecIDs": execs.running(engine, container) or None,
+        "HostConfig": inspect_shape.host_config(
+            {**_with_links(container), "RootEmulation": _root_emulation(engine, container)}
+        ),
         "GraphDriver": _graph_driver(engine, container),
     }
     if size:
         result["SizeRw"], result["SizeRootFs"] = sizes(engine, container)
-    ports = host.get("PortBindings", {}) if container.is_running else {}
     result["Mounts"] = [_mount(mount) for mount in config["Mounts"]]
     result["Config"] = inspect_shape.config(config["Config"])
-    result["NetworkSettings"] = inspect_shape.network_settings(host["NetworkMode"], ports)
+    result["NetworkSettings"] = _network(container)
     return result
+
+
+def _with_links(container: Container) -> dict[str, Any]:
+    """HostConfig, with the links of the default network as Docker shows them: "/db:/web/alias"."""
+    host: dict[str, Any] = container.config["HostConfig"]
+    found = (container.config.get("Networks") or {}).get("bridge", {}).get("Links")
+    if not found:
+        return host
+    pairs = (link.partition(":") for link in found)
+    return {**host, "Links": [f"/{name}:/{container.name}/{alias}" for name, _, alias in pairs]}
+
+
+def _network(container: Container) -> dict[str, Any]:
+    """NetworkSettings: of what runs as netd said it, with Docker's names for what was asked."""
+    from pod.core.container import networks, ports
+    from pod.core.network import endpoints, wire
+
+    config, live = container.config, networks.ends(container)
+    asked = wire.networks_of(config)
+    ends = {}
+    for name in networks.names(container):
+        wanted = dict(asked.get(name) or {})
+        if endpoints.is_user_defined(name):
+            own = [container.name, *(wanted.get("Aliases") or ()), container.id[:12], config["Config"]["Hostname"]]
+            wanted["DNSNames"] = list(dict.fromkeys(filter(None, own)))
+        elif name == "bridge":
+            wanted.pop("Links", None)
+        ends[name] = inspect_shape.endpoint(wanted, live.get(name) or {})
+    return inspect_shape.network_settings(ends, ports.document(container), container.pid)
 
 
 def sizes(engine: Engine, container: Container) -> tuple[int, int]:

@@ -168,6 +168,21 @@ def _filled(shape: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def network_settings(mode: str, bindings: dict[str, Any]) -> dict[str, Any]:
-    """NetworkSettings of a container on one network, with its published ports."""
-    return {**_NETWORK, "Ports": bindings, "Networks": {mode: dict(_ENDPOINT)}}
+def endpoint(asked: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """One of NetworkSettings.Networks: what was asked for, and what a running container has there."""
+    result = dict(_ENDPOINT)
+    for name in result:
+        result[name] = given.get(name) or asked.get(name) or result[name]
+    return result
+
+
+def network_settings(ends: dict[str, dict[str, Any]], ports: dict[str, Any], pid: int) -> dict[str, Any]:
+    """NetworkSettings of a container with those ``ends``; at the top are the addresses that it has on the default
+    network, as in Docker. ``pid``: of its first process, 0 where there is none.
+    """
+    result = {**_NETWORK, "Ports": ports, "Networks": ends}
+    if pid:
+        result["SandboxKey"] = f"/proc/{pid}/ns/net"
+    default = ends.get("bridge") or ends.get("private") or {}
+    result.update({name: default[name] for name in _NETWORK if name in default})
+    return result

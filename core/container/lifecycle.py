@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from pod.core.image.store import Image
 
 
-KEEP = "keep"
-"""A file in a container's folder, while ``restart`` is at work: its end is no reason for --rm."""
-
-
 def create(engine: Engine, request: Request, image: Image, *, to_run: bool = False) -> Container:
     """A new container in state "created": record, name, folders. Nothing is left behind when it fails.
 
@@ -47,7 +43,7 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
     temporary = f"{engine.paths.containers}/.{container_id}.{engine.host.mark}.{os.getpid()}"
     made: list[str] = []
     try:
-        _make_folders(engine, temporary)
+        make_folders(engine, temporary)
         if request.volumes or request.volumes_from or config["Config"]["Volumes"]:
             from pod.core.volume import attach
 
@@ -96,7 +92,8 @@ def _take_name(engine: Engine, name: str, container_id: str) -> str:
             attempt += 1
 
 
-def _make_folders(engine: Engine, folder: str) -> None:
+def make_folders(engine: Engine, folder: str) -> None:
+    """The folder of a new container, and those in it that every container has."""
     try:
         os.mkdir(folder, 0o700)
     except FileNotFoundError:
@@ -126,9 +123,14 @@ def _to_trash(engine: Engine, path: str) -> None:
 
 def throw_away(engine: Engine, folders: Iterable[str]) -> None:
     """Puts ``folders`` into the trash, and empties that in the background."""
+    put_away(engine, folders)
+    _empty_trash_later(engine)
+
+
+def put_away(engine: Engine, folders: Iterable[str]) -> None:
+    """Puts ``folders`` into the trash; who has several to bring empties it once, with :func:`throw_away`."""
     for folder in folders:
         _to_trash(engine, folder)
-    _empty_trash_later(engine)
 
 
 def empty_trash(engine: Engine) -> None:
@@ -153,30 +155,36 @@ def layer_folders(engine: Engine, container: Container) -> list[str]:
     overlay, and for an image without layers (overlay wants a lower folder).
     """
     from pod.core.image import layers
-    from pod.core.image.store import by_id
+    from pod.core.image.store import by_id, note_use
 
     image = container.image or by_id(engine, container.config["Image"], container.config["Config"]["Image"])
     idmap = planning.id_map(engine, container.config)
     tree = container.directory + "/rootfs"
+    if not container.config["Pod"].get("Build"):
+        note_use(engine, image.id)
     if not image.chain_ids:
         os.makedirs(tree, 0o755, exist_ok=True)
         return []
     if engine.facts.overlay == "native":
         return layers.ensure(engine, image, idmap)
+    from pod.core.image import durable
+
     if not os.path.isdir(tree):
         from pod.core.runtime import plaintree
 
         plaintree.make(engine, layers.ensure_flat(engine, image, idmap) + "/diff", tree, idmap)
+    durable.settle_later(engine)
     return []
 
 
 def prepare_start(engine: Engine, container: Container, attachment: Attachment) -> bytes:
     """Everything that must be there before the helper starts: layers, files, folders. Returns plan.bin."""
     host.require_userns(engine)
+    host.require_network(engine, container.config["HostConfig"]["NetworkMode"])
     notices.before_start(engine, container.config)
     layers = layer_folders(engine, container)
-    files.write_all(container.directory, container.config)
-    if layers and container.config["HostConfig"]["AutoRemove"]:
+    files.write_all(engine, container.directory, container.config)
+    if layers and (container.config["HostConfig"]["AutoRemove"] or not os.path.isdir(container.directory + "/work")):
         renew_work(container.directory)
     images = None
     for mount in container.config["Mounts"]:
@@ -194,11 +202,16 @@ def prepare_start(engine: Engine, container: Container, attachment: Attachment) 
 
 def renew_work(directory: str) -> None:
     """A volatile overlay refuses the work folder of an earlier mount (it says so by work/incompat, which only the
-    container's root may see).
+    container's root may see). Killed in between there is none: the next one makes it.
     """
-    if os.path.isdir(directory + "/work/work"):
-        os.rename(directory + "/work", f"{directory}/.work.{os.urandom(4).hex()}")
-        os.mkdir(directory + "/work", 0o700)
+    work = directory + "/work"
+    if os.path.isdir(work + "/work"):
+        aside = f"{directory}/.work.{os.urandom(4).hex()}"
+        os.mkdir(aside + ".new", 0o700)  # first, as the disk may be full
+        os.rename(work, aside)
+        os.rename(aside + ".new", work)
+    elif not os.path.isdir(work):
+        os.mkdir(work, 0o700)
 
 
 def start(engine: Engine, container: Container, attachment: Attachment, *, fresh: bool = False) -> NoReturn:
@@ -208,20 +221,23 @@ def start(engine: Engine, container: Container, attachment: Attachment, *, fresh
     ``fresh``: the caller has just made it. What a failed preparation leaves is removed for --rm.
     """
     with rundir.container_lock(engine, container.id) as lock:
-        if not fresh:
-            container = read_again(engine, container)
-            if container.is_running:
-                raise StillRunning(f"start container: {container.name}: it is running already")
         start_held(engine, container, attachment, lock, fresh=fresh)
 
 
 def start_held(
     engine: Engine, container: Container, attachment: Attachment, lock: statefile.Lock, *, fresh: bool = False
 ) -> NoReturn:
-    """:func:`start` for who holds the container's lock and knows that it does not run."""
+    """:func:`start` for who holds the container's lock."""
+    if not fresh:
+        from pod.core.container import claims
+
+        container = claims.take(engine, container)
     try:
         if not fresh:
+            if container.is_running:
+                raise StillRunning(f"start container: {container.name}: it is running already")
             _forget_stop(container)
+            attachment.claimed = True
         attachment.lock = lock.hand_over()
         attachment.created = fresh
         plan = prepare_start(engine, container, attachment)
@@ -229,14 +245,18 @@ def start_held(
     except BaseException:
         if fresh:
             _tell(engine, container, "create")
-        if container.config["HostConfig"]["AutoRemove"]:
+        else:
+            from pod.core.container import claims
+
+            claims.drop(container)
+        if container.config["HostConfig"]["AutoRemove"] and not container.is_running:
             _delete_held(engine, container, volumes=True)
         raise
 
 
 def _forget_stop(container: Container) -> None:
     """The marks of ``stop`` and ``restart``."""
-    for name in (model.STOPPED, KEEP):
+    for name in (model.STOPPED, model.KEEP):
         try:
             os.unlink(f"{container.directory}/{name}")
         except FileNotFoundError:
@@ -304,7 +324,10 @@ def settle_held(engine: Engine, container: Container) -> Container:
             record["finishedAt"] = statefile.timestamp()
         record["error"] = {"step": "WAIT", "errno": 0, "path": "the supervisor was killed"}
         if not record.get("restarting"):
-            _tell(engine, container, "die", exitCode=str(container.exit_code))
+            from pod.core.container import happened
+
+            happened.tell(engine, container, "die", exitCode=str(container.exit_code))
+            happened.apart(engine, container)
         record["paused"] = record["restarting"] = False
         try:
             statefile.write(container.directory + "/state.json", record)
@@ -312,8 +335,8 @@ def settle_held(engine: Engine, container: Container) -> Container:
             if error.errno not in (28, 122):  # ENOSPC, EDQUOT
                 raise  # On a full disk the next look works it out again: rm must not fail for that.
         container = model.Container(engine, container.directory, container.config, record)
-    removes = container.config["HostConfig"]["AutoRemove"]
-    if removes and (container.status == "exited" or model.maker_died(engine, container)):
+    ended = container.status == "exited" and not model.is_kept_elsewhere(engine, container)
+    if container.config["HostConfig"]["AutoRemove"] and (ended or model.maker_died(engine, container)):
         _delete_held(engine, container, volumes=True)
     return container
 
@@ -333,35 +356,58 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
 
     Returns once its names are gone; the bytes follow in the background.
     """
-    container = settle(engine, container)
-    if container.is_running:
-        if not force:
-            how = "unpause and then stop" if container.status == "paused" else "stop"
+    for attempt in range(3):
+        container = settle(engine, read_again(engine, container) if attempt else container)
+        if container.status == "elsewhere":
             raise Conflict(
-                f'cannot remove container "/{container.name}": container is {container.status}: {how} the container '
-                "before removing or force remove",
-                hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
+                f'cannot remove container "/{container.name}": it runs elsewhere, on {container.state.get("hostname")}',
+                hint="run the command there",
             )
-        from pod.core.container import stopping
+        if container.is_running:
+            _end_to_remove(engine, container, force=force)
+        if delete(engine, container, volumes=volumes):
+            _empty_trash_later(engine)
+            return
+    raise Busy(f'cannot remove container "/{container.name}": it is started again and again', hint="pod stop it first")
 
-        if not stopping.end(engine, container, 30.0):
-            raise Busy(
-                f'cannot remove container "/{container.name}": it did not end within 30 s of SIGKILL',
-                hint="a process of it hangs in the kernel (a dead network file system?); try again later",
-            )
-    elif container.status == "elsewhere":
+
+def _end_to_remove(engine: Engine, container: Container, *, force: bool) -> None:
+    if not force:
+        how = "unpause and then stop" if container.status == "paused" else "stop"
         raise Conflict(
-            f'cannot remove container "/{container.name}": it runs elsewhere, on {container.state.get("hostname")}',
-            hint="run the command there",
+            f'cannot remove container "/{container.name}": container is {container.status}: {how} the container '
+            "before removing or force remove",
+            hint=f"stop the container first: pod stop {container.name}; or use 'pod rm -f'",
         )
-    delete(engine, container, volumes=volumes)
-    _empty_trash_later(engine)
+    from pod.core.container import stopping
+
+    if not stopping.end(engine, container, 30.0):
+        raise Busy(
+            f'cannot remove container "/{container.name}": it did not end within 30 s of SIGKILL',
+            hint="a process of it hangs in the kernel (a dead network file system?); try again later",
+        )
 
 
-def delete(engine: Engine, container: Container, *, volumes: bool) -> None:
-    """Takes the container's records away (renames into the trash); can be repeated."""
+def delete(engine: Engine, container: Container, *, volumes: bool) -> bool:
+    """Takes the container's records away (renames into the trash); can be repeated. False where it was started
+    meanwhile: nothing happened then. Conflict where that was on another node.
+    """
+    from pod.core.container import claims
+
     with rundir.container_lock(engine, container.id):
+        try:
+            container = claims.take(engine, container)
+        except NoSuchContainer:
+            pass  # its folder is gone, its names perhaps not
+        except OSError as error:
+            if error.errno not in (28, 122):  # ENOSPC, EDQUOT: as settle_held
+                raise
+        else:
+            if container.is_running:
+                claims.drop(container)
+                return False
         _delete_held(engine, container, volumes=volumes)
+        return True
 
 
 def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None:

@@ -129,16 +129,10 @@ def _by_volume(engine: Engine, values: list[str]) -> Test:
 
 
 def _by_network(engine: Engine, values: list[str]) -> Test:
-    """Names that contain the value (as Docker's documentation has it), or its id."""
-    from pod.core.network import predefined
+    """Names that contain the value (as Docker's documentation has it), or ids that begin with it."""
+    from pod.core.container import networks
 
-    ids = {predefined.find(value) for value in values if predefined.is_id(value)}
-
-    def test(one: Container) -> bool:
-        network: str = one.config["HostConfig"]["NetworkMode"]
-        return network in ids or any(value in network for value in values)
-
-    return test
+    return networks.filter_test(engine, values)
 
 
 def _by_ports(member: str) -> Callable[[Engine, list[str]], Test]:

@@ -110,7 +110,8 @@ def next_file(directory: str, after: int) -> LogFile | None:
     while True:
         later = [number for number in numbers(directory) if number > after]
         if later:
-            found = open_full(directory, later[0])
+            # What is renamed while a folder is listed may be missing in the list: the very next one is asked for again.
+            found = open_full(directory, after + 1) or open_full(directory, later[0])
             if found is not None:
                 return found
             after = later[0]
@@ -119,7 +120,8 @@ def next_file(directory: str, after: int) -> LogFile | None:
             current = LogFile(directory + "/log", after + 1)
         except FileNotFoundError:
             return None
-        if not any(number > after for number in numbers(directory)) or not is_rotated(directory, current):
+        # Files that became full after the look above come before this one, however new it is.
+        if not any(number > after for number in numbers(directory)):
             return current
         current.close()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from pod.core import statefile
-from pod.core.errors import StoreCorrupt
+from pod.core.errors import Conflict, StoreCorrupt
+from pod.core.rundir import process_start as process_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +30,10 @@ STOPPED = "stopped"
 it before it starts the process again.
 """
 
+KEEP = "keep"
+"""A file in a container's folder, while ``restart`` is at work: its end is no reason for --rm."""
+
 ZERO_TIME = "0001-01-01T00:00:00Z"
-
-
-def process_start(pid: int) -> int:
-    """Start time of a process in clock ticks after boot (proc(5), stat field 22); 0 where it is gone or a zombie."""
-    try:
-        text = statefile.read_bytes_of_proc(f"/proc/{pid}/stat")
-    except OSError:
-        return 0
-    fields = text[text.rindex(b")") + 2 :].split()
-    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def process_lives(pid: int, start: int) -> bool:
@@ -90,7 +84,7 @@ class Container:
 
     @property
     def exit_code(self) -> int:
-        if self.status in ("running", "paused", "orphaned") or not self.state:
+        if self.status in ("running", "paused", "orphaned", "elsewhere") or not self.state:
             return 0
         if self.state["status"] == "running" and not self.state.get("restarting"):
             return UNKNOWN_EXIT
@@ -113,6 +107,21 @@ def maker_died(engine: Engine, container: Container) -> bool:
     if maker.get("boot") != here.boot:
         return True
     return maker.get("pidns") == here.pidns and not process_lives(int(maker["pid"]), int(maker["pidStart"]))
+
+
+def is_kept_elsewhere(engine: Engine, container: Container) -> bool:
+    """Whether another node has ended it and is about to start it again (``restart`` of a --rm container)."""
+    wrote = (container.state.get("machine"), container.state.get("hostname"))
+    return wrote != (engine.host.machine, engine.host.hostname) and os.path.exists(container.directory + "/" + KEEP)
+
+
+def check_here(container: Container) -> None:
+    """Conflict where it runs on another node, or where this process cannot see it."""
+    if container.status == "elsewhere":
+        raise Conflict(
+            f"container {container.name} runs elsewhere, on {container.state.get('hostname')}",
+            hint="run the command there",
+        )
 
 
 def derive_status(engine: Engine, state: dict[str, Any]) -> str:
@@ -156,7 +165,7 @@ def read(engine: Engine, container_id: str) -> Container:
 
 
 def _apply_changes(directory: str, config: dict[str, Any]) -> None:
-    """Puts what ``rename`` and ``update`` said into the record (changes.py)."""
+    """Puts what ``rename``, ``update``, ``network connect`` and ``disconnect`` said into the record (changes.py)."""
     path = directory + "/changes.json"
     if not os.access(path, os.F_OK):  # of most: an exception costs more than the look
         return
@@ -165,9 +174,13 @@ def _apply_changes(directory: str, config: dict[str, Any]) -> None:
     except FileNotFoundError:
         return
     name, policy = changes.get("Name", config["Name"]), changes.get("RestartPolicy", "")
-    if not isinstance(name, str) or not isinstance(policy, str) or name[:1] != "/":
+    networks = changes.get("Networks")
+    odd = networks is not None and not isinstance(networks, dict)
+    if not isinstance(name, str) or not isinstance(policy, str) or name[:1] != "/" or odd:
         raise StoreCorrupt(f"read record: {path}: not what pod writes there", hint="remove the file")
     config["Name"] = name
+    if networks is not None:
+        config["Networks"] = networks
     if policy:
         word, _, most = policy.partition(":")
         config["HostConfig"]["RestartPolicy"] = {

@@ -34,13 +34,14 @@ class Images:
 def images(engine: Engine, config: dict[str, Any], directory: str, idmap: IdMap) -> Images:
     """The trees of the images that the record's Mounts name, unpacked where they are not."""
     from pod.core.image import layers
-    from pod.core.image.store import by_id
+    from pod.core.image.store import Image, by_id
 
     found = Images()
     for mount in config["Mounts"]:
         if mount["Type"] != "image":
             continue
-        image = by_id(engine, mount["Image"], mount["Source"])
+        built = mount.get("Layers")  # of a stage of a build, which is no image
+        image = by_id(engine, mount["Image"], mount["Source"]) if built is None else Image({"id": "", "layers": built})
         if engine.facts.overlay != "native" or not image.chain_ids:
             found.trees[mount["Destination"]] = layers.ensure_flat(engine, image, idmap) + "/diff"
             continue

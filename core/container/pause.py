@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core.container import attach, happened
+from pod.core.container import attach, happened, model
 from pod.core.errors import Conflict, HostUnsupported, PodError
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ _SECONDS = 30
 
 def pause(engine: Engine, container: Container) -> None:
     """Stops every process of the container until :func:`unpause`. Conflict where it does not run, or is paused."""
+    model.check_here(container)
     if not container.is_running:
         raise Conflict(f"container {container.id} is not running", hint=f"start it first: pod start {container.name}")
     if container.state.get("restarting"):
@@ -30,6 +31,7 @@ def pause(engine: Engine, container: Container) -> None:
 
 def unpause(engine: Engine, container: Container) -> None:
     """Lets it go on. Conflict where it is not paused."""
+    model.check_here(container)
     if not container.is_running or not container.state.get("paused"):
         raise Conflict(f"Container {container.id} is not paused", hint="'pod ps -a' tells what it is")
     _ask(engine, container, paused=False)
@@ -46,22 +48,13 @@ def let_go_on(engine: Engine, container: Container) -> None:
 
 
 def _ask(engine: Engine, container: Container, *, paused: bool) -> None:
-    import socket
-
     message = bytes((_PAUSE, 0, 0, 0)) + int(paused).to_bytes(4, "little")
-    answer = b""
-    with socket.socket(fileno=attach.connect(engine, container)) as connection:
-        connection.settimeout(_SECONDS)
-        try:
-            connection.send(message)
-            while answer[:1] != message[:1]:
-                answer = connection.recv(65536)
-                if not answer:
-                    raise ConnectionResetError
-        except TimeoutError:
-            raise _failed(container, paused, "its supervisor does not answer") from None
-        except OSError:
-            raise _failed(container, paused, "it has just ended, or its supervisor cannot do it") from None
+    try:
+        answer = attach.exchange(engine, container, message, _SECONDS)
+    except TimeoutError:
+        raise _failed(container, paused, "its supervisor does not answer") from None
+    except OSError:
+        raise _failed(container, paused, "it has just ended, or its supervisor cannot do it") from None
     _judge(container, int.from_bytes(answer[4:8], "little"), paused=paused)
     happened.tell(engine, container, "pause" if paused else "unpause")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir, statefile
+from pod.core.container import files
 from pod.core.errors import HostUnsupported, UsageError
 from pod.core.runtime import defaults, launch, plan, rootfs, seccomp, userns
 
@@ -27,6 +28,7 @@ class Attachment:
     """The caller's side of a start: which streams, which terminal, what a detached start prints."""
 
     __slots__ = (
+        "claimed",
         "created",
         "detach",
         "detach_keys",
@@ -42,6 +44,7 @@ class Attachment:
     )
 
     def __init__(self) -> None:
+        self.claimed = False  # claims.py: the supervisor gives it back
         self.created = False  # the client tells of the creation too: it is just made
         self.detach = False
         self.stdin = False
@@ -58,6 +61,7 @@ class Attachment:
     def flags(self) -> int:
         """Bits of enum pod_plan_flags."""
         bits = plan.DETACH if self.detach else 0
+        bits |= plan.CLAIMED if self.claimed else 0
         if not self.detach:
             bits |= plan.ATTACH_IN if self.stdin else 0
             bits |= plan.ATTACH_OUT if self.stdout else 0
@@ -175,7 +179,7 @@ def container_plan(
     flags = attachment.flags() | _process(engine, writer, config, attachment)
     flags |= plan.INIT if host["Init"] else 0
     flags |= plan.READ_ONLY if host["ReadonlyRootfs"] else 0
-    flags |= plan.LOOPBACK if host["NetworkMode"] != "host" else 0
+    flags |= plan.LOOPBACK if files.has_own_network(host) else 0
     flags |= _log(writer, config)
     flags |= plan.REMOVE if host["AutoRemove"] else 0
     writer.number("FLAGS", flags)
@@ -184,9 +188,11 @@ def container_plan(
     writer.text("SOCKET_DIR", rundir.container_dir(engine, config["Id"]))
     writer.texts("EXPLAIN", explain_command(config, "start"))
     writer.text("HOST", statefile.dumps(engine.host.as_dict())[1:-1])
-    write_events(engine, writer, config, "create" if attachment.created else "")
+    if not config["Pod"].get("Build"):  # a step of a build is nobody's container
+        write_events(engine, writer, config, "create" if attachment.created else "")
     write_ids(engine, writer, config)
     write_root(engine, writer, config, directory, layers)
+    files.write_network(engine, writer, config)
     _write_mounts(engine, writer, config, directory, images)
     if host["UTSMode"] != "host":
         writer.text("HOSTNAME", spec["Hostname"])
@@ -235,7 +241,7 @@ def _restart(engine: Engine, writer: plan.PlanWriter, host: dict[str, Any]) -> N
 
 def _joins(host: dict[str, Any]) -> bool:
     """Whether namespaces of another container take the place of its own."""
-    return "container:" in (host["PidMode"][:10], host["IpcMode"][:10])
+    return "container:" in (host["PidMode"][:10], host["IpcMode"][:10], host["NetworkMode"][:10])
 
 
 def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> dict[str, Any]:
@@ -246,6 +252,9 @@ def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> 
 
         joined = sharing.resolve(engine, config)
         config = {**config, "HostConfig": joined.host}
+        if joined.network is not None:
+            names = {name: joined.network.config["Config"][name] for name in ("Hostname", "Domainname")}
+            config.update(Config={**config["Config"], **names}, FilesOf=joined.network.directory)
         sharing.write(writer, joined)
         bits = namespaces(joined.host) & ~joined.bits & ~(plan.CLONE_NEWUSER if joined.bits else 0)
     writer.number("NAMESPACES", bits)
@@ -296,6 +305,10 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
     process = Process([config["Path"], *config["Args"]], spec["Env"], spec["User"], spec["WorkingDir"] or "/")
     process.interactive = spec["OpenStdin"]
     process.tty = spec["Tty"]
+    if "bridge" in config.get("Networks", ()) and config["Networks"]["bridge"].get("Links"):
+        from pod.core.container import links
+
+        process.env = links.environment(engine, config) + spec["Env"]
     emulation = root_emulation(engine, config)
     if emulation == "full" or (not emulation and _write_devices(engine, writer, config, joined=False)):
         writer.texts("RECORDS", record_folders(engine, config))
@@ -377,9 +390,9 @@ def write_root(
     writer.text("ROOT", directory + "/merged")
     writer.text("UPPER", directory + "/upper")
     writer.text("WORK", directory + "/work")
-    # volatile: what a --rm container wrote need not survive a crash of the machine, so umount need not wait for the
-    # disk.
-    volatile = facts.volatile and config["HostConfig"]["AutoRemove"]
+    # volatile: what a --rm container, or a step of a build, wrote need not survive a crash of the machine, so umount
+    # need not wait for the disk.
+    volatile = facts.volatile and (config["HostConfig"]["AutoRemove"] or config["Pod"].get("Build"))
     writer.text("OVERLAY", "userxattr,volatile" if volatile else "userxattr")
 
 
@@ -412,9 +425,10 @@ def mount_operations(
         covers += mounting.hidden(engine, config)
     user += [rootfs.tmpfs(target, options) for target, options in host["Tmpfs"].items()]
     taken = {mount.target for mount in user}
+    folder = config.get("FilesOf", directory)  # a start's: of who has the network that it joins
     for name in ("hosts", "hostname", "resolv.conf"):
         if "/etc/" + name not in taken:
-            user.append(rootfs.bind(f"{directory}/{name}", "/etc/" + name, read_only=False))
+            user.append(rootfs.bind(f"{folder}/{name}", "/etc/" + name, read_only=False))
     # A mount below another comes after it, so that a volume on /etc does not hide the files.
     user.sort(key=lambda mount: mount.target.count("/"))
     mounts += user
@@ -428,7 +442,7 @@ def mount_operations(
 
 def _sysctls(host: dict[str, Any], idmap: dict[str, Any]) -> list[str]:
     pairs: list[str] = []
-    if host["NetworkMode"] != "host":
+    if files.has_own_network(host):
         last = max(extent[0] + extent[2] - 1 for extent in idmap["Gids"])
         pairs += ["-net/ipv4/ip_unprivileged_port_start", "0"]
         pairs += ["-net/ipv4/ping_group_range", f"0 {min(last, 0x7FFFFFFF)}"]

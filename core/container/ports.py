@@ -29,31 +29,50 @@ def split(text: str) -> tuple[int, str]:
     return int(number), protocol
 
 
-def published(config: Mapping[str, Any]) -> list[Port]:
-    """Of a container's record, sorted as ``port`` shows them."""
-    found: list[Port] = []
-    for text, bindings in (config["HostConfig"].get("PortBindings") or {}).items():
-        number, protocol = split(text)
-        for binding in bindings or ():
-            if binding.get("HostPort"):
-                found.append((number, protocol, binding.get("HostIp") or "0.0.0.0", int(binding["HostPort"])))
-    return sorted(found)
+def _bindings(container: Container) -> dict[str, list[dict[str, str]]]:
+    """Ports as netd bound them, {} of what does not run."""
+    given = container.state.get("network") if container.is_running else None
+    found = given.get("Ports") if isinstance(given, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def exposed(config: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Number and protocol of each port that a container's record exposes."""
+    found = []
+    for text in config["Config"].get("ExposedPorts") or {}:
+        try:
+            found.append(split(text))
+        except ValueError:
+            continue  # an image's, which strangers wrote
+    return found
+
+
+def document(container: Container) -> dict[str, list[dict[str, str]] | None]:
+    """NetworkSettings.Ports: bindings, None of a port that is merely exposed; {} of what has no network of its own."""
+    if not _has_own(container):
+        return {}
+    found: dict[str, list[dict[str, str]] | None] = {
+        f"{number}/{protocol}": None for number, protocol in sorted(exposed(container.config))
+    }
+    found.update(_bindings(container))
+    return found
+
+
+def _has_own(container: Container) -> bool:
+    mode = container.config["HostConfig"]["NetworkMode"]
+    return container.is_running and mode not in ("host", "none") and not mode.startswith("container:")
 
 
 def shown(container: Container) -> list[Port]:
-    """The published ports of a running container, and those that it merely exposes; none with the host's network."""
-    config = container.config
-    if not container.is_running or config["HostConfig"]["NetworkMode"] in ("host", "none"):
+    """The published ports of a running container, and those that it merely exposes, sorted as ``port`` shows them."""
+    if not _has_own(container):
         return []
-    found = published(config)
+    found: list[Port] = []
+    for text, bindings in _bindings(container).items():
+        number, protocol = split(text)
+        found += [(number, protocol, one["HostIp"], int(one["HostPort"])) for one in bindings]
     known = {port[:2] for port in found}
-    for text in config["Config"].get("ExposedPorts") or {}:
-        try:
-            port = split(text)
-        except ValueError:
-            continue  # an image's, which strangers wrote
-        if port not in known:
-            found.append((*port, "", 0))
+    found += [(*port, "", 0) for port in exposed(container.config) if port not in known]
     return sorted(found)
 
 

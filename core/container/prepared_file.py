@@ -198,6 +198,10 @@ def _patches(values: dict[str, bytes], record: dict[str, Any]) -> list[tuple[str
     found.append(("EXPLAIN", len(b"\0".join(words[:-3])) + 1, _NAME, len(name)))
     parts = values["EVENTS"].split(b"\0")
     found.append(("EVENTS", len(parts[0]) + 1, _NAME, len(name)))
+    if "NET" in values:
+        from pod.core.network import wire
+
+        found.append(("NET", wire.place_of(values["NET"], "NAME"), _NAME, len(name)))
     if path:
         found.append(("REMOVE", len(b"\0".join(values["REMOVE"].split(b"\0")[:2])) - len(name), _NAME, len(name)))
     return found

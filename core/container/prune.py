@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pod.core import moments
+from pod.core import events, moments
 from pod.core.container import inspect, lifecycle, listing, settling
 from pod.core.errors import PodError
 
@@ -61,4 +61,5 @@ def prune(engine: Engine, filters: Sequence[str] = ()) -> tuple[list[str], int]:
             continue
         gone.append(container.id)
         freed += written
+    events.emit(engine, "container", "prune", "", {"reclaimed": str(freed)})
     return gone, freed

@@ -7,8 +7,8 @@ On the warm path: a list of containers that are all well imports nothing of what
 from __future__ import annotations
 
 import os
-import time
 
+from pod.core import rundir
 from pod.core.container import model, store
 from pod.core.errors import Busy
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0
 """Seconds that listing waits for the lock of a container that is to be settled."""
 
-_FOREIGN_LITTER = 3600.0
-"""Seconds after which a folder that some other boot's create left is taken for litter."""
-
 
 def is_due(engine: Engine, container: Container) -> bool:
     """Whether ``lifecycle.settle`` has something to do: its supervisor was killed, or --rm was not carried out."""
@@ -32,7 +29,9 @@ def is_due(engine: Engine, container: Container) -> bool:
         return True
     if not container.config["HostConfig"]["AutoRemove"]:
         return False
-    return container.status == "exited" or model.maker_died(engine, container)
+    if container.status == "exited":
+        return not model.is_kept_elsewhere(engine, container)
+    return model.maker_died(engine, container)
 
 
 def settle_all(engine: Engine) -> list[Container]:
@@ -66,18 +65,13 @@ def _collect_litter(engine: Engine) -> None:
         from pod.core.volume import leftovers
 
         leftovers.collect(engine, volumes)
-    boot = engine.host.mark
-    stale = [f"{engine.paths.containers}/{name}" for name in entries if _is_stale(engine, name, boot)]
+    if os.path.isdir(engine.paths.network_names):
+        from pod.core.network import leftovers as network_leftovers
+
+        network_leftovers.collect(engine)
+    folders = [(f"{engine.paths.containers}/{name}", name[66:]) for name in entries]
+    stale = [path for path, maker in folders if rundir.is_litter(engine, path, maker)]
     if stale or (os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash)):
         from pod.core.container import lifecycle
 
         lifecycle.throw_away(engine, stale)
-
-
-def _is_stale(engine: Engine, name: str, boot: str) -> bool:
-    """Whether nobody is at work any more on a half-made folder of that name."""
-    made_on, _, pid = name[66:].partition(".")
-    if made_on == boot and pid.isdigit():
-        return not model.process_start(int(pid))
-    # Of an earlier boot, or of another node of a shared home, whose pids are not ours to judge.
-    return time.time() - os.lstat(f"{engine.paths.containers}/{name}").st_mtime > _FOREIGN_LITTER

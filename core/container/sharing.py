@@ -1,4 +1,4 @@
-"""--pid and --ipc container:X: what a start takes over from another container that runs.
+"""--pid, --ipc and --network container:X: what a start takes over from another container that runs.
 
 X's namespaces belong to X's user namespace, so who joins them shares that too (ext/src/helper/share.h): both containers
 need the same id map, and one container cannot join two others. A mode names X by its whole id.
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 PREFIX = "container:"
 
-_KINDS = (("PidMode", "PID", plan.CLONE_NEWPID, "pid"), ("IpcMode", "IPC", plan.CLONE_NEWIPC, "ipc"))
+_KINDS = (
+    ("PidMode", "PID", plan.CLONE_NEWPID, "pid"),
+    ("IpcMode", "IPC", plan.CLONE_NEWIPC, "ipc"),
+    ("NetworkMode", "network", plan.CLONE_NEWNET, "net"),
+)
 """(member of HostConfig, Docker's word, flag, name below /proc/PID/ns)."""
 
 
@@ -32,10 +36,11 @@ def joins(host: dict[str, Any]) -> bool:
 
 class Joined:
     """What a start joins: CLONE_NEW* ``bits``, X's first process ``pid`` and its ``start`` time, whether X's /dev/shm
-    is taken (``shm``). ``host`` is the HostConfig with the modes that X turned out to have ("host").
+    is taken (``shm``). ``host`` is the HostConfig with the modes that X turned out to have ("host"), ``network`` the
+    container whose network it is: its names and its /etc/hosts come along.
     """
 
-    __slots__ = ("bits", "host", "pid", "shm", "start")
+    __slots__ = ("bits", "host", "network", "pid", "shm", "start")
 
     def __init__(self, host: dict[str, Any]) -> None:
         self.host = dict(host)
@@ -43,6 +48,7 @@ class Joined:
         self.pid = 0
         self.start = 0
         self.shm = False
+        self.network: Container | None = None
 
 
 def resolve(engine: Engine, config: dict[str, Any]) -> Joined:
@@ -55,6 +61,8 @@ def resolve(engine: Engine, config: dict[str, Any]) -> Joined:
             continue
         other = _running(engine, mode[len(PREFIX) :], word)
         shown = other.config["HostConfig"][member]
+        if member == "NetworkMode":
+            joined.network = _at_the_end(engine, other)
         if shown == "host":
             joined.host[member] = "host"
             continue
@@ -71,8 +79,8 @@ def resolve(engine: Engine, config: dict[str, Any]) -> Joined:
         joined.pid, joined.start = other.pid, int(other.state["pidStart"])
     if len(used) > 1:
         raise Conflict(
-            "conflicting options: --pid and --ipc of two containers, whose user namespaces differ",
-            hint="name one container for both",
+            "conflicting options: --pid, --ipc and --network of two containers, whose user namespaces differ",
+            hint="name one container for all",
         )
     return joined
 
@@ -87,6 +95,17 @@ def _running(engine: Engine, container_id: str, word: str) -> Container:
             f"cannot join {word} of a non running container: {other.name}",
             hint=f"start it first: pod start {other.name}",
         )
+    return other
+
+
+def _at_the_end(engine: Engine, other: Container) -> Container:
+    """Who the network really is of, where ``other`` has joined one, too; as far as there are records of it."""
+    for _ in range(16):
+        mode = other.config["HostConfig"]["NetworkMode"]
+        try:
+            other = model.read(engine, mode[len(PREFIX) :]) if mode.startswith(PREFIX) else other
+        except FileNotFoundError:
+            break
     return other
 
 

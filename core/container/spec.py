@@ -28,7 +28,8 @@ class Request:
         "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "cgroupns", "command",
         "devices", "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add",
         "healthcheck", "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver",
-        "log_opts", "name", "network", "pid", "privileged", "read_only", "restart", "root_emulation", "security_opt",
+        "log_opts", "name", "network", "networks", "pid", "port_fallback", "ports", "privileged", "publish_all",
+        "read_only", "restart", "root_emulation", "security_opt",
         "shm_size", "stop_signal", "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts",
         "volume_driver", "volumes", "volumes_from", "workdir",
     )  # fmt: skip
@@ -46,13 +47,13 @@ class Request:
         self.labels: dict[str, str] = {}
         self.annotations: dict[str, str] = {}
         self.attach: set[str] = set()
-        self.interactive = False
-        self.tty = False
-        self.auto_remove = False
-        self.init = False
-        self.privileged = False
-        self.read_only = False
-        self.network = "host"
+        self.interactive = self.tty = False
+        self.auto_remove = self.init = False
+        self.privileged = self.read_only = False
+        self.network = "bridge"
+        self.networks: dict[str, dict[str, Any]] = {}  # by name, the first one first; see network/endpoints.py
+        self.ports: dict[str, list[dict[str, str]]] = {}
+        self.publish_all = self.port_fallback = False
         self.pid = ""
         self.ipc = "private"
         self.cgroupns = "private"
@@ -120,6 +121,10 @@ def make_record(
             "RootEmulation": request.root_emulation,
         },
     }
+    if request.networks:
+        record["Networks"] = request.networks
+    if request.port_fallback:
+        record["Pod"]["PortFallback"] = True
     return record
 
 
@@ -221,6 +226,7 @@ def _config(
     }
     exposed = dict(config.get("ExposedPorts") or {})
     exposed.update({port: {} for port in request.expose})
+    exposed.update({port: {} for port in request.ports})
     if exposed:
         result["ExposedPorts"] = exposed
     stop_signal = request.stop_signal or config.get("StopSignal")
@@ -256,7 +262,7 @@ def _host_config(request: Request) -> dict[str, Any]:
         "ContainerIDFile": "",
         "LogConfig": {"Type": request.log_driver, "Config": request.log_opts},
         "NetworkMode": request.network,
-        "PortBindings": {},
+        "PortBindings": request.ports,
         "RestartPolicy": request.restart,
         "AutoRemove": request.auto_remove,
         "VolumeDriver": request.volume_driver,
@@ -276,7 +282,7 @@ def _host_config(request: Request) -> dict[str, Any]:
         "OomScoreAdj": 0,
         "PidMode": request.pid,
         "Privileged": request.privileged,
-        "PublishAllPorts": False,
+        "PublishAllPorts": request.publish_all,
         "ReadonlyRootfs": request.read_only,
         "SecurityOpt": request.security_opt or None,
         "Tmpfs": request.tmpfs,

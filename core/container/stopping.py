@@ -205,7 +205,7 @@ def restart(
         _refuse_elsewhere(container, "restart")
         if container.is_running:
             if container.config["HostConfig"]["AutoRemove"]:
-                keep = f"{container.directory}/{lifecycle.KEEP}"
+                keep = f"{container.directory}/{model.KEEP}"
                 os.close(os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
             mark(container)
             _end(engine, container, timeout, number, lifecycle.settle_held)

@@ -111,7 +111,10 @@ def _release_stale(engine: Engine, name: str) -> bool:
 
 def release_stale_names(engine: Engine) -> None:
     """Removes the names whose container is gone; looks closer only where there are more names than containers."""
-    names = os.listdir(engine.paths.names)
+    try:
+        names = os.listdir(engine.paths.names)
+    except FileNotFoundError:  # a reset was killed at its end
+        return
     known = model.list_ids(engine)
     for name in names if len(names) > len(known) else ():
         owner = _owner(engine.paths.name(name))

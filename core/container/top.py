@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core.container import members
+from pod.core.container import members, model
 from pod.core.errors import Conflict, PodError
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ _LONGEST = 1 << 24
 
 def listing(engine: Engine, container: Container, options: list[str]) -> tuple[list[str], list[list[str]]]:
     """(titles, rows); ``options`` are those of ps(1), "-ef" where there are none. Conflict where nothing runs."""
+    model.check_here(container)
     if not container.pid:
         if container.state.get("restarting"):
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")

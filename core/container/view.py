@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from pod.core import rundir
-from pod.core.container import lifecycle, mounting, planning
+from pod.core.container import claims, lifecycle, model, mounting, planning
 from pod.core.errors import Conflict, PodError
 from pod.core.runtime import launch, plan
 from pod.ext.errors import StepError
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from pod.core.container.model import Container
     from pod.core.engine import Engine
+    from pod.core.image.commit import Layer
 
-FOLLOW, ROOTS, PLAIN_MODES, NO_DEVICES, NO_TOP = 1, 2, 4, 8, 16
+FOLLOW, ROOTS, PLAIN_MODES, NO_DEVICES, NO_TOP, MAKE = 1, 2, 4, 8, 16, 32
 """enum pod_job_flags"""
 
 EXISTS, READ_ONLY, ON_ROOT = 1, 2, 4
@@ -35,12 +36,24 @@ class Job:
     __slots__ = ("_answer", "_pid", "path")
 
     def __init__(
-        self, kind: str, plan_fd: int, path: str, *, stream: int = -1, base: str = "", flags: int = 0
+        self,
+        kind: str,
+        plan_fd: int,
+        path: str,
+        *,
+        dir_fd: int = -1,
+        stream: int = -1,
+        base: str = "",
+        flags: int = 0,
+        request: bytes = b"",
+        owner: tuple[int, int] = (0, 0),
     ) -> None:
         from pod.ext import layer
 
         self.path = path
-        self._pid, self._answer = layer.start_job(kind, plan_fd, path, stream=stream, base=base, flags=flags)
+        self._pid, self._answer = layer.start_job(
+            kind, plan_fd, path, dir_fd=dir_fd, stream=stream, base=base, flags=flags, request=request, owner=owner
+        )
 
     def result(self) -> dict[str, Any]:
         """Waits for its end. StepError where it failed or was killed; an interrupt ends it."""
@@ -75,7 +88,7 @@ def through_pipe(pack: Callable[[int], Job], unpack: Callable[[int], Job]) -> tu
             unpacker = unpack(reader)
         except BaseException:
             packer.end()
-            _quietly(packer)
+            quietly(packer)
             raise
     finally:
         os.close(reader)
@@ -93,7 +106,7 @@ def _both(source: Job, target: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         failure = error
     except BaseException:
         target.end()
-        _quietly(target)
+        quietly(target)
         raise
     try:
         unpacked = target.result()
@@ -105,26 +118,61 @@ def _both(source: Job, target: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     return packed, unpacked
 
 
-def _quietly(job: Job) -> None:
+def quietly(job: Job) -> None:
+    """Its end, whatever came of it."""
     try:
         job.result()
     except StepError:
         pass
 
 
+def write_layer(engine: Engine, plan_fd: int, layer: Layer, what: str) -> dict[str, Any]:
+    """What the plan's root file system has and its image has not, written to ``layer``; the result of who packed it.
+
+    PodError names ``what`` was done. What cannot be in a layer is warned of.
+    """
+    reader, writer = os.pipe()
+    try:
+        job = Job("layer", plan_fd, "/", stream=writer)
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    try:
+        layer.take(reader)
+    except BaseException:
+        job.end()
+        quietly(job)
+        raise
+    finally:
+        os.close(reader)
+    try:
+        result = job.result()
+    except StepError as error:
+        raise words(error, what) from None
+    for name, left_out in (("sockets", "sockets"), ("reserved", 'files with names that begin with ".wh."')):
+        if result[name]:
+            text = f"{result[name]} {left_out} left out, which cannot be in a layer; one is {result['name']!r}"
+            engine.progress("warning", {"text": text})
+    return result
+
+
 def use(
-    engine: Engine, container: Container, work: Callable[[int, Container], dict[str, Any]], *, bare: bool = False
+    engine: Engine,
+    container: Container,
+    work: Callable[[int, Container], dict[str, Any]],
+    *,
+    bare: bool = False,
+    layer: bool = False,
 ) -> dict[str, Any]:
     """``work(plan descriptor, container as it is)``; a container that does not run is locked meanwhile.
 
-    ``bare``: the root file system alone. Conflict where the container runs elsewhere.
+    ``bare``: the root file system alone; ``layer``: that, and what its image is. Conflict where the container runs
+    elsewhere.
     """
     container = lifecycle.settle(engine, container)
-    if container.status == "elsewhere":
-        raise Conflict(
-            f"container {container.name} runs elsewhere, on {container.state.get('hostname')}",
-            hint="run the command there",
-        )
+    model.check_here(container)
     if container.status == "restarting":  # its folders are the supervisor's, which may mount them at any moment
         raise Conflict(
             f"Container {container.id} is restarting, wait until the container is running",
@@ -132,24 +180,34 @@ def use(
         )
     if not container.is_running:
         with rundir.container_lock(engine, container.id):
-            container = lifecycle.read_again(engine, container)
-            if not container.is_running:
-                return _with_plan(engine, container, work, bare)
-    return _with_plan(engine, container, work, bare)
+            container = claims.take(engine, container)
+            try:
+                if not container.is_running:
+                    return _with_plan(engine, container, work, bare=bare, layer=layer)
+            finally:
+                claims.drop(container)
+    return _with_plan(engine, container, work, bare=bare, layer=layer)
 
 
 def _with_plan(
-    engine: Engine, container: Container, work: Callable[[int, Container], dict[str, Any]], bare: bool
+    engine: Engine,
+    container: Container,
+    work: Callable[[int, Container], dict[str, Any]],
+    *,
+    bare: bool,
+    layer: bool,
 ) -> dict[str, Any]:
-    descriptor = launch.memory_file("pod-plan", write_plan(engine, container, bare=bare))
+    descriptor = launch.memory_file("pod-plan", write_plan(engine, container, bare=bare, layer=layer))
     try:
         return work(descriptor, container)
     finally:
         os.close(descriptor)
 
 
-def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> bytes:
-    """The keys that ext/src/files/view.h names."""
+def write_plan(
+    engine: Engine, container: Container, *, bare: bool = False, layer: bool = False, latest: int | None = None
+) -> bytes:
+    """The keys that ext/src/files/view.h names. ``latest``: in a layer no time is later, seconds since 1970."""
     config, directory = container.config, container.directory
     writer = plan.PlanWriter()
     single = config["Pod"]["IdMap"]["Kind"] == "single"
@@ -169,7 +227,11 @@ def write_plan(engine: Engine, container: Container, *, bare: bool = False) -> b
         emulation = planning.root_emulation(engine, config)
     if emulation == "full" or (not single and config["Pod"]["RootEmulation"] in ("auto", "full")):
         writer.texts("RECORDS", planning.record_folders(engine, config))
-    if not bare:
+    if latest is not None:
+        writer.number("LATEST", latest + 1)
+    if layer:
+        _write_image(engine, writer, container, plain=not layers)
+    elif not bare:
         _write_mounts(engine, writer, container, single=single)
     return writer.finish(launch.build_id())
 
@@ -189,6 +251,21 @@ def _write_mounts(engine: Engine, writer: plan.PlanWriter, container: Container,
     writer.mounts(found)
     if images.lowers:
         writer.texts("IMAGE_LOWERS", images.lowers)
+
+
+def _write_image(engine: Engine, writer: plan.PlanWriter, container: Container, *, plain: bool) -> None:
+    """For ext/src/files/layer.c: where a start mounts, and of a plain tree what it is a copy of."""
+    from pod.core.image import layers
+    from pod.core.image.store import by_id
+
+    config = container.config
+    single = config["Pod"]["IdMap"]["Kind"] == "single"
+    own = planning.mount_operations(engine, {**config, "Mounts": []}, container.directory, single=single)
+    targets = [mount.target for mount in own] + [mount["Destination"] for mount in config["Mounts"]]
+    writer.texts("TARGETS", targets)
+    image = container.image or by_id(engine, config["Image"], config["Config"]["Image"])
+    if plain and image.chain_ids:
+        writer.text("FLAT", layers.ensure_flat(engine, image, planning.id_map(engine, config)))
 
 
 def diff_plan(engine: Engine, container: Container) -> bytes:

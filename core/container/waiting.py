@@ -58,13 +58,14 @@ class Watch:
     def _recorded(self) -> int:
         """Without a supervisor that answers (too many clients, or it is gone): by the record alone."""
         before = self._container
-        if not before.is_running:
+        if not before.is_running and before.status != "elsewhere":
             return before.exit_code
         while True:
             try:
                 now = lifecycle.settle(self._engine, model.read(self._engine, before.id))
             except FileNotFoundError:
                 return model.UNKNOWN_EXIT
-            if not now.is_running or now.state.get("restartCount") != before.state.get("restartCount"):
+            over = not now.is_running and now.status != "elsewhere"  # else its node records the end
+            if over or now.state.get("restartCount") != before.state.get("restartCount"):
                 return int(now.state.get("exitCode", 0))
             time.sleep(0.1)

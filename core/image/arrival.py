@@ -66,6 +66,20 @@ class Progress:
             self._engine.progress("layer", fields)
 
 
+def begin_thread(work: Callable[[], None], name: str, *, needed: bool) -> threading.Thread | None:
+    """A thread that does ``work``; None where a limit on processes allows no more and others do the same work. PodError
+    where that one is ``needed``.
+    """
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if not needed:
+            return None
+        raise PodError(f"{name}: {error}", hint="is a limit on processes too low? ('ulimit -u')") from None
+    return thread
+
+
 class Downloads:
     """Blobs fetched by threads. ``coming`` has the writers of those on their way, ``there`` those that are whole.
 
@@ -99,13 +113,8 @@ class Downloads:
             if self._active >= self._engine.config.parallel_downloads:
                 self._progress.tell(layer, "Waiting")
                 return
-            thread = threading.Thread(target=self._run, name="pull", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # A limit on processes: fewer threads do the same work.
-                if not self._active:
-                    hint = "is a limit on processes too low? ('ulimit -u')"
-                    raise PodError(f"download blobs: {error}", hint=hint) from None
+            thread = begin_thread(self._run, "download blobs", needed=not self._active)
+            if thread is None:
                 return
             self._active += 1
             self._threads.append(thread)

@@ -49,6 +49,14 @@ def read(engine: Engine, digest: str, limit: int) -> bytes:
     return data
 
 
+def open_read(engine: Engine, digest: str, missing: str = "", hint: str = "pull or load the image again") -> int:
+    """A descriptor of a blob, the caller's to close. StoreCorrupt, in the words ``missing``, where it is not there."""
+    try:
+        return os.open(engine.paths.blob(digest), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise StoreCorrupt(missing or f"read blob: {digest}: missing from the store", hint=hint) from None
+
+
 def drop(engine: Engine, digest: str) -> None:
     """Removes a blob; a missing one is fine."""
     import contextlib
@@ -253,6 +261,55 @@ class Writer:
             if self._path and (self._spoilt or self.received < self.KEEP):
                 with contextlib.suppress(FileNotFoundError):  # A reset of the store may have gone faster.
                     os.unlink(self._path)
+            self._path = ""
+        os.close(self._fd)
+
+
+class Nameless:
+    """A blob on its way in whose digest nobody knows yet: hidden and locked until :meth:`publish`.
+
+    Leaving the context before that removes it; of who was killed, leftovers does.
+    """
+
+    __slots__ = ("_engine", "_fd", "_path")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._fd = -1
+        self._path = ""
+
+    def __enter__(self) -> Nameless:
+        import contextlib
+        import fcntl
+
+        os.makedirs(self._engine.paths.blobs, 0o700, exist_ok=True)
+        self._path = f"{self._engine.paths.blobs}/.new-{os.getpid()}-{os.urandom(8).hex()}"
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with contextlib.suppress(OSError):  # Without flock on this file system the grace time alone protects it.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def publish(self, digest: str) -> None:
+        """Gives it its name; one that is there stays, it has the same bytes. The caller has made sure of the digest."""
+        size = os.fstat(self._fd).st_size
+        if has(self._engine, digest, size):
+            return
+        durable.mark_blob(self._engine, digest)
+        try:
+            os.rename(self._path, self._engine.paths.blob(digest))
+        except FileNotFoundError:
+            raise StoreCorrupt(f"store blob: {digest}: it vanished while it was written") from None
+        self._path = ""
+
+    def __exit__(self, *_: object) -> None:
+        import contextlib
+
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
             self._path = ""
         os.close(self._fd)
 

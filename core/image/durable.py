@@ -2,10 +2,12 @@
 
     cache/unsynced/<host name>-<machine>-<boot>/<kind>@<name>@<random>     empty files; kind and name are
         blob@<hex>    blobs/sha256/<hex>            layer@<map>:<folder>    layers/<map>/<folder>
+        tree@<id>     containers/<id>/rootfs, a container's copy of its image
 
 A mark is made before the rename that publishes, so a journal that has the rename has the mark. A process that nobody
 waits for syncs the file system and takes the marks away. The first command of another boot finds those of a boot that
-ended too early: blobs are hashed again, layers are thrown away and made anew from their blobs when they are needed.
+ended too early: blobs are hashed again, layers and containers' copies are thrown away and made anew from what they were
+made of when they are needed.
 A warm start looks at nothing of this.
 """
 
@@ -29,6 +31,11 @@ def mark_blob(engine: Engine, digest: str) -> None:
 def mark_layer(engine: Engine, map_key: str, folder: str) -> None:
     """Before layers/<map>/<folder> gets its name."""
     _mark(engine, f"layer@{map_key}:{folder}")
+
+
+def mark_tree(engine: Engine, container_id: str) -> None:
+    """Before containers/<id>/rootfs gets its name."""
+    _mark(engine, "tree@" + container_id)
 
 
 def _mark(engine: Engine, name: str) -> None:
@@ -119,13 +126,17 @@ def _judge(engine: Engine, name: str) -> None:
             _unlink(path)
     elif kind == "layer":
         key, _, layer = what.partition(":")
-        path = f"{engine.paths.layers(key)}/{layer}"
-        if "/" in what or layer.startswith("."):
-            return
-        try:
-            os.rename(path, f"{engine.paths.trash}/{os.urandom(8).hex()}")
-        except FileNotFoundError:
-            return
+        if "/" not in what and not layer.startswith("."):
+            _throw_away(engine, f"{engine.paths.layers(key)}/{layer}")
+    elif kind == "tree" and digests.is_hex(what):
+        _throw_away(engine, engine.paths.container(what) + "/rootfs")
+
+
+def _throw_away(engine: Engine, path: str) -> None:
+    try:
+        os.rename(path, f"{engine.paths.trash}/{os.urandom(8).hex()}")
+    except FileNotFoundError:
+        return
 
 
 def _is_whole(path: str, wanted: str) -> bool:

@@ -43,15 +43,15 @@ def steps(engine: Engine, image: Image) -> list[Step]:
     told = config.get("history")
     told = told if isinstance(told, list) else []
     sizes = Sizes(engine)
-    chains = iter(image.chain_ids)
+    layers = iter(image.record["layers"])
     found: list[Step] = []
     for entry in told:
         entry = entry if isinstance(entry, dict) else {}
-        chain = None if entry.get("empty_layer") is True else next(chains, None)
-        size = 0 if chain is None else sizes.of(chain)
+        layer = None if entry.get("empty_layer") is True else next(layers, None)
+        size = 0 if layer is None else sizes.of_layer(layer)
         created = moments.instant(entry.get("created"))
         found.append(Step(MISSING, created, _text(entry, "created_by"), size, _text(entry, "comment")))
-    found += [Step(MISSING, None, "", sizes.of(chain), "") for chain in chains]
+    found += [Step(MISSING, None, "", sizes.of_layer(layer), "") for layer in layers]
     found = found[-MAX_STEPS:]
     if found:
         found[-1].id = image.id

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 
-from pod.core.errors import RegistryError, StoreCorrupt
+from pod.core.errors import NoSuchImage, RegistryError, StoreCorrupt
 from pod.core.image import blobs, layers, layout, leftovers, store
 from pod.core.image.arrival import Arrival, Progress, fetch
 from pod.core.image.sizes import Sizes
@@ -86,12 +86,13 @@ def install(
     reference: Reference | None,
     wanted: Platform | None,
     silent: bool = False,
+    shown: str = "",
 ) -> Image:
     """Fetches what is missing, extracts, publishes the image under ``reference`` (None: no name).
 
-    ``silent`` tells nothing of layers to the engine's progress.
+    ``silent`` tells nothing of layers to the engine's progress. ``shown``: what errors call it.
     """
-    shown = reference.familiar() if reference is not None else manifest.digest
+    shown = shown or (reference.familiar() if reference is not None else manifest.digest)
     layout.prepare(engine)
     leftovers.collect(engine)
     for turn in range(_ROUNDS):
@@ -167,6 +168,15 @@ def make_record(manifest: Manifest, config: ImageConfig) -> dict[str, Any]:
             for layer, diff_id, chain_id in zip(manifest.layers, config.diff_ids, chain)
         ],
     }
+
+
+def present(engine: Engine, image_id: str) -> Image | None:
+    """The image of that id, where the store has all of it."""
+    try:
+        image = store.by_id(engine, image_id)
+    except NoSuchImage:
+        return None
+    return image if _complete(engine, image.record) and blobs.has(engine, image.record["manifest"]) else None
 
 
 def _complete(engine: Engine, record: dict[str, Any]) -> bool:

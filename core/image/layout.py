@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from pod.core import statefile, storedir
-from pod.core.image import store
+from pod.core.image import leftovers, store
 from pod.core.oci import image_spec
 from pod.core.oci import reference as references
 
@@ -40,20 +40,7 @@ def write_index(engine: Engine) -> None:
                 entries.extend(_entries(engine, ref))
         index = {"schemaVersion": 2, "mediaType": image_spec.OCI_INDEX, "manifests": entries}
         statefile.write(engine.paths.root + "/index.json", index)
-        _forget_unfinished(engine.paths.root)
-
-
-def _forget_unfinished(root: str) -> None:
-    """Removes what writers of index.json left who were killed; one that is younger than a minute may be at work."""
-    import time
-
-    for name in storedir.names(root):
-        if name.startswith(".index.json."):
-            try:
-                if os.stat(f"{root}/{name}").st_mtime < time.time() - 60:
-                    os.unlink(f"{root}/{name}")
-            except OSError:
-                continue  # Somebody was faster.
+        leftovers.collect_files(engine.paths.root, ".index.json.")
 
 
 def _entries(engine: Engine, ref: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """What dead pulls left half made: found by the lock that the living hold, removed by the next pull.
 
     blobs/sha256/.gone-…     what a killed rmi was about to unlink
+    blobs/sha256/.load-…     a folder, flock held by load or import, which spools a stream there
     blobs/sha256/.part-…     flock held by blobs.Writer; a dead one's is kept for a day, for the next pull to go on with
     layers/<map>/.…          flock held by who extracts
-    refs/.…, images/.…, cache/seccomp/.…
+    refs/.…, images/.…, manifests/.…, cache/seccomp/.…, cache/compressed/.…, .index.json.…
                              temporary files of statefile.write, which live for microseconds
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 
 from pod.core import storedir
-from pod.core.image import blobs, unpacking
+from pod.core.image import blobs, spool, unpacking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +31,18 @@ def collect(engine: Engine) -> int:
     """Removes them and returns how many there were. Never waits, never fails for what others removed first."""
     removed = 0
     paths = engine.paths
-    folders = (paths.blobs, paths.refs, paths.images, f"{paths.root}/cache/seccomp")
+    caches = (f"{paths.root}/cache/seccomp", f"{paths.root}/cache/compressed")
+    folders = (paths.blobs, paths.refs, paths.images, paths.manifests, *caches)
     for folder in folders:
         for path in _hidden(folder):
+            if path.startswith(f"{paths.blobs}/{spool.PREFIX}"):
+                removed += _if_dead(path, os.O_DIRECTORY, GRACE, spool.remove)
+                continue
             part = path.startswith(f"{paths.blobs}/{blobs.TEMPORARY}")
             removed += _if_dead(path, 0, PART_AGE if part else GRACE, os.unlink)
     root = paths.layers("").rstrip("/")
-    for key in storedir.names(root):
+    collect_files(paths.root, ".index.json.")
+    for key in storedir.own_names(root):
         for path in _hidden(f"{root}/{key}"):
             removed += _if_dead(
                 path, os.O_DIRECTORY, GRACE, lambda path: unpacking.discard(engine, path, engine.idmap)
@@ -44,8 +50,15 @@ def collect(engine: Engine) -> int:
     return removed
 
 
+def collect_files(folder: str, prefix: str) -> None:
+    """Removes the temporary files of writers of one record who were killed."""
+    for path in _hidden(folder):
+        if path.startswith(f"{folder}/{prefix}"):
+            _if_dead(path, 0, GRACE, os.unlink)
+
+
 def _hidden(folder: str) -> Iterator[str]:
-    return (f"{folder}/{name}" for name in storedir.names(folder) if name.startswith("."))
+    return (f"{folder}/{name}" for name in storedir.own_names(folder) if name.startswith("."))
 
 
 def _if_dead(path: str, flags: int, age: float, remove: Callable[[str], None]) -> bool:

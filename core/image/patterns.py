@@ -30,15 +30,15 @@ class BadPattern(ValueError):
 class Pattern:
     """A pattern, read once. Matching takes at most (length of the text) x (length of the pattern) steps."""
 
-    __slots__ = ("_text", "_tokens")
+    __slots__ = ("_text", "tokens")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _read(text)
+        self.tokens = _read(text)
 
     def matches(self, text: str) -> bool:
         """Whether the whole of ``text`` fits."""
-        tokens = self._tokens
+        tokens = self.tokens
         at = token = 0
         star, resume = -1, 0
         while at < len(text):

@@ -60,9 +60,9 @@ def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = Fal
             for _ in gone:
                 events.emit(engine, "image", "untag", image.id, {"name": image.id})
             doomed.append(image)
-    outcome = remove.delete(engine, doomed)
+    outcome = remove.delete(engine, doomed, sizes.Disk(engine) if doomed else None)
     outcome.removals[:0] = untagged
-    outcome.reclaimed += _sweep(engine)
+    outcome.reclaimed += sweep(engine)
     leftovers.collect(engine)
     events.emit(engine, "image", "prune", "", {"reclaimed": str(outcome.reclaimed)})
     if doomed:
@@ -70,7 +70,7 @@ def prune(engine: Engine, filters: Sequence[str] = (), *, everything: bool = Fal
     return outcome
 
 
-def _sweep(engine: Engine) -> int:
+def sweep(engine: Engine) -> int:
     """Removes blobs and layers of no image, which removals that were killed have left; the bytes they had."""
     limit = time.time() - GRACE
     reclaimed = 0
@@ -82,11 +82,11 @@ def _sweep(engine: Engine) -> int:
             if len(name) == 64 and digests.is_hex(name) and "sha256:" + name not in blobs:
                 reclaimed += max(remove.unlink(path), 0)
         root = engine.paths.layers("").rstrip("/")
-        for key in storedir.names(root):
+        for key in storedir.own_names(root):
             for path in _old(f"{root}/{key}", limit):
                 chain = path.rpartition("/")[2].removeprefix("flat-")
                 if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
-                    reclaimed += sizes.noted(path) or 0
+                    reclaimed += sizes.trees(engine, [path])[path]
                     trash += remove.into_trash(engine, path)
     for path in trash:
         remove.empty(engine, path)
@@ -96,7 +96,7 @@ def _sweep(engine: Engine) -> int:
 def _old(folder: str, limit: float) -> list[str]:
     """What lies in a folder for longer than since ``limit``, seconds since 1970."""
     found = []
-    for name in storedir.names(folder):
+    for name in storedir.own_names(folder):
         path = f"{folder}/{name}"
         try:
             if os.lstat(path).st_ctime < limit:

@@ -10,7 +10,7 @@ import contextlib
 
 from pod.core import events
 from pod.core.errors import ManifestUnknown, NoSuchImage, StoreCorrupt, Unauthorized, Unreachable, UsageError
-from pod.core.image import blobs, durable, install, store
+from pod.core.image import blobs, durable, gc, install, store
 from pod.core.image.variant import platform_of
 from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references
@@ -117,9 +117,11 @@ def pull(
     if candidates[0].domain == store.EMBEDDED_DOMAIN:
         return store.resolve(engine, reference)
     try:
-        return _pull_first(engine, candidates, wanted, all_tags=all_tags)
+        image = _pull_first(engine, candidates, wanted, all_tags=all_tags)
     finally:
         durable.settle_later(engine)
+    gc.after_publishing(engine)
+    return image
 
 
 def _pull_first(engine: Engine, candidates: list[Reference], wanted: Platform | None, *, all_tags: bool) -> Image:

@@ -15,7 +15,7 @@ import os
 
 from pod.core import events, statefile, storedir
 from pod.core.errors import ImageInUse, InvalidReference, PodError
-from pod.core.image import layout, store, unpacking
+from pod.core.image import built_layers, layout, store, unpacking
 from pod.core.oci import digest as digests
 from pod.core.oci import reference as references
 from pod.core.oci.reference import Reference
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.engine import Engine
+    from pod.core.image.sizes import Disk
     from pod.core.image.store import Image
 
 
@@ -150,8 +151,9 @@ def images_of_containers(engine: Engine) -> dict[str, list[str]]:
 
 
 def used_images(engine: Engine) -> set[str]:
-    """The ids of the images that any container needs."""
-    return {image_id for images in images_of_containers(engine).values() for image_id in images}
+    """The ids of the images that any container, or a build at work, needs."""
+    used = {image_id for images in images_of_containers(engine).values() for image_id in images}
+    return used | built_layers.held(engine)
 
 
 def containers_of(engine: Engine, image_id: str, is_running: Callable[[str], bool]) -> list[User]:
@@ -170,12 +172,13 @@ class Outcome:
         self.reclaimed = 0
 
 
-def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
+def delete(engine: Engine, images: Sequence[Image], disk: Disk | None = None) -> Outcome:
     """Removes the records of images without names or containers, and the blobs and layers that no other image has.
 
     An image that was given a name or a container since it was looked at stays. Who publishes on another node of a
     shared home does not see our lock: so blobs are renamed, the records read again, and what one of them needs gets its
     name back; the other looks after it has published (install). A layer is made anew from its blob where it is missed.
+    ``disk`` says what layers take, for the sum; without it that is what their archives had.
     """
     from pod.core.image.sizes import Sizes
 
@@ -197,7 +200,7 @@ def delete(engine: Engine, images: Sequence[Image]) -> Outcome:
             chains = [chain for chain in reversed(image.chain_ids) if chain not in kept_chains]
             kept_chains.update(chains)  # Named once, by the first image that had it.
             outcome.removals += [Removal("Deleted", chain) for chain in chains]
-            outcome.reclaimed += sum(sizes.of(chain) or 0 for chain in chains)
+            outcome.reclaimed += sum(disk.tree(chain) if disk else sizes.of(chain) or 0 for chain in chains)
             trash += _to_trash(engine, image, chains)
         for digest in _orphaned_indexes(engine, manifests, kept_blobs):
             _hide(engine, digest, hidden)
@@ -247,9 +250,12 @@ def _blobs(record: dict[str, Any]) -> set[str]:
 
 
 def kept(engine: Engine) -> tuple[set[str], set[str]]:
-    """(blobs, chain ids) that the remaining images and names need."""
+    """(blobs, chain ids) that the remaining images and names need, and what builds need not do again."""
     blobs: set[str] = set()
     chains: set[str] = set()
+    for layer in built_layers.layers(engine):
+        blobs.add(layer["digest"])
+        chains.add(layer["chainID"])
     for other in store.list_images(engine):
         blobs |= _blobs(other.record)
         chains.update(other.chain_ids)
@@ -290,9 +296,9 @@ def _looks_like_index(path: str) -> bool:
 
 
 def unlink(path: str) -> int:
-    """Removes a file; the bytes it had, -1 where it was gone already."""
+    """Removes a file; the bytes it had on the disk, -1 where it was gone already."""
     try:
-        size = os.stat(path, follow_symlinks=False).st_size
+        size = os.stat(path, follow_symlinks=False).st_blocks * 512
         os.unlink(path)
     except FileNotFoundError:
         return -1
@@ -306,8 +312,8 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
     names = [chain[7:] for chain in gone]
     if image.chain_ids and image.chain_ids[-1] in gone:
         names.append("flat-" + image.chain_ids[-1][7:])
-    for key in storedir.names(root):
-        for name in names:
+    for key in storedir.own_names(root):
+        for name in [] if os.path.islink(f"{root}/{key}") else names:
             moved += into_trash(engine, f"{root}/{key}/{name}")
     return moved
 

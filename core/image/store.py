@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 EMBEDDED_DOMAIN = "pod.local"
 MAX_CONFIG = 8 << 20
+USE_NOTED = 43200.0
+"""Seconds for which a use is not noted again; prepared starts last a day (ext/src/helper/prepared.c)."""
 
 
 class Image:
@@ -208,16 +210,20 @@ def list_images(engine: Engine) -> list[Image]:
     return images
 
 
-def put(engine: Engine, record: dict[str, Any], reference: Reference | None, digest: str) -> Image:
+def put(
+    engine: Engine, record: dict[str, Any], reference: Reference | None, digest: str, *, made_here: bool = False
+) -> Image:
     """Publishes an image whose blobs are in the store, and its name. The caller holds :func:`collection_lock`.
 
     ``digest`` is what the name led to (index or manifest). A name that led elsewhere moves; the old image may dangle.
+    ``made_here``: no registry knows it, so there is no name@digest.
     """
     from pod.core.image import layout
 
     statefile.write(engine.paths.image(record["id"]), record, sync=True)
     if reference is not None:
-        _write_ref(engine, reference.with_digest(digest), digest, record["id"])
+        if not made_here:
+            _write_ref(engine, reference.with_digest(digest), digest, record["id"])
         if reference.tag and not reference.digest:
             _write_ref(engine, reference, digest, record["id"])
     layout.write_index(engine)
@@ -247,6 +253,23 @@ def tag(engine: Engine, source: str, target: str) -> Reference:
     return reference
 
 
+def remember(engine: Engine, reference: Reference, digest: str, image_id: str) -> None:
+    """One more name@digest of an image that is there still: a registry has it under that digest."""
+    with collection_lock(engine, publish=True):
+        if _record(engine, image_id) is not None:
+            _write_ref(engine, reference.with_digest(digest), digest, image_id)
+
+
+def give_name(engine: Engine, image_id: str, reference: Reference) -> None:
+    """Has a name with a tag lead to an image of the store, whatever it led to. NoSuchImage where that has gone."""
+    from pod.core.image import layout
+
+    with collection_lock(engine, publish=True):
+        image = by_id(engine, image_id)
+        _write_ref(engine, reference, image.record["manifest"], image_id)
+    layout.write_index(engine)
+
+
 def _reference_or_none(text: str) -> Reference | None:
     try:
         return references.parse(text).with_default_tag()
@@ -272,6 +295,42 @@ def _write_ref(engine: Engine, reference: Reference, digest: str, image_id: str)
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise InvalidReference(f"store name: {name[:60]}…: too long for a file name") from None
+
+
+def note_use(engine: Engine, image_id: str) -> None:
+    """Notes that a container of the image is started: cache/used/<hex>, whose time is right to a day (image/gc).
+
+    By ``posix``, which a start that is recorded does not watch: the mark is nothing that the start depends on.
+    """
+    import posix
+    import time
+
+    path = f"{engine.paths.cache}/used/{image_id[7:]}"
+    try:
+        if abs(time.time() - posix.stat(path).st_mtime) > USE_NOTED:
+            posix.utime(path)
+        return
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return
+    try:
+        if not os.path.isdir(engine.paths.cache + "/used"):
+            posix.mkdir(engine.paths.cache + "/used", 0o700)
+        posix.mknod(path, 0o100600)
+    except OSError:
+        return  # a full disk, a store that is only read: the pull's time stands for it
+
+
+def last_use(engine: Engine, image_id: str) -> float:
+    """Seconds since 1970: when its last container was started, to a day, or it was pulled, loaded, made."""
+    found = 0.0
+    for path in (engine.paths.image(image_id), f"{engine.paths.cache}/used/{image_id[7:]}"):
+        try:
+            found = max(found, os.lstat(path).st_mtime)
+        except OSError:
+            continue
+    return found
 
 
 def collection_lock(engine: Engine, *, publish: bool) -> statefile.Lock:

@@ -10,7 +10,7 @@ import errno
 import os
 
 from pod.core import statefile
-from pod.core.errors import DigestMismatch, PodError, StoreCorrupt
+from pod.core.errors import DigestMismatch, PodError
 from pod.core.image import durable
 from pod.core.image.layers import is_done
 from pod.core.oci import digest as digests
@@ -260,10 +260,11 @@ def _make_held(folder: str) -> int:
 
 
 def _open_blob(engine: Engine, layer: dict[str, Any]) -> int:
-    try:
-        return os.open(engine.paths.blob(layer["digest"]), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        raise StoreCorrupt(f"extract layer: {layer['digest']}: its blob is missing", hint="pull the image") from None
+    from pod.core.image import blobs
+
+    return blobs.open_read(
+        engine, layer["digest"], f"extract layer: {layer['digest']}: its blob is missing", "pull the image"
+    )
 
 
 def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> bool:
@@ -332,7 +333,7 @@ def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
     from pod.ext.layer import rmtree
 
     folder, _, name = path.rpartition("/")
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
 
         def work() -> bytes:

@@ -1,12 +1,12 @@
-"""The networks that are always there: ``host`` and ``none``, as Docker's document shows them. Pure."""
+"""The networks ``host`` and ``none``, which are always there and of which nothing is recorded. Pure."""
 
 from __future__ import annotations
 
 from pod.core.errors import NoSuchNetwork
+from pod.core.network import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from pod.core.engine import Engine
@@ -28,30 +28,16 @@ def find(text: str) -> str:
     for name in _DRIVERS:
         if text == name or (is_id(text) and _id(name).startswith(text)):
             return name
-    raise NoSuchNetwork(f"network {text} not found", hint="in this version there are 'host' and 'none'")
+    raise NoSuchNetwork(f"network {text} not found", hint="'pod network ls' lists them")
 
 
-def document(engine: Engine, name: str, members: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Docker's document. ``members`` are ids and names of the running containers on it."""
-    end = {"EndpointID": "", "MacAddress": "", "IPv4Address": "", "IPv6Address": ""}
-    return {
-        "Name": name,
-        "Id": _id(name),
-        "Created": _born(engine),
-        "Scope": "local",
-        "Driver": _DRIVERS[name],
-        "EnableIPv4": True,
-        "EnableIPv6": False,
-        "IPAM": {"Driver": "default", "Options": None, "Config": None},
-        "Internal": False,
-        "Attachable": False,
-        "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
-        "Containers": {member: {"Name": called, **end} for member, called in members},
-        "Options": {},
-        "Labels": {},
-    }
+def record(engine: Engine, name: str) -> dict[str, Any]:
+    """What the store would have of it, if it had to be kept."""
+    made = records.blank(name, _id(name), _DRIVERS[name])
+    made["Created"] = _born(engine)
+    made["IPAM"]["Config"] = None
+    made["Pod"]["Bridge"] = ""
+    return made
 
 
 def _id(name: str) -> str:

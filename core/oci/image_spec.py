@@ -62,18 +62,23 @@ class DocumentError(ValueError):
 
 def load(raw: bytes, limit: int, what: str) -> dict[str, Any]:
     """The JSON object in ``raw``, bounded in size (bytes) and depth. DocumentError otherwise; ``what`` names it."""
+    value = load_any(raw, limit, what)
+    if not isinstance(value, dict):
+        raise DocumentError(f"{what} is not a JSON object")
+    return value
+
+
+def load_any(raw: bytes, limit: int, what: str) -> Any:
+    """:func:`load` for a document that may be no object."""
     if len(raw) > limit:
         raise DocumentError(f"{what} is larger than {limit} bytes")
     _check_depth(raw, what)
     import json
 
     try:
-        value = json.loads(raw.removeprefix(_BOM).decode(), parse_int=_number)
+        return json.loads(raw.removeprefix(_BOM).decode(), parse_int=_number)
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DocumentError(f"{what} is not a JSON object")
-    return value
 
 
 def _number(digits: str) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_TOKEN_ANSWER = 1 << 18
 MAX_CHALLENGE = 8 << 10
+_MAX_SCOPES = 16
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "gov", "mil", "ne", "net", "nom", "or", "org", "gob", "go"))
 _SHARED = frozenset(("github.io", "amazonaws.com", "azurecr.io", "cloudfront.net", "herokuapp.com", "pages.dev"))
 
@@ -120,9 +121,7 @@ class Authenticator:
 
     __slots__ = ("_find", "_found", "_header", "_known", "_lock", "_realms", "_transport")
 
-    def __init__(
-        self, transport: Transport, find: Callable[[], Credentials | None], realms: Mapping[str, str]
-    ) -> None:
+    def __init__(self, transport: Transport, find: Callable[[], Credentials | None], realms: Mapping[str, str]) -> None:
         self._transport = transport
         self._find = find
         self._found: Credentials | None = None
@@ -145,10 +144,11 @@ class Authenticator:
             return {} if self._credentials is not None else {"Authorization": self._header}
         return {"Authorization": self._header} if self._header else {}
 
-    def answer(self, challenge_header: str, scope: str, sent: str) -> bool:
+    def answer(self, challenge_header: str, scopes: list[str], sent: str) -> bool:
         """Takes a 401's challenge to a request with the Authorization ``sent``; False where there is no (other) answer.
 
-        Of several challenges a Bearer's goes first: it may do without credentials, and sends them to fewer places.
+        Of several challenges a Bearer's goes first: it may do without credentials, and sends them to fewer places. A
+        token is asked for all of ``scopes`` and, in other repositories, for what the challenge names.
         """
         with self._lock:
             if self._header != sent:
@@ -156,7 +156,7 @@ class Authenticator:
             challenges = parse_challenges(challenge_header)
             for challenge in challenges:
                 if challenge.scheme == "bearer":
-                    self._header = "Bearer " + self._token(challenge, scope)
+                    self._header = "Bearer " + self._token(challenge, scopes)
                     return True
             if any(challenge.scheme == "basic" for challenge in challenges):
                 credentials = self._credentials
@@ -175,7 +175,7 @@ class Authenticator:
                 hint="give the registry TLS",
             )
 
-    def _token(self, challenge: Challenge, scope: str) -> str:
+    def _token(self, challenge: Challenge, scopes: list[str]) -> str:
         realm = challenge.parameters.get("realm", "")
         try:
             parts = urlsplit(realm)
@@ -183,9 +183,9 @@ class Authenticator:
             parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.netloc:
             raise RegistryError(f"request token: {self._transport.origin.host}: its realm is not an address")
-        query = {"scope": challenge.parameters.get("scope") or scope}
+        query = [("scope", scope) for scope in _wanted(challenge.parameters.get("scope", ""), scopes)]
         if challenge.parameters.get("service"):
-            query["service"] = challenge.parameters["service"]
+            query.append(("service", challenge.parameters["service"]))
         answer = self._ask(realm, "&" if parts.query else "?", query)
         try:
             body = answer.read(MAX_TOKEN_ANSWER)
@@ -201,24 +201,39 @@ class Authenticator:
             raise RegistryError(f"request token: {parts.netloc}: status {answer.status}")
         return _token_of(body, parts.netloc)
 
-    def _ask(self, realm: str, joint: str, query: dict[str, str]) -> Response:
+    def _ask(self, realm: str, joint: str, query: list[tuple[str, str]]) -> Response:
         credentials = self._credentials
         host = self._transport.origin.host
         if credentials is not None and not realm_is_ours(realm, host, self._realms.get(host, "")):
             credentials = None
         if credentials is not None and credentials.token:
             # docs/spec/auth/oauth.md: an identity token is exchanged by POST, never put into an address.
-            form = {**query, "grant_type": "refresh_token", "refresh_token": credentials.token, "client_id": "pod"}
+            # There the scopes are one parameter.
+            scope = " ".join(value for key, value in query if key == "scope")
+            form = {**dict(query), "scope": scope, "grant_type": "refresh_token", "refresh_token": credentials.token}
+            form["client_id"] = "pod"
+            if not scope:
+                del form["scope"]
             return self._transport.request_url(realm, {}, form=urlencode(form).encode())
         headers = {}
         if credentials is not None and credentials.user:
             headers["Authorization"] = credentials.basic()
-            query = {**query, "account": credentials.user}
-        return self._transport.request_url(realm + joint + urlencode(query, quote_via=quote), headers)
+            query = [*query, ("account", credentials.user)]
+        asked = joint + urlencode(query, quote_via=quote) if query else ""
+        return self._transport.request_url(realm + asked, headers)
 
 
 _LATER = "try again later"
-_LOGIN = "check the user and the password in ~/.docker/config.json"
+_LOGIN = "check the user and the password: pod login"
+
+
+def _wanted(challenge: str, scopes: list[str]) -> list[str]:
+    """Ours, where there are several or they say more than pulling; else what the challenge names, if it does."""
+    named = challenge.split()[:_MAX_SCOPES]
+    if len(scopes) == 1 and scopes[0].endswith(":pull"):
+        return named or scopes
+    known = {scope.rpartition(":")[0] for scope in scopes}
+    return scopes + [scope for scope in named if scope.rpartition(":")[0] not in known]
 
 
 def _token_of(body: bytes, host: str) -> str:

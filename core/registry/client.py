@@ -1,7 +1,8 @@
 """Pulling from a registry (distribution-spec v1.1: pull, tags): manifests, blobs, tags of one repository.
 
-:func:`connect` decides where: the mirrors of registries.conf and daemon.json first, then the registry itself. A blob is
-held against its digest by who writes it down; here sizes are bounded.
+:func:`connect` decides where: the mirrors of registries.conf and daemon.json first, then the registry itself, which is
+also where :func:`own` leads (pushes: registry/upload). A blob is held against its digest by who writes it down; here
+sizes are bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pod.core.registry import credentials as logins
 from pod.core.registry import registries, retry
 from pod.core.registry.auth import Authenticator
 from pod.core.registry.proxies import split_host
-from pod.core.registry.transport import Origin, Response, Transport
+from pod.core.registry.transport import Body, Origin, Response, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Document:
 class Endpoint:
     """One repository at one registry or mirror. ``lost``: it did not answer, so this command asks it no more."""
 
-    __slots__ = ("_auth", "_transport", "lost", "mirror", "pull_from", "repository")
+    __slots__ = ("_auth", "_transport", "lost", "mirror", "pull_from", "repository", "scopes")
 
     def __init__(
         self, transport: Transport, auth: Authenticator, repository: str, *, mirror: bool, pull_from: str = "all"
@@ -58,6 +59,8 @@ class Endpoint:
         self.mirror = mirror
         self.pull_from = pull_from
         self.lost = False
+        self.scopes = [f"repository:{repository}:pull"]
+        """What a token is asked for (distribution: docs/spec/auth/scope.md)."""
 
     @property
     def host(self) -> str:
@@ -72,16 +75,45 @@ class Endpoint:
 
     def request(self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET") -> Response:
         """One request below the repository, logged in as far as the registry asks. The caller closes the answer."""
-        whole = f"/v2/{self.repository}/{path}"
+        return self.exchange(f"/v2/{self.repository}/{path}", headers, method=method)
+
+    def exchange(
+        self, target: str, headers: dict[str, str] | None = None, *, method: str = "GET", body: Body | None = None
+    ) -> Response:
+        """The same for any path of the registry ("/v2/…"), or a URL of its own that it has named."""
+
+        def ask(sent: dict[str, str]) -> Response:
+            if target.startswith("/"):
+                return self._transport.get(target, {**(headers or {}), **sent}, method=method, body=body)
+            return self._transport.go_on(target, {**(headers or {}), **sent}, method=method, body=body)
+
         sent = self._auth.headers()
-        answer = self._transport.get(whole, {**(headers or {}), **sent}, method=method)
+        answer = ask(sent)
         if answer.status == 401:
             challenge = answer.headers.get("WWW-Authenticate", "")
             answer.drain()
-            scope = f"repository:{self.repository}:pull"
-            if self._auth.answer(challenge, scope, sent.get("Authorization", "")):
-                answer = self._transport.get(whole, {**(headers or {}), **self._auth.headers()}, method=method)
+            if self._auth.answer(challenge, self.scopes, sent.get("Authorization", "")):
+                answer = ask(self._auth.headers())
         return answer
+
+    def follow(
+        self, location: str, headers: dict[str, str], *, method: str, body: Body | None = None, query: str = ""
+    ) -> Response:
+        """A request to a URL that an answer has named (:meth:`locate`), with ``query`` added to it.
+
+        Credentials go to the registry's own address alone.
+        """
+        url, own = self._transport.join(location, "")
+        if query:
+            url += ("&" if "?" in url else "?") + query
+        if own:
+            return self.exchange(url, headers, method=method, body=body)
+        return self._transport.go_on(url, headers, method=method, body=body)
+
+    def locate(self, answer: Response) -> str:
+        """The URL in an answer's Location, "" where there is none. RegistryError where it may not be asked."""
+        location = answer.headers.get("Location", "")
+        return self._transport.join(answer.url, location)[0] if location else ""
 
 
 class Client:
@@ -200,7 +232,7 @@ class Client:
     def _failure(self, endpoint: Endpoint, answer: Response, wanted: str) -> RegistryError:
         """The error that a status stands for, in Docker's words where it has some."""
         name = self.reference.familiar_name
-        said = _error_text(answer)
+        said = error_text(answer)
         place = f"{name}:{wanted}" if wanted and ":" not in wanted else f"{name}@{wanted}" if wanted else name
         if answer.status in (401, 403):
             text = f"pull access denied for {name}, repository does not exist or may require 'docker login'"
@@ -234,7 +266,7 @@ def _passing(host: str, place: str, answer: Response, said: str) -> retry.Passin
 
 
 def _access_hint(host: str) -> str:
-    return f"check the name; for a private repository put credentials for {host} into ~/.docker/config.json"
+    return f"check the name; for a private repository: pod login {'' if host == HUB else host}".rstrip()
 
 
 def _mismatch(host: str, wanted: str, got: str) -> RegistryError:
@@ -245,7 +277,7 @@ def _mismatch(host: str, wanted: str, got: str) -> RegistryError:
     )
 
 
-def _error_text(answer: Response) -> str:
+def error_text(answer: Response) -> str:
     """The registry's own words (distribution-spec: error codes), one short line of printable text."""
     from pod.core import statefile
 
@@ -301,6 +333,13 @@ def connect(engine: Engine, reference: Reference) -> Client:
         for number, (place, insecure, pull_from) in enumerate(places)
     ]
     return Client(reference, endpoints)
+
+
+def own(engine: Engine, reference: Reference) -> Endpoint:
+    """The registry of ``reference`` itself, without its mirrors. RegistryError where registries.conf blocks it."""
+    rule = registries.of(engine.config).rule(reference.name)
+    name = rule.rewrite(reference.name, rule.location) if rule is not None else reference.name
+    return _endpoint(engine, engine.config, name, rule is not None and rule.insecure, "all", False)
 
 
 def _endpoint(engine: Engine, config: Config, name: str, insecure: bool, pull_from: str, mirror: bool) -> Endpoint:

@@ -1,8 +1,8 @@
 """Who we are at a registry: the auth files of Docker and containers-auth.json(5), and Docker's credential helpers.
 
-    $REGISTRY_AUTH_FILE                                    alone, when set
-    $DOCKER_CONFIG/config.json or ~/.docker/config.json    auths, credHelpers, credsStore
-    $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json
+$REGISTRY_AUTH_FILE                                    alone, when set
+$DOCKER_CONFIG/config.json or ~/.docker/config.json    auths, credHelpers, credsStore
+$XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Credentials:
 
 def find(host: str, repository: str, environ: Mapping[str, str]) -> Credentials | None:
     """The credentials for ``host`` ("docker.io" is Docker Hub), most specific host/path first; None: anonymous."""
-    for path in _files(environ):
+    for path in files(environ):
         data = configuration.read_file(path, [])
         if not data.strip():
             continue
@@ -56,7 +56,8 @@ def find(host: str, repository: str, environ: Mapping[str, str]) -> Credentials 
     return None
 
 
-def _files(environ: Mapping[str, str]) -> list[str]:
+def files(environ: Mapping[str, str]) -> list[str]:
+    """Where logins may be, in the order in which they are looked for."""
     explicit = environ.get("REGISTRY_AUTH_FILE")
     if explicit:
         return [explicit]
@@ -69,7 +70,7 @@ def _files(environ: Mapping[str, str]) -> list[str]:
     return [path for path in files if path]
 
 
-def _keys(host: str, repository: str) -> list[str]:
+def keys(host: str, repository: str) -> list[str]:
     """What the files may call the registry, most specific first."""
     parts = repository.split("/")
     keys = [f"{host}/{'/'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
@@ -81,22 +82,28 @@ def _keys(host: str, repository: str) -> list[str]:
 def _in_document(
     document: dict[str, Any], path: str, host: str, repository: str, environ: Mapping[str, str]
 ) -> Credentials | None:
-    helpers = document.get("credHelpers")
-    if isinstance(helpers, dict):
-        names = ("docker.io", DOCKER_HUB, "index.docker.io") if host == "docker.io" else (host,)
-        for helper in map(helpers.get, names):
-            if isinstance(helper, str) and helper:
-                return _from_helper(helper, host, environ)
+    helper = helper_of(document, host, own=True)
+    if helper:
+        return from_helper(helper, host, environ)
     auths = document.get("auths")
     if isinstance(auths, dict):
-        for key in _keys(host, repository):
+        for key in keys(host, repository):
             entry = auths.get(key)
             if isinstance(entry, dict) and any(entry.get(part) for part in ("auth", "identitytoken", "username")):
                 return _decode(entry, f"{path}: {key}")
-    store = document.get("credsStore")
-    if isinstance(store, str) and store:
-        return _from_helper(store, host, environ)
-    return None
+    helper = helper_of(document, host)
+    return from_helper(helper, host, environ) if helper else None
+
+
+def helper_of(document: dict[str, Any], host: str, *, own: bool = False) -> str:
+    """The credential helper that a file names for ``host``, "" for none; with ``own`` only one for that host alone."""
+    helpers = document.get("credHelpers")
+    names = ("docker.io", DOCKER_HUB, "index.docker.io") if host == "docker.io" else (host,)
+    for helper in map(helpers.get, names) if isinstance(helpers, dict) else ():
+        if isinstance(helper, str) and helper:
+            return helper
+    store = None if own else document.get("credsStore")
+    return store if isinstance(store, str) else ""
 
 
 def _decode(entry: dict[str, Any], place: str) -> Credentials:
@@ -114,19 +121,12 @@ def _decode(entry: dict[str, Any], place: str) -> Credentials:
     return Credentials(user, password.rstrip("\0"), token)
 
 
-def _from_helper(name: str, host: str, environ: Mapping[str, str]) -> Credentials | None:
+def from_helper(name: str, host: str, environ: Mapping[str, str]) -> Credentials | None:
     """docker-credential-<name> get (docker-credential-helpers protocol): the server on stdin, JSON on stdout."""
-    if "/" in name or name.startswith("."):
-        raise ConfigError(f"read credentials: {name}: not the name of a credential helper")
+    out = run_helper(name, "get", DOCKER_HUB if host == "docker.io" else host, environ)
+    if not out:
+        return None
     program = f"docker-credential-{name}"
-    server = DOCKER_HUB if host == "docker.io" else host
-    status, out, said = _ask(program, server, environ)
-    if status != 0:
-        text = (out + said).decode("utf-8", "replace").strip()
-        if "credentials not found" in text:
-            return None
-        line = next(iter(text.splitlines()), "")
-        raise RegistryError(f"ask for credentials: {program}: {line[:200] or 'failed'}", hint=_HELPER)
     try:
         answer = statefile.loads(out)
         user, secret = answer["Username"], answer["Secret"]
@@ -143,14 +143,31 @@ def _from_helper(name: str, host: str, environ: Mapping[str, str]) -> Credential
 _HELPER = "~/.docker/config.json names it (credsStore, credHelpers)"
 
 
-def _ask(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+def run_helper(name: str, verb: str, said: str, environ: Mapping[str, str]) -> bytes:
+    """What docker-credential-<name> answers to get, store or erase with ``said`` on its standard input; b"" where it
+    has nothing of that server. RegistryError where it fails.
+    """
+    if "/" in name or name.startswith("."):
+        raise ConfigError(f"read credentials: {name}: not the name of a credential helper")
+    program = f"docker-credential-{name}"
+    status, out, errors = _ask(program, verb, said, environ)
+    if status != 0:
+        text = (out + errors).decode("utf-8", "replace").strip()
+        if "credentials not found" in text:
+            return b""
+        line = next(iter(text.splitlines()), "")
+        raise RegistryError(f"ask for credentials: {program}: {line[:200] or 'failed'}", hint=_HELPER)
+    return out or b"{}"
+
+
+def _ask(program: str, verb: str, said: str, environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
     """(status, output, errors) of a helper; it and what it started end after HELPER_TIMEOUT seconds."""
     import os
     import signal
 
     try:
         process = subprocess.Popen(
-            [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ),
+            [program, verb], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ),
             cwd="/", start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError:
@@ -160,7 +177,7 @@ def _ask(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, by
     except OSError as error:
         raise RegistryError(f"ask for credentials: {program}: {error.strerror}", hint=_HELPER) from None
     try:
-        out, said = process.communicate(server.encode(), HELPER_TIMEOUT)
+        out, errors = process.communicate(said.encode(), HELPER_TIMEOUT)
     except subprocess.TimeoutExpired:
         text = f"ask for credentials: {program}: no answer in {HELPER_TIMEOUT:g} s"
         raise RegistryError(text, hint=_HELPER) from None
@@ -168,4 +185,4 @@ def _ask(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, by
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    return process.returncode, out, said
+    return process.returncode, out, errors

@@ -76,6 +76,10 @@ class Patience:
         self._attempts = 0
         self._began = time.monotonic()
 
+    def was_at_work(self) -> None:
+        """The last attempt sent or received for as long as it took: its time does not count, the attempt does."""
+        self._began = time.monotonic()
+
     def pause(self, failure: Passing) -> None:
         """Returns when it is time for the next attempt; raises ``failure`` when there is to be none."""
         import random

@@ -1,5 +1,7 @@
 """HTTP to registries: TLS, proxies, redirects, plain http where it is allowed. Knows nothing of manifests.
 
+What is sent (:class:`Body`) can be opened anew: a redirect or a refused token has the request made again.
+
 Kept library: urllib3 (connection reuse, proxies, streaming; pure Python). requests adds layers and size for nothing
 that is needed here, http.client alone lacks pooling and proxies.
 """
@@ -7,9 +9,6 @@ that is needed here, http.client alone lacks pooling and proxies.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import io
-import socket
 import ssl
 import threading
 import time
@@ -29,19 +28,19 @@ from urllib3.exceptions import (
 
 from pod.core.errors import RegistryError, Unreachable
 from pod.core.registry import proxies, tls
+from pod.core.registry.framing import BoundedHead
 from pod.core.registry.proxies import is_loopback
 from pod.core.registry.retry import Passing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_REDIRECTS = 10
 TIMEOUT = urllib3.Timeout(connect=15.0, read=30.0)
 """Seconds without an answer to a connection, and without a byte of one."""
-HEAD_TIME = 60.0
-"""Seconds until an answer's headers must be whole: a byte now and then keeps nobody for ever."""
+UPLOAD_TIMEOUT = urllib3.Timeout(connect=60.0, read=300.0)
+"""The same while something is sent: seconds that the other side may take in nothing, and until it has stored it all."""
 SLOWEST = 1024
 """Bytes a second over SLOW_TIME seconds; a body that comes slower counts as broken off."""
 SLOW_TIME = 30.0
@@ -51,10 +50,8 @@ CHUNK = 1 << 18
 """Bytes read at once from a body, at most."""
 MAX_REST = 1 << 16
 """Bytes of a body that nobody needs, read so that its connection can be used again."""
-MAX_LINE = 4096
-"""Bytes of the size of a chunk with its extensions, and of all trailers of a chunked body."""
 REDIRECTS = (301, 302, 303, 307, 308)
-_HEX = frozenset(b"0123456789abcdefABCDEF")
+_SAME_METHOD = (307, 308)
 _IN_HOSTS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]")
 
 
@@ -67,6 +64,22 @@ class Origin:
         self.host = host
         self.named_insecure = insecure
         self.insecure = insecure or is_loopback(host)
+
+
+class Body:
+    """What a request sends: ``length`` bytes of a media type, from an iterator that ``open`` gives, each time anew."""
+
+    __slots__ = ("length", "media_type", "open")
+
+    def __init__(self, length: int, media_type: str, open: Callable[[], Iterator[bytes]]) -> None:
+        self.length = length
+        self.media_type = media_type
+        self.open = open
+
+    @classmethod
+    def of(cls, data: bytes, media_type: str) -> Body:
+        """A short one that is at hand."""
+        return cls(len(data), media_type, lambda: iter((data,)))
 
 
 class Response:
@@ -160,12 +173,12 @@ class Transport:
         for pool in self._pools.values():
             pool.clear()
 
-    def get(self, path: str, headers: Mapping[str, str], *, method: str = "GET") -> Response:
+    def get(self, path: str, headers: Mapping[str, str], *, method: str = "GET", body: Body | None = None) -> Response:
         """Requests ``path`` (from "/v2/…") of the origin, following redirects. Unreachable: there is no answer."""
         if self._scheme:
-            return self._follow(f"{self._scheme}://{self.origin.host}{path}", headers, method)
+            return self._follow(f"{self._scheme}://{self.origin.host}{path}", headers, method, body)
         try:
-            answer = self._follow(f"https://{self.origin.host}{path}", headers, method)
+            answer = self._follow(f"https://{self.origin.host}{path}", headers, method, body)
         except _NoAnswer as error:
             if not self.origin.insecure or self.origin.host == "" or not error.other_scheme:
                 raise self._unreachable(error) from error
@@ -174,7 +187,7 @@ class Transport:
             if not is_loopback(self.origin.host):
                 kept.pop("Authorization", None)
             try:
-                answer = self._follow(f"http://{self.origin.host}{path}", kept, method)
+                answer = self._follow(f"http://{self.origin.host}{path}", kept, method, body)
             except _NoAnswer as second:
                 raise self._unreachable(second) from second
             self._scheme = "http"
@@ -182,10 +195,32 @@ class Transport:
         self._scheme = "https"
         return answer
 
+    def go_on(self, url: str, headers: Mapping[str, str], *, method: str, body: Body | None = None) -> Response:
+        """Requests a whole URL that the origin has named (:meth:`join`); the caller leaves credentials out where it is
+        not the origin's own.
+        """
+        return self._follow(url, headers, method, body)
+
+    def join(self, base: str, location: str) -> tuple[str, bool]:
+        """(URL, whether it is the origin's own) of a Location in an answer to ``base``. RegistryError where it may not
+        be asked.
+        """
+        try:
+            parts = urlsplit(urljoin(base, location))
+        except ValueError:
+            raise self._refused() from None
+        if parts.netloc == self.origin.host and parts.scheme == "http" and self._scheme == "https":
+            parts = parts._replace(scheme="https")  # A proxy before it speaks TLS, and has not told it so.
+        parts = self._parts(parts.geturl())
+        return parts.geturl(), (parts.scheme, parts.netloc) == (self._scheme, self.origin.host)
+
     def request_url(self, url: str, headers: Mapping[str, str], *, form: bytes | None = None) -> Response:
         """GET of a whole URL (a token service), or POST of a form; a POST follows no redirect. Same rules."""
         try:
-            return self._follow(url, headers, "GET" if form is None else "POST", form)
+            if form is None:
+                return self._follow(url, headers, "GET")
+            body = Body.of(form, "application/x-www-form-urlencoded")
+            return self._follow(url, headers, "POST", body, redirects=0)
         except _NoAnswer as error:
             kind = Passing if error.passing else Unreachable
             raise kind(f"request token: {url.partition('?')[0]}: {error.reason}") from error
@@ -194,16 +229,25 @@ class Transport:
         """Whether plain http to ``host`` is allowed."""
         return is_loopback(host) or (host == self.origin.host and self.origin.insecure)
 
-    def _follow(self, url: str, headers: Mapping[str, str], method: str, form: bytes | None = None) -> Response:
+    def _follow(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        method: str,
+        body: Body | None = None,
+        *,
+        redirects: int = MAX_REDIRECTS,
+    ) -> Response:
         sent = dict(headers)
-        if form is not None:
-            sent["Content-Type"] = "application/x-www-form-urlencoded"
-        for _ in range(MAX_REDIRECTS + 1):
+        if body is not None:
+            sent["Content-Type"], sent["Content-Length"] = body.media_type, str(body.length)
+        reading = method in ("GET", "HEAD")
+        for _ in range(redirects + 1):
             parts = self._parts(url)
             url = parts.geturl()  # without line breaks and tabs
-            raw = self._once(method, url, sent, form)
+            raw = self._once(method, url, sent, body)
             location = raw.headers.get("Location")
-            if raw.status not in REDIRECTS or not location or form is not None:
+            if raw.status not in (REDIRECTS if reading else _SAME_METHOD) or not location or not redirects:
                 return Response(raw, url)
             raw.close()
             try:
@@ -214,7 +258,7 @@ class Transport:
             if (new.scheme, new.netloc) != (parts.scheme, parts.netloc):
                 sent.pop("Authorization", None)
             url = target
-        raise RegistryError(f"follow redirect: {self.origin.host}: more than {MAX_REDIRECTS} redirects")
+        raise RegistryError(f"follow redirect: {self.origin.host}: more than {redirects} redirects")
 
     def _parts(self, url: str) -> SplitResult:
         """The parts of an address that may be asked. RegistryError otherwise, also for one whose host is read in two
@@ -237,20 +281,18 @@ class Transport:
     def _refused(self) -> RegistryError:
         return RegistryError(f"follow redirect: {self.origin.host}: to an address that is not accepted")
 
-    def _once(
-        self, method: str, url: str, headers: Mapping[str, str], form: bytes | None
-    ) -> urllib3.BaseHTTPResponse:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
         try:
             return self._pool(parts.scheme, parts.netloc).request(
                 method,
                 url,
-                body=form,
+                body=None if body is None else body.open(),
                 headers={"User-Agent": self.agent, "Accept-Encoding": "identity", **headers},
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=TIMEOUT,
+                timeout=UPLOAD_TIMEOUT if method in ("PATCH", "PUT") else TIMEOUT,
             )
         except (HTTPError, OSError, LocationParseError) as error:
             if self._scheme or parts.netloc != self.origin.host:
@@ -293,88 +335,11 @@ class Transport:
         return kind(f"connect to registry: {self.origin.host}: {error.reason}", hint=hint)
 
 
-class _Lines:
-    """A file for reading lines that remembers the last one."""
-
-    def __init__(self, file: io.BufferedIOBase) -> None:
-        self._file = file
-        self.last = b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self._file.readline(limit)
-        return self.last
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _BoundedAnswer(http.client.HTTPResponse):
-    """What http.client leaves open: a head that breaks off is no answer (there its end would count as that of the
-    headers), and a chunked body's framing is bounded (there a line may take for ever, and trailers may be any number).
-    """
-
-    def begin(self) -> None:
-        whole: Any = self.fp
-        lines: Any = _Lines(whole)
-        self.fp = lines
-        try:
-            super().begin()
-        finally:
-            if self.fp is lines:
-                self.fp = whole
-        if not lines.last:
-            raise http.client.IncompleteRead(b"")
-        sizes = {size.strip() for size in ",".join(self.headers.get_all("Content-Length", [])).split(",")}
-        if len(sizes) > 1 or not all(size.isascii() and (size.isdigit() or not size) for size in sizes):
-            raise http.client.HTTPException("the length of its answer is no number")
-
-    def _read_next_chunk_size(self) -> int:
-        size = self._line(MAX_LINE, time.monotonic() + HEAD_TIME).partition(b";")[0].strip()
-        if not size or len(size) > 15 or not _HEX.issuperset(size):
-            self.close()
-            raise http.client.IncompleteRead(b"")
-        return int(size, 16)
-
-    def _read_and_discard_trailer(self) -> None:
-        left, end = MAX_LINE, time.monotonic() + HEAD_TIME
-        while (line := self._line(left, end)) not in (b"\r\n", b"\n", b""):
-            left -= len(line)
-
-    def _line(self, limit: int, end: float) -> bytes:
-        """Up to the next newline, or the end of all; IncompleteRead beyond ``limit`` bytes or after ``end``."""
-        line = b""
-        while len(line) <= limit and time.monotonic() < end:
-            some = self.fp.peek(1)  # One read of the socket at most, which has its own time limit.
-            stop = some.find(b"\n") + 1
-            line += self.fp.read(stop or len(some))
-            if stop or not some:
-                return line
-        self.close()
-        raise http.client.IncompleteRead(b"")
-
-
-class _BoundedHead:
-    """Mixin of both connections: headers that do not come whole within HEAD_TIME end the connection."""
-
-    response_class: Any = _BoundedAnswer
-    sock: Any
-
-    def getresponse(self) -> Any:
-        timer = threading.Timer(HEAD_TIME, _shut_down, (self.sock,))
-        timer.daemon = True
-        with contextlib.suppress(RuntimeError):  # No more threads for this user: then without.
-            timer.start()
-        try:
-            return super().getresponse()  # type: ignore[misc]  # of the connection that this is mixed into
-        finally:
-            timer.cancel()
-
-
-class _Connection(_BoundedHead, HTTPConnection):
+class _Connection(BoundedHead, HTTPConnection):
     pass
 
 
-class _SecureConnection(_BoundedHead, HTTPSConnection):
+class _SecureConnection(BoundedHead, HTTPSConnection):
     pass
 
 
@@ -384,11 +349,6 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
-
-
-def _shut_down(sock: Any) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 _NETWORK = "check the name and the network; behind a proxy set HTTPS_PROXY"

@@ -37,6 +37,11 @@ def helper_path() -> str:
     )
 
 
+def netd_path() -> str:
+    """The program of the network process, beside the helper."""
+    return helper_path()[: -len("pod-helper")] + "pod-netd"
+
+
 def preloaded(engine: Engine) -> list[str]:
     """[library, tree] of ext/src/core/preload.h: what answers for the emulator inside programs, and the tree that names
     it to glibc. Empty where this build or the store has none.
@@ -81,7 +86,10 @@ def _sealed_helper() -> int:
     done = 0
     while done < size:
         done += os.sendfile(target, source, done, size - done)
-    os.close(source)
+    try:
+        os.close(source)
+    except OSError:  # it is closed whatever close(2) says, and was only read
+        pass
     import fcntl
 
     fcntl.fcntl(target, _F_ADD_SEALS, _ALL_SEALS)

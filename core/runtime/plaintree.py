@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 def make(engine: Engine, source: str, target: str, idmap: IdMap) -> None:
     """Copies the tree ``source`` to ``target`` (reflinked where the file system can); appears whole or not at all.
 
+    ``target`` is rootfs in a container's folder. The disk may have it later: image/durable.py.
+
     With a single id the owners that the image has, a file beside ``source``, lie beside ``target`` as "image-owners"
     until a start with full root emulation has given them to the files (ext/src/emulator/records_copies.c).
     """
+    from pod.core.image import durable
     from pod.core.runtime import userns
     from pod.ext.layer import flatten
 
@@ -37,4 +40,5 @@ def make(engine: Engine, source: str, target: str, idmap: IdMap) -> None:
         owners = os.path.dirname(source) + "/owners"
         with open(owners, "rb") as record, open(os.path.dirname(target) + "/image-owners", "wb") as copy:
             copy.write(record.read())
+    durable.mark_tree(engine, os.path.basename(os.path.dirname(target)))
     os.rename(temporary, target)

@@ -76,10 +76,17 @@ KEYS: dict[str, tuple[int, int]] = {
     "LOG_TEXTS": (77, STRV),
     "RESTART": (60, STR),
     "RESTART_PAUSE": (61, U64),
+    "NET": (62, BLOB),
+    "NETD": (63, STRV),
+    "NET_HOSTS": (64, STR),
+    "NET_APART": (115, STRV),
     "SHARE": (111, U64),
     "SHARE_PID": (112, U64),
     "SHARE_START": (113, U64),
     "SHARE_SHM": (114, STR),
+    "TARGETS": (120, STRV),
+    "FLAT": (121, STR),
+    "LATEST": (122, U64),
     "P_PREFIX": (40, STRV),
     "P_FLAGS": (41, U64),
     "P_INPUTS": (42, BLOB),
@@ -112,6 +119,7 @@ EXEC = 1 << 13
 NO_LOG = 1 << 14
 SAY_DETACHED = 1 << 15
 PROBE = 1 << 20
+CLAIMED = 1 << 21
 
 # enum pod_log_flags
 LOG_COMPRESS, LOG_NON_BLOCKING = 1, 2

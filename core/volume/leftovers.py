@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
+
+from pod.core import rundir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.core.engine import Engine
 
-_FOREIGN = 3600.0
-"""Seconds after which what some other boot's maker left is taken for litter."""
-
 
 def collect(engine: Engine, names: list[str]) -> None:
     """Puts the leftovers among ``names``, what lies in the folder of volumes, into the trash."""
-    litter = [name for name in names if name[:1] == "." and _is_litter(engine, name)]
+    hidden = [name for name in names if name[:1] == "."]
+    litter = [name for name in hidden if rundir.is_litter(engine, engine.paths.volume(name), name[1:])]
     released = [name for name in names if name[:1] != "." and os.path.exists(engine.paths.volume(name) + "/released")]
     if not litter and not released:
         return
@@ -25,14 +24,3 @@ def collect(engine: Engine, names: list[str]) -> None:
     for name in litter + [name for name in released if name not in used]:
         if remove.into_trash(engine, engine.paths.volume(name)) and name in released:
             remove.tell(engine, name)
-
-
-def _is_litter(engine: Engine, name: str) -> bool:
-    boot, _, rest = name[1:].partition(".")
-    pid = rest.partition(".")[0]
-    if boot == engine.host.mark and pid.isdigit():
-        return not os.path.exists(f"/proc/{pid}")
-    try:
-        return time.time() - os.lstat(engine.paths.volume(name)).st_mtime > _FOREIGN
-    except FileNotFoundError:
-        return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import stat
 
+from pod.core import disk
 from pod.core.errors import PodError
 from pod.core.image.filters import read, truth
 from pod.core.volume import remove, store
@@ -77,30 +78,21 @@ def prune_test(filters: Sequence[str], *, everything: bool) -> Callable[[Volume]
 
 def size(engine: Engine, volume: Volume) -> int:
     """Bytes of the volume's files, counted where all of them can be read; of other folders of the host none are its."""
+    return 0 if volume.options else sizes(engine, [volume])[volume.name]
+
+
+def sizes(engine: Engine, volumes: Sequence[Volume]) -> dict[str, int]:
+    """:func:`size` of several, by name: all of them by one process in the mapped namespace."""
+    from pod.core import statefile
     from pod.core.runtime import userns
 
-    idmap = engine.idmap
-    if volume.options:
-        return 0
-    return int(userns.call_mapped(engine, idmap, lambda: str(_tree(volume.mountpoint)).encode()))
+    def work() -> bytes:
+        return statefile.dumps([0 if one.options else _tree(one.mountpoint) for one in volumes]).encode()
+
+    found = statefile.loads(userns.call_mapped(engine, engine.idmap, work)) if volumes else []
+    return {one.name: int(size) for one, size in zip(volumes, found)}
 
 
 def _tree(path: str) -> int:
-    """Space on the disk of what lies below, each hard link once."""
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    pending = [path]
-    while pending:
-        try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    st = entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    elif st.st_nlink == 1 or (st.st_dev, st.st_ino) not in seen:
-                        total += st.st_size
-                        if st.st_nlink > 1:
-                            seen.add((st.st_dev, st.st_ino))
-        except OSError:
-            continue
-    return total
+    """Bytes of the files below, each hard link once."""
+    return sum(one.st_size for one in disk.below(path) if not stat.S_ISDIR(one.st_mode))

@@ -1,8 +1,8 @@
 """Taking volumes away: ``volume rm``, ``volume prune``, and anonymous ones with their container.
 
-A volume goes by one rename into the trash. Nobody holds a lock: who makes a container publishes its record and then
-looks whether its volumes are there; who removes a volume looks for users, renames, looks again, and puts back what
-somebody took meanwhile.
+A volume goes by a rename to a hidden name. Nobody holds a lock: who makes a container publishes its record and then
+looks whether its volumes are there; who removes a volume looks for users, renames, looks again, puts back what
+somebody took meanwhile, and else renames it into the trash, which others may empty at any moment.
 
 Two empty files in the folder of an anonymous volume: ``shared``, once a container other than its maker got it (by
 --volumes-from, or by name), and ``released``, when the supervisor of a --rm container was done with one that is
@@ -82,17 +82,21 @@ def _check_unused(name: str, used: dict[str, list[str]]) -> None:
 
 def _take(engine: Engine, name: str, folder: str) -> bool:
     """Renames a volume out of sight; Conflict, and it is back, where a container took it at that moment."""
-    moved = into_trash(engine, folder)
-    if not moved:
+    aside = store.half_made(engine)
+    try:
+        os.rename(folder, aside)
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
+        os.utime(aside)  # what another node sees of that name is litter once it is old
         _check_unused(name, users(engine))
     except BaseException:
         try:
-            os.rename(moved, folder)
+            os.rename(aside, folder)
         except OSError:
-            pass  # somebody made a new one of that name: it has that
+            into_trash(engine, aside)  # somebody made a new one of that name: it has that
         raise
+    into_trash(engine, aside)
     tell(engine, name)
     return True
 

@@ -144,6 +144,11 @@ def _take_back(temporary: str) -> None:
             continue
 
 
+def half_made(engine: Engine) -> str:
+    """A hidden path for a volume on its way in or out, which says who is at work (rundir.is_litter)."""
+    return f"{engine.paths.volumes}/.{engine.host.mark}.{os.getpid()}.{os.urandom(8).hex()}"
+
+
 def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
     """A new volume, published by rename: of two makers one wins, and the other finds it."""
     record = {
@@ -155,7 +160,7 @@ def _make(engine: Engine, name: str, options: dict[str, str], labels: dict[str, 
         "Options": options,
     }
     folder = engine.paths.volume(name)
-    temporary = f"{engine.paths.volumes}/.{engine.host.mark}.{os.getpid()}.{os.urandom(8).hex()}"
+    temporary = half_made(engine)
     try:
         os.mkdir(temporary, 0o700)
     except FileNotFoundError:

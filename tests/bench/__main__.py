@@ -1,7 +1,8 @@
 """`python3 -m tests.bench [--rounds N] [--only CASE,…]`: one table a case, peers beside pod.
 
 By a person: as that person. By root: once as each of the two test users, in a mount namespace of its own where the
-second cgroup hierarchy of a hybrid host is hidden (crun refuses to start beside it). Ratios of one run hold; absolute
+second cgroup hierarchy of a hybrid host is hidden (crun refuses to start beside it) and anybody may open /dev/net/tun,
+as distributions have it (pasta and slirp4netns need it). Ratios of one run hold; absolute
 times are of this machine at this hour. Needs nothing but the standard library: started by root it is /usr/bin/python3.
 """
 
@@ -16,11 +17,27 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench import emulation, installs, living, logging, measure, peers, table
+from tests.bench import (
+    archives,
+    builds,
+    commits,
+    emulation,
+    installs,
+    living,
+    logging,
+    measure,
+    networks,
+    peers,
+    pushes,
+    table,
+)
 from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
-CASES = ("start", "exec", "life", "logs", "emulation", "pull", "extract", "install")
+CASES = (
+    *("start", "exec", "life", "network", "logs", "emulation"),
+    *("pull", "push", "archives", "commit", "build", "extract", "install"),
+)
 
 
 def say(*lines: str) -> None:
@@ -59,6 +76,8 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         finally:
             peers.end_sleepers(bench)
     few = max(5, rounds // 6)
+    if "network" in cases:
+        run_networks(bench, rounds)
     if "logs" in cases:
         run_logs(bench, max(1, rounds // 10))
     if "life" in cases:
@@ -66,8 +85,22 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
     if "emulation" in cases and not tools.sub_ids():
         run_emulation(bench, rounds, few)
     peers.settle()
+    run_images(bench, cases, rounds, results)
+
+
+def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) -> None:
+    """What fills the disk."""
+    few = max(5, rounds // 6)
     if "pull" in cases:
         run_pulls(bench, few)
+    if "push" in cases and images.built("debian:12"):
+        run_pushes(bench, few)
+    if "archives" in cases and images.built("debian:12"):
+        run_archives(bench, few)
+    if "commit" in cases:
+        run_commits(bench, few)
+    if "build" in cases:
+        run_builds(bench, few)
     if "extract" in cases:
         run_extractions(bench, few)
     if "install" in cases:
@@ -102,6 +135,14 @@ def run_emulation(bench: peers.Bench, rounds: int, few: int) -> None:
             say(f"{title}: {error}", "")
 
 
+def run_networks(bench: peers.Bench, rounds: int) -> None:
+    """Starts on a network, then what goes through it."""
+    subjects, missing = networks.starts(bench)
+    title = "start: run --rm busybox true on the bridge (ms)"
+    report(title, subjects, missing, rounds, ["pod none", "podman"], {"pod none": 1.3, "podman": 0.12})
+    say(*networks.run(bench, max(3, rounds // 8)), "")
+
+
 def run_lives(bench: peers.Bench, rounds: int, few: int) -> None:
     """What people do to containers that live, beside podman."""
     goals = living.GOALS
@@ -132,6 +173,44 @@ def run_pulls(bench: peers.Bench, rounds: int) -> None:
         peers.remove_put_aside(bench)
 
 
+def run_pushes(bench: peers.Bench, rounds: int) -> None:
+    """An image as most are, into an empty registry."""
+    with Registry(bench.scratch / "push-storage", bench.scratch / "push-registry") as target:
+        subjects, missing = pushes.subjects(bench, bench.registry.name("debian:12"), target)
+        title = "push: debian:12 into an empty registry (ms)"
+        report(title, subjects, missing, rounds, ["podman"], pushes.GOALS)
+
+
+def run_archives(bench: peers.Bench, rounds: int) -> None:
+    """A Debian image out of a store and into one, as Docker's archive."""
+    both = archives.Archives(bench)
+    goal = {"podman": archives.GOALS["save"]}
+    report("save: debian:12 to a file (ms)", both.saves(), both.missing, rounds, ["podman"], goal)
+    goal = {"podman": archives.GOALS["load"]}
+    report("load: debian:12 into an empty store (ms)", both.loads(), both.missing, rounds, ["podman"], goal)
+    goal = {"podman": archives.GOALS["rmi"]}
+    report("rmi: debian:12, until it returns (ms)", both.removals(), both.missing, rounds, ["podman"], goal)
+
+
+def run_commits(bench: peers.Bench, rounds: int) -> None:
+    """A layer that is all names."""
+    image = bench.registry.name("busybox:latest")
+    subjects, missing = commits.subjects(bench, image, peers.small_files_layer(bench))
+    title = "commit: a container that wrote 60000 small files (ms)"
+    report(title, subjects, missing, rounds, ["podman"], {"podman": commits.GOAL})
+
+
+def run_builds(bench: peers.Bench, rounds: int) -> None:
+    """Small steps, the same again, and many files."""
+    made = builds.Builds(bench, bench.registry.name("busybox:latest"))
+    for case, title in (
+        ("steps", "build: 10 small RUNs (ms)"),
+        ("cached", "build: the same again, all from the cache (ms)"),
+        ("copy", f"build: COPY of {builds.FILES} files (ms)"),
+    ):
+        report(title, made.subjects(case), made.missing, rounds, ["buildah"], {"buildah": builds.GOALS[case]})
+
+
 def run_extractions(bench: peers.Bench, rounds: int) -> None:
     """A layer as most are, one that is all names, one that is all bytes."""
     cases = []
@@ -148,22 +227,31 @@ def run_extractions(bench: peers.Bench, rounds: int) -> None:
         peers.settle()
 
 
-def as_both_users(arguments: list[str]) -> int:
-    """Root's part: hides the unified hierarchy in a new mount namespace and starts one run for each user."""
+def as_both_users(arguments: list[str], scratch: str) -> int:
+    """Root's part: hides the unified hierarchy in a new mount namespace and starts one run for each user.
+
+    What the first leaves is removed after the second: see peers.extractions for what removals do to ext4.
+    """
     prepare.prepare(list(images.RECIPES))
-    hide = 'mountpoint -q /sys/fs/cgroup/unified && umount -l /sys/fs/cgroup/unified; exec "$@"'
+    hide = "mountpoint -q /sys/fs/cgroup/unified && umount -l /sys/fs/cgroup/unified; "
+    hide += "mount -t tmpfs -o mode=755 tun /dev/net && mknod -m 666 /dev/net/tun c 10 200; "
+    hide += 'exec "$@"'
     status = 0
-    with tempfile.TemporaryDirectory(prefix="pod-bench-") as folder:
-        os.chmod(folder, 0o777)
-        results = Path(folder) / "results"
+    folder = Path(tempfile.mkdtemp(prefix="pod-bench-", dir=scratch))
+    try:
+        folder.chmod(0o777)
+        results = folder / "results"
         results.touch()
         results.chmod(0o666)
         for name in users.ensure():
-            command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", "--results", str(results), *arguments])
+            words = [*arguments, "--scratch", str(folder), "--results", str(results), "--leave"]
+            command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", *words])
             unshare = [tools.find("unshare") or "unshare", "--mount", "--propagation", "private"]
             argv = [*unshare, "--", "/bin/sh", "-c", hide, "sh", *command]
             status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
         say(*installs.compare(results))
+    finally:
+        tools.remove_tree(folder)
     return status
 
 
@@ -173,9 +261,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default=",".join(CASES), help="cases, separated by commas")
     parser.add_argument("--scratch", default="/var/tmp", help="where the stores are made (/dev/shm: without a disk)")
     parser.add_argument("--results", default="", help="a file for what root compares between both users")
+    parser.add_argument("--leave", action="store_true", help="what was made on the disk stays there")
     options = parser.parse_args(arguments)
     if os.getuid() == 0:
-        return as_both_users(arguments)
+        return as_both_users(arguments, options.scratch)
     prepare.prepare(list(images.RECIPES))
     ids = "a range of sub-ids" if tools.sub_ids() else "a single id"
     load = os.getloadavg()[0]
@@ -188,7 +277,8 @@ def main(arguments: list[str]) -> int:
             run_cases(bench, options.only.split(","), options.rounds, options.results)
         finally:
             bench.close()
-    tools.remove_tree(scratch)
+    if not options.leave:
+        tools.remove_tree(scratch)
     return 0
 
 

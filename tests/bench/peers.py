@@ -147,7 +147,7 @@ def _start_runc(bench: Bench) -> Subject:
 def _start_podman(bench: Bench) -> Subject:
     podman = bench.podman()
     image = bench.registry.name("busybox:latest")
-    _ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
+    ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
     options = ["run", "--rm", "--network", "none", "--pull", "never"]
     if crun_works():
         options.append("--cgroups=disabled")
@@ -193,7 +193,7 @@ def _start_pod_pinned(bench: Bench) -> Subject:
     return subject
 
 
-def _ready(argv: list[str], bench: Bench) -> None:
+def ready(argv: list[str], bench: Bench) -> None:
     """An unmeasured step of the preparation; what stays behind of it must not hold our pipes."""
     log = bench.scratch / "ready.log"
     with log.open("wb") as file:
@@ -219,7 +219,7 @@ def execs(bench: Bench) -> tuple[list[Subject], list[str]]:
 def _exec_runtime(bench: Bench, name: str, options: list[str]) -> Subject:
     bundle = bench.bundle(f"{name}-exec", ["/bin/sleep", "600"])
     argv = [bench.program(name), "--root", str(bench.scratch / f"{name}-exec-state"), *options]
-    _ready([*argv, "run", "--detach", "--bundle", str(bundle), "sleeper"], bench)
+    ready([*argv, "run", "--detach", "--bundle", str(bundle), "sleeper"], bench)
     return Subject(name, [*argv, "exec", "sleeper", "/bin/true"], bench.environ)
 
 
@@ -236,11 +236,11 @@ def _exec_runc(bench: Bench) -> Subject:
 def _exec_podman(bench: Bench) -> Subject:
     podman = bench.podman()
     image = bench.registry.name("busybox:latest")
-    _ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
+    ready([*podman, "pull", "--quiet", "--tls-verify=false", image], bench)
     options = ["run", "--detach", "--name", "sleeper", "--network", "none", "--pull", "never"]
     if crun_works():
         options.append("--cgroups=disabled")
-    _ready([*podman, *options, image, "sleep", "600"], bench)
+    ready([*podman, *options, image, "sleep", "600"], bench)
     return Subject("podman", [*podman, "exec", "sleeper", "true"], bench.environ)
 
 
@@ -286,7 +286,7 @@ def serve_small_files(bench: Bench) -> tuple[Scripted, str]:
     return server, server.image("many/small:latest", json.dumps(document).encode(), {}, crafted.MANIFEST)
 
 
-def _put_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
     """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files."""
     if path.exists():
         path.rename(tempfile.mkdtemp(prefix="old-", dir=path.parent) + "/old")
@@ -294,7 +294,7 @@ def _put_aside(path: Path) -> None:
 
 def remove_put_aside(bench: Bench) -> None:
     """The stores of earlier rounds, one by one: together they are a million files."""
-    for path in (*bench.scratch.glob("old-*"), *bench.scratch.glob("pod-pull-*/old-*")):
+    for path in (*bench.scratch.glob("old-*"), *bench.scratch.glob("pod-*/old-*")):
         tools.remove_tree(path)
 
 
@@ -303,12 +303,12 @@ def pulls(bench: Bench, image: str) -> tuple[list[Subject], list[str]]:
     fresh = podcli.Pod(Path(tempfile.mkdtemp(prefix="pod-pull-", dir=bench.scratch)), bench.registry.name)
     subjects, missing = [], []
     argv = fresh.argv("pull", "-q", image)
-    subjects.append(Subject("pod", argv, fresh.environ(), before=lambda: _put_aside(fresh.root)))
+    subjects.append(Subject("pod", argv, fresh.environ(), before=lambda: put_aside(fresh.root)))
     try:
         podman = bench.podman("podman-pull")
         argv = [*podman, "pull", "--quiet", "--tls-verify=false", image]
         store = bench.scratch / "podman-pull"
-        subjects.append(Subject("podman", argv, bench.environ, before=lambda: _put_aside(store)))
+        subjects.append(Subject("podman", argv, bench.environ, before=lambda: put_aside(store)))
     except MissingPeer as error:
         missing.append(str(error))
     try:

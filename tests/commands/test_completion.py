@@ -78,7 +78,7 @@ def zsh(pod: Pod, program: str) -> Iterator[Shell]:
 def check(pod: Pod, shell: Shell, busybox: str) -> None:
     """What is alike in the shells that have a terminal."""
     (pod.home / "a-file").touch()
-    head = busybox[: busybox.index(":") + 3]  # beyond the first colon, that of the registry's port
+    head = busybox[: busybox.rindex("/") + 4]  # beyond the first colon, that of the registry's port
     for keys, line in (
         ("pod insp\t", "pod inspect "),
         ("pod container pru\t", "pod container prune "),

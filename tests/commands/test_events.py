@@ -121,7 +121,7 @@ def test_events_follow_until_they_are_interrupted(pod: Pod, busybox: str) -> Non
 
 def test_events_until_a_time_to_come_end_then(pod: Pod, busybox: str) -> None:
     begin = time.time()
-    follower = pod.start("events", "--until", str(begin + 3))
+    follower = pod.start("events", "--until", str(begin + 3), "--filter", "type=container")
     time.sleep(1)
     pod("run", "--rm", "--name", "before", busybox, "true").ok()
     out, _ = follower.communicate(timeout=30)

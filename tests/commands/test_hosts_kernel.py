@@ -179,7 +179,8 @@ def nested(pod: Pod, *options: str) -> list[str]:
     binds = [word for folder in folders if Path(folder).exists() for word in ("-v", f"{folder}:{folder}:ro")]
     variables = ("POD_ROOT=/inner/store", "HOME=/inner", "XDG_CACHE_HOME=/inner/cache", f"PATH={tools.SEARCH}")
     env = [word for variable in variables for word in ("-e", variable)]
-    return ["run", "--rm", "--tmpfs", "/inner:exec,mode=1777", *binds, *env, *options]
+    network = ("--network", "host")  # the registry's
+    return ["run", "--rm", *network, "--tmpfs", "/inner:exec,mode=1777", *binds, *env, *options]
 
 
 def test_run_in_a_container_of_pod_with_nesting_then_it_works(pod: Pod, busybox):

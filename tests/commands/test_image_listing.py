@@ -102,11 +102,6 @@ def test_images_when_filters_are_combined_then_all_must_hold(fresh_pod: Pod, reg
         (["tag", "none", "x@sha256:" + "0" * 64], 1, "No such image"),
         (["tag", "0" * 64, "x"], 1, "No such image: " + "0" * 64),
         (["tag", "a"], 1, "requires exactly 2 arguments"),
-        (["image", "build", "--help", "."], 1, "'image build' is not there yet"),
-        (["image", "import", "-"], 1, "'image import' is not there yet"),
-        (["image", "load"], 1, "'image load' is not there yet"),
-        (["image", "push", "x"], 1, "'image push' is not there yet"),
-        (["image", "save", "x"], 1, "'image save' is not there yet"),
         (["image", "nonsense"], 1, "not a pod command"),
     ],
 )  # fmt: skip
@@ -188,10 +183,11 @@ def _skopeo(*arguments: str) -> str:
 
 def test_image_group_when_asked_for_help_then_dockers_page(offline_pod: Pod) -> None:
     page = offline_pod("image", "--help").ok()
-    assert page.startswith("Usage:  pod image COMMAND\n\nManage images\n\nCommands:\n  history   Show the history")
+    assert page.startswith("Usage:  pod image COMMAND\n\nManage images\n\nCommands:\n  build     Build an image")
     assert page.endswith("Run 'pod image COMMAND --help' for more information on a command.\n")
     listed = [line.split()[0] for line in page.splitlines() if line.startswith("  ")]
-    assert listed == ["history", "inspect", "ls", "prune", "pull", "rm", "tag"]
+    verbs = "build history import inspect load ls prune pull push rm save tag"
+    assert listed == verbs.split()
     for name in listed:
         shown = offline_pod("image", name, "--help").ok()
         assert "Usage:  pod image " + name in shown

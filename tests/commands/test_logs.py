@@ -88,13 +88,16 @@ def test_log_with_one_file_begins_anew(pod: Pod, busybox: str) -> None:
 
 def test_logs_f_across_thousands_of_rotations_misses_nothing(pod: Pod, busybox: str) -> None:
     script = (
-        "until [ -e /go ]; do sleep 0.05; done; seq 100000 | sed 's/.*/line & is one of very many lines of this log/'"
+        "echo begun; until [ -e /go ]; do sleep 0.05; done;"
+        " seq 100000 | sed 's/.*/line & is one of very many lines of this log/'"
     )
     started(pod, busybox, script, "--log-opt", "max-size=4k", "--log-opt", "max-file=2")
     followers = [
         subprocess.Popen(pod.argv("logs", "-f", "logged"), env=pod.environ(), stdout=subprocess.PIPE) for _ in range(2)
     ]
-    time.sleep(0.3)
+    for follower in followers:  # who has not begun to read when the first file goes has lost it
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"begun\n"
     pod("exec", "logged", "touch", "/go").ok()
     expected = 0
     for number in range(1, 100001):

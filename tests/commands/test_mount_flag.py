@@ -124,6 +124,8 @@ def test_mount_image_shows_its_tree_read_only(pod: Pod, busybox: str) -> None:
     assert (found["Type"], found["Source"], found["RW"]) == ("image", image, False)
     part = words + ",image-subpath=srv/volume"
     assert pod("run", "--rm", "--mount", part, busybox, "ls", "/image").ok() == "from-image\n"
+    owner = pod("run", "--rm", "--mount", part, busybox, "stat", "-c", "%u:%g", "/image/from-image").ok()
+    assert owner == "1000:1000\n"
     pod("run", "--rm", "--mount", words + ",image-subpath=nosuch", busybox, "true").failed(125, "subpath nosuch")
     pod("run", "--rm", "--mount", "type=image,src=nosuch.local/no,dst=/x", busybox, "true").failed(125, "no such image")
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 import sys
 import tarfile
 import time
@@ -54,18 +55,24 @@ def pss(pid: int) -> int:
 
 def peak_of_pull(pod: Pod, name: str) -> tuple[int, float]:
     """(the most that the tree of one `pod pull` had at any sample, seconds that it took)."""
-    process = pod.start("pull", "-q", name)
+    process, most, seconds = watched(pod, "pull", "-q", name, seconds=400)
+    assert process.stdout is not None
+    assert process.stdout.read().decode().strip() == name
+    return most, seconds
+
+
+def watched(pod: Pod, *arguments: str, seconds: float) -> tuple[subprocess.Popen[bytes], int, float]:
+    """(one command that ended well, the most that its tree had at any sample, the seconds that it took)."""
+    process = pod.start(*arguments)
     began = time.monotonic()
     most = 0
     while process.poll() is None:
-        assert time.monotonic() - began < 400
+        assert time.monotonic() - began < seconds
         most = max(most, sum(map(pss, children(process.pid))))
         time.sleep(0.02)
-    assert process.stdout is not None
     assert process.stderr is not None
     assert process.returncode == 0, process.stderr.read().decode()
-    assert process.stdout.read().decode().strip() == name
-    return most, time.monotonic() - began
+    return process, most, time.monotonic() - began
 
 
 def header(size: int) -> bytes:

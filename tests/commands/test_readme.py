@@ -35,12 +35,15 @@ def matches(shown: list[str], seen: str) -> bool:
 
 
 @pytest.fixture
-def newcomer(fresh_pod: Pod, registry: Registry, tmp_path: Path) -> Path:
-    """A folder with pod.pyz in it, for someone whose docker.io is the test registry."""
+def newcomer(fresh_pod: Pod, registry: Registry, writable_registry: Registry) -> Path:
+    """A folder with pod.pyz in it, for someone whose docker.io and registry.example.com are test registries."""
     folder = fresh_pod.home / ".config" / "containers"
     folder.mkdir(parents=True)
-    entry = f'[[registry]]\nprefix = "docker.io"\nlocation = "{registry.host}"\ninsecure = true\n'
-    (folder / "registries.conf").write_text(entry)
+    places = {"docker.io": registry.host, "registry.example.com": writable_registry.host}
+    entries = [
+        f'[[registry]]\nprefix = "{name}"\nlocation = "{host}"\ninsecure = true\n' for name, host in places.items()
+    ]
+    (folder / "registries.conf").write_text("".join(entries))
     work = fresh_pod.base / "first five minutes"
     work.mkdir()
     program = work / "pod.pyz"

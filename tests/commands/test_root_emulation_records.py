@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import tarfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pod.core.oci import platform
 from tests.commands.test_run_plain_tree import on_overlay
-from tests.support import layers
+from tests.support import layers, tools
 from tests.support.podcli import Pod, until
 from tests.support.registry import Registry
 from tests.unit.core.image.conftest import Built, Pusher
@@ -130,6 +131,39 @@ def test_container_when_links_of_its_image_were_moved_then_owners_are_kept(fresh
         assert fresh_pod("start", "-a", "links").ok().splitlines() == [
             *("changed 1:1", "done 0:0", "further 0:0", "here 5:0", "other 0:0", "pipe 6:0", "further/stays 5:1"),
         ]
+
+
+@pytest.mark.image("debian:12")
+def test_container_when_files_of_its_image_were_changed_then_owners_are_kept(pod: Pod) -> None:
+    """The first run writes to files, the second moves some."""
+    script = """
+        if [ ! -s /var/log/wtmp ]; then echo x >/var/log/wtmp; echo >>/etc/shadow; exit; fi
+        stat -c '%n %U:%G %a' /etc/shadow /var/log/wtmp /var/mail
+        [ -e /root/chage ] || exec mv /usr/bin/chage /etc/gshadow /root
+        stat -c '%n %U:%G %a' /root/chage /root/gshadow
+    """
+    stay = ["/etc/shadow root:shadow 640", "/var/log/wtmp root:utmp 664", "/var/mail root:mail 2775"]
+    moved = ["/root/chage root:shadow 2755", "/root/gshadow root:shadow 640"]
+    pod("create", "--name", "changed", FULL, pod.image("debian:12"), "sh", "-ec", script).ok()
+    for expected in ([], stay, stay + moved, stay + moved):
+        assert pod("start", "-a", "changed").ok().splitlines() == expected
+    pod("commit", "changed", "changed:1").ok()
+    shown = pod("run", "--rm", FULL, "changed:1", "stat", "-c", "%U:%G", "/etc/shadow", "/root/chage").ok()
+    assert shown.split() == ["root:shadow"] * 2
+
+
+@pytest.mark.image("debian:12")
+def test_container_when_no_emulator_saw_a_change_then_programs_are_told_of_the_owner(pod: Pod, tmp_path: Path) -> None:
+    """A static program touches the file and asks for nothing; the next run's stat asks the emulator but once."""
+    program = tmp_path / "touch"
+    shutil.copy(tools.find("busybox") or "", program)
+    names = ("/etc/shadow", "/etc/passwd", "/etc/shadow")
+    pod("create", "--name", "touched", FULL, "-v", f"{tmp_path}:/v", pod.image("debian:12"),
+        "/v/touch", "-c", "%U:%G", *names).ok()  # fmt: skip
+    assert pod("start", "-a", "touched").ok() == ""
+    program.unlink()
+    program.symlink_to("/usr/bin/stat")
+    assert pod("start", "-a", "touched").ok().split() == ["root:shadow", "root:root", "root:shadow"]
 
 
 def test_volume_when_it_gets_links_then_their_owners_too(fresh_pod: Pod, linked: str) -> None:

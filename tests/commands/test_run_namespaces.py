@@ -47,10 +47,6 @@ def test_run_network_none_may_listen_on_low_ports(pod: Pod, busybox: str) -> Non
     assert pod("run", "--rm", "--network", "none", busybox, "sh", "-c", script).ok() == "0\n"
 
 
-def test_run_p_says_why_not(pod: Pod, busybox: str) -> None:
-    pod("run", "--rm", "-p", "8080:80", busybox, "true").failed(125, "port", "hint:")
-
-
 def test_run_unknown_network_is_said(pod: Pod, busybox: str) -> None:
     pod("run", "--rm", "--network", "nowhere", busybox, "true").failed(125, "nowhere")
 

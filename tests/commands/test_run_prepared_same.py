@@ -22,6 +22,12 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "host-network": ("--network", "host"),
     "no-network": ("--network", "none", "--sysctl", "net.ipv4.ip_forward=1", "--expose", "80-82/udp"),
+    "published": ("--network", "bridge", "-p", "127.0.0.1::80/udp", "-P", "--expose", "81", "--port-fallback"),
+    "networks": ("--network", "name=prepared-net,alias=a", "--network", "name=prepared-other,gw-priority=1"),
+    "addresses": (
+        *("--network", "prepared-net", "--ip", "10.97.0.9", "--ip6", "fd97::9", "--mac-address", "02:42:0a:61:00:09"),
+        *("--network-alias", "b", "--link", "nobody:somebody"),
+    ),
     "environment": ("-e", "A=b c", "-e", "LANG", "-e", "UNSET", "--env-file", "{home}/vars"),
     "entrypoint": ("--entrypoint", "/bin/sleep"),
     "entrypoint-dropped": ("--entrypoint", ""),
@@ -86,7 +92,7 @@ def _given(flags: tuple[str, ...]) -> Iterator[str]:
 
 
 def test_prepared_table_has_every_flag_that_is_honoured() -> None:
-    refused = {*run_request._LIMITS, *run_request._NETWORK, *run_request._LATER}
+    refused = {*run_request._LIMITS, *run_request._LATER, "link-local-ip"}
     tested = {"rm"}.union(*map(_given, FLAGS.values()))
     assert {row[0] for row in run_flags.RUN} - refused - set(NOT_PREPARED) - tested == set()
 
@@ -97,6 +103,10 @@ def files(prepared: Prepared) -> dict[str, str]:
     home = prepared.pod.home
     (home / "vars").write_text("FROM_FILE=1\n# no\n")
     (home / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+    for name, *subnets in (("prepared-net", "10.97.0.0/24", "fd97::/64"), ("prepared-other",)):
+        given = [word for subnet in subnets for word in ("--subnet", subnet)]
+        if not prepared.pod("network", "ls", "-q", "-f", f"name=^{name}$").ok():
+            prepared.pod("network", "create", *(["--ipv6"] if given else []), *given, name).ok()
     return {"home": str(home)}
 
 
@@ -176,13 +186,27 @@ def _observe(prepared: Prepared, words: list[str], *, python: bool) -> dict[str,
 FILES = ("hostname", "hosts", "resolv.conf")
 
 
+def _comparable(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """Without the pid, with every random id and port told by its kind."""
+    settings.pop("SandboxKey")
+    for end in (settings, *settings["Networks"].values()):
+        end["EndpointID"] = len(end["EndpointID"])
+        end["DNSNames"] = [one for one in end.get("DNSNames") or () if one != name]
+    for bindings in settings["Ports"].values():
+        for binding in bindings or ():
+            binding["HostPort"] = int(binding["HostPort"]) > 1023
+    return settings
+
+
 def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
     """What inspect, the folder and the client tell, with id, name, times and pids taken out."""
     pod.wait_for(container, "running")
     document = pod.inspect(container)
     document["State"] = {key: document["State"][key] for key in ("Status", "Running", "ExitCode", "Error")}
     document.pop("Created")
+    document.pop("ExecIDs")  # of a health check that is at work just now
     name = document.pop("Name")
+    document["NetworkSettings"] = _comparable(document["NetworkSettings"], name[1:])
     assert re.fullmatch(r"/([a-z]+_[a-z]+\d*|prepared-name)", name)
     folder = pod.root / "containers" / container
     document["record"] = json.loads((folder / "config.json").read_bytes())
@@ -200,6 +224,12 @@ def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
     if client:
         document["plan"] = plan_of(client, name[1:])
         assert len(document["plan"].pop("LOCK")) == 8
+        if "NET" in document["plan"]:
+            # The item of its name, which is as long as the name.
+            head = f"\2\0{chr(len(name) - 1)}\0{name[1:]}" + "\0" * (-(len(name) - 1) % 4)
+            before, _, after = document["plan"]["NET"].partition(head)
+            assert after
+            document["plan"]["NET"] = before + after
         document["client"] = process_of(client)
         children = Path(f"/proc/{client}/task/{client}/children").read_text().split()
         document["supervisors"] = [process_of(int(child)) for child in children]

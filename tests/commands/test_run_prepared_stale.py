@@ -361,5 +361,39 @@ def test_prepared_inputs_are_all_that_python_looks_at(prepared: Prepared, busybo
     for path in sorted(looked - known):
         absolute = os.path.join(tmp_path, path)
         own = "/containers/" in path or "/names/" in path or re.search(r"/c/[0-9a-f]{32}", path)
+        own = own or "/cache/used/" in path  # when the image was used last: noted once a day
         interpreter = re.match(r"(/usr)?(/local)?/lib|/etc/(localtime|ld.so)|.*/python3|/proc/(self/s|\d+/)", path)
         assert own or interpreter or path.startswith(site) or os.path.normpath(absolute) in known, path
+
+
+def test_prepared_network_is_made_anew(prepared: Prepared, busybox: str) -> None:
+    pod = prepared.pod
+    pod("network", "create", "--subnet", "10.96.1.0/24", "moving").ok()
+    words = ("--rm", "--network", "moving", busybox, "ip", "-o", "-4", "addr", "show", "eth0")
+    prepared.prime(*words)
+    assert " 10.96.1." in prepared.run(*words, python=False).ok()
+    pod("network", "rm", "moving").ok()
+    assert prepared.run(*words, python=False).code == NO_PYTHON
+    assert "network moving not found" in prepared.run(*words).failed(125)
+    pod("network", "create", "--subnet", "10.96.2.0/24", "moving").ok()
+    assert " 10.96.2." in prepared.run(*words).ok()
+    pod("network", "rm", "moving").ok()
+
+
+def test_prepared_start_warns_as_python_does(prepared: Prepared, busybox: str) -> None:
+    words = ("--rm", "--network", "none", "-p", "80", busybox, "true")
+    for _ in range(4):
+        assert "Published ports are discarded" in prepared.run(*words).err
+
+
+def test_prepared_links_follow_that_container(prepared: Prepared, busybox: str) -> None:
+    pod = prepared.pod
+    pod("run", "-d", "--name", "db", "--network", "bridge", "--expose", "5432", busybox, "sleep", "1000").ok()
+    words = ("--rm", "--network", "bridge", "--link", "db", busybox, "sh", "-c", "echo $DB_PORT; grep -w db /etc/hosts")
+    for _ in range(3):
+        address = pod.inspect("db")["NetworkSettings"]["IPAddress"]
+        told, line = prepared.run(*words).ok().splitlines()
+        assert told == f"tcp://{address}:5432"
+        assert line.split()[0] == address
+    pod("stop", "-t", "0", "db").ok()
+    assert "Cannot link to a non running container: /db AS" in prepared.run(*words).failed(125)

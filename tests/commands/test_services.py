@@ -91,7 +91,7 @@ def removed_without_a_trace(pod: Pod, name: str, volume: str) -> None:
 def test_services_when_nginx_then_survives_restart_and_kill(pod: Pod) -> None:
     port = podcli.free_port()
     run = ("run", "-d", "--name", "web", "--restart", "always", "-v", "pages:/srv/pages", "-e", f"PORT={port}")
-    pod(*run, pod.image("services:12"), "serve-nginx").ok()
+    pod(*run, "--network", "host", pod.image("services:12"), "serve-nginx").ok()  # it listens on the loopback
     until(lambda: fetch(port), "hello from nginx\n")
     pod("exec", "web", "sh", "-c", "echo changed >/srv/pages/index.html").ok()
     survives(pod, "web", lambda: fetch(port), "changed\n")

@@ -17,6 +17,8 @@ from tests.support import corpus, tools
 
 SEEDS = 300
 BATCH = 30
+_OURS = ("user.overlay.opaque", "user.pod.owner")
+"""Attributes that stand for something else of the archive."""
 
 
 def describe(root: Path) -> tuple[dict[str, tuple[Any, ...]], set[frozenset[str]]]:
@@ -40,7 +42,7 @@ def describe(root: Path) -> tuple[dict[str, tuple[Any, ...]], set[frozenset[str]
                 status.st_mtime,
                 content,
                 os.readlink(full) if link else "",
-                {name: os.getxattr(full, name) for name in names if name != "user.overlay.opaque"},
+                {name: os.getxattr(full, name) for name in names if name not in _OURS},
                 "user.overlay.opaque" in names,
             )
             if not stat.S_ISDIR(status.st_mode):

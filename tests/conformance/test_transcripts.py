@@ -32,6 +32,8 @@ def documented(pod: Pod) -> Iterator[Pod]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_transcript_of_dockers_documentation(documented: Pod, tmp_path: Path, path: Path) -> None:
     told = transcript.Transcript(path)
+    for kind in ("network", "image"):
+        documented(kind, "prune", "-f").ok()  # those of other tests, which lists would show
     assert told.steps
     assert told.sources
     assert all(source.startswith("https://docs.docker.com/") for source in told.sources)

@@ -51,8 +51,10 @@ uint64_t pod_process_start(pid_t pid)
     return (uint64_t)pid;
 }
 
-_Noreturn void pod_supervise(const struct pod_plan *plan, int control)
+_Noreturn void pod_supervise(const struct pod_plan *plan, int control, int netd, const struct pod_err *failed)
 {
+    (void)netd;
+    (void)failed;
     const char *word = turn < count ? words[turn] : "0";
 
     if (pod_plan_u64(plan, POD_KEY_PID) == 0 || pod_plan_str(plan, POD_KEY_DIR))

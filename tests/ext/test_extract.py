@@ -94,6 +94,20 @@ def test_extract_when_things_are_replaced_then_only_the_last_record_counts(jail)
     assert all(device is None for *_, device, _xattrs in owners)
 
 
+def test_extract_when_single_id_then_files_carry_what_the_disk_does_not_say(jail):
+    """As attributes, which overlayfs copies up: of what can have some and is not root's, and as the last entry says."""
+    forged = pax({b"SCHILY.xattr.user.pod.owner": b"9:9"}) + file(b"forged")
+    data = file(b"f", b"x", uid=1, gid=2) + file(b"empty", uid=3) + file(b"big", bytes(100_000), uid=4) + file(b"root")
+    data += folder(b"d", uid=5) + folder(b"was", uid=6) + folder(b"was") + header(b"n", b"3", device=(1, 3), uid=7)
+    data += header(b"b", b"4", device=(8, 1)) + hardlink(b"again", b"f", uid=1, gid=2) + symlink(b"l", b"f") + forged
+    root = jail.unpack(data).root
+    held = [path for path in root.iterdir() if os.listxattr(path, follow_symlinks=False)]
+    noted = {path.name: os.getxattr(path, "user.pod.owner") for path in held}
+    assert noted == {
+        "f": b"1:2", "again": b"1:2", "empty": b"3:0", "big": b"4:0", "d": b"5:0", "n": b"7:0:c:1:3", "b": b"0:0:b:8:1",
+    }  # fmt: skip
+
+
 def test_extract_when_pax_has_owner_and_xattrs_then_uses_them(jail):
     capability = bytes.fromhex("0100000200200000000000000000000000000000")
     data = pax({b"uid": b"70000", b"gid": b"70001", b"SCHILY.xattr.user.a": b"v", b"SCHILY.xattr.user.nul": b"\0x\n"})
@@ -104,7 +118,7 @@ def test_extract_when_pax_has_owner_and_xattrs_then_uses_them(jail):
     assert records["f"][1] == (70000, 70001)
     held = {**records["f"][4]}
     held.update({name: os.getxattr(unpacked.root / "f", name) for name in os.listxattr(unpacked.root / "f")})
-    assert held == {"user.a": b"v", "user.nul": b"\0x\n"}
+    assert held == {"user.a": b"v", "user.nul": b"\0x\n", "user.pod.owner": b"70000:70001"}
     on_disk = "security.capability" in os.listxattr(unpacked.root / "ping")
     assert on_disk or records["ping"][4] == {"security.capability": capability}
     assert records["labelled"][4] == {"security.selinux": b"label"}

@@ -79,6 +79,13 @@ def test_flatten_when_layers_have_owners_then_each_path_has_that_of_its_layer(tm
     }
 
 
+def test_flatten_when_a_layer_makes_a_folder_roots_then_nothing_of_its_owner_is_left(tmp_path):
+    base = folder(b"d", uid=2) + folder(b"kept", uid=3) + file(b"f", uid=4) + folder(b"e")
+    flat = flatten(tmp_path, base, folder(b"d") + file(b"f") + folder(b"e", uid=5))
+    noted = {path.name: os.getxattr(path, "user.pod.owner") for path in flat.iterdir() if os.listxattr(path)}
+    assert noted == {"kept": b"3:0", "e": b"5:0"}
+
+
 def test_flatten_when_top_is_opaque_then_nothing_recorded_below_is_left(tmp_path):
     base = folder(b"./", uid=1) + file(b"a", uid=2) + folder(b"d", uid=3) + file(b"d/x", uid=4)
     assert flatten_owners(tmp_path, base, file(b".wh..wh..opq") + file(b"b", uid=5)) == {"b": (5, 0)}

@@ -134,6 +134,20 @@ def test_extract_when_there_are_few_descriptors_then_small_files_are_made_all_th
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_extract_when_many_directories_are_open_and_descriptors_are_few_then_tree_is_whole(tmp_path):
+    """Each directory on the way down has files that wait; a limit of 64 leaves about 56 to a process that unpacks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    places = [b"/".join([b"d"] * depth) for depth in range(1, 49)]
+    data = b"".join(folder(place) + file(place + b"/x", b"x") + file(place + b"/y", b"y") for place in places)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 56, hard))
+    try:
+        root = unpack(data, tmp_path).root
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sum(len(files) for _, _, files in os.walk(root)) == 96
+
+
 def test_extract_when_a_small_file_cannot_be_written_then_is_named_and_nothing_stays_open(tmp_path):
     """The failure is one of a maker: files may have 20 000 bytes here."""
     data = folder(b"d") + b"".join(file(b"d/%d" % i, b"x") for i in range(300))

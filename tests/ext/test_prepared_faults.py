@@ -58,7 +58,7 @@ class Helper:
         if compiler is None:
             pytest.skip("capability compiler: cc is not installed")
         flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{launch.build_id()}"', "-O1", "-g"]
-        flags += ["-Iext/src/core", "-Iext/src/helper", "-Iext/src/emulator"]
+        flags += ["-Iext/src/core", "-Iext/src/helper", "-Iext/src/emulator", "-Iext/src/net"]
         flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         folder = self.folder
         subprocess.run(
@@ -67,7 +67,8 @@ class Helper:
         )  # fmt: skip
         parts = ("core", "helper", "emulator")
         files = [str(path) for part in parts for path in folder.glob(f"ext/src/{part}/*.c")]
-        files.append(str(folder / "ext/src/layer/owners_read.c"))
+        others = ("layer/owners_read.c", "net/netd_start.c", "net/netlink.c", "net/nft.c", "net/wire.c")
+        files += [str(folder / "ext/src" / name) for name in others]
         files.remove(str(folder / "ext/src/helper/main.c"))
         harness = Path(__file__).with_name("prepared_harness.c")
         wraps = [f"-Wl,--wrap={name}" for name in WRAPPED]

@@ -70,7 +70,7 @@ def test_probe_when_standard_descriptors_are_closed_then_failures_still_show(tmp
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         timeout=20,
         check=False,
     )

@@ -11,9 +11,11 @@ import struct
 import zlib
 from pathlib import Path
 
+from pod.core.network import wire
 from pod.core.runtime import plan
 from tests.ext import test_fuzz
 from tests.ext.unpacking import END, file, folder, hardlink, header, symlink
+from tests.support import dns
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 BUILD = "0" * 32
@@ -193,12 +195,71 @@ def logs() -> dict[str, bytes]:
     return {f"{kind}-{name}": bytes([n, 9]) + text for n, kind in enumerate(kinds) for name, text in texts.items()}
 
 
+def messages() -> dict[str, bytes]:
+    """The length of a question, the question, an answer."""
+    plain, edns = dns.question("www.example"), dns.question("Www.Example", dns.ANY, edns=1400, flags=0x0130)
+    records = (
+        dns.address("192.0.2.7"),
+        dns.address("2001:db8::7"),
+        dns.record(dns.CNAME, dns.name("other") + b""),
+        dns.record(dns.MX, b"\0\1" + dns.POINTER),
+        dns.record(dns.SRV, b"\0" * 6 + dns.name("a.b")),
+        dns.record(dns.SOA, dns.POINTER * 2 + bytes(20)),
+        dns.record(dns.TXT, b"\3abc", owner=dns.name("else")),
+    )
+    answers = {
+        "one": (plain, dns.reply(plain, records[0])),
+        "all": (plain, dns.reply(plain, *records)),
+        "edns": (edns, dns.reply(edns, *records)),
+        "cut": (plain, dns.reply(plain, *records, flags=0x8380)[:-9]),
+        "bare": (plain, plain[:2] + struct.pack(">5H", 0x8185, 0, 0, 0, 0)),
+        "loop": (plain, dns.reply(plain, dns.record(dns.CNAME, b"\xc0\x29"))),
+        "reverse": (dns.question("7.2.0.192.in-addr.arpa", dns.PTR), b""),
+        "version": (edns[:-6] + b"\0\1" + edns[-4:], b""),
+    }
+    return {name: struct.pack(">H", len(asked)) + asked + answer for name, (asked, answer) in answers.items()}
+
+
+def orders() -> dict[str, bytes]:
+    """Messages to and from netd, and who reads them (fuzz_wire.c)."""
+    item, address = wire.item, wire.address
+    block = address("172.18.0.0") + address("172.18.0.1") * 2 + address("172.18.255.254") + bytes((16, 4, 0, 0))
+    end = item("END", b"") + item("NET_ID", b"a" * 64) + item("NET_NAME", b"one") + item("BRIDGE", b"br-1")
+    end += item("NET_FLAGS", bytes(4)) + item("SUBNET", block)
+    port = item("PORT", wire.ANY_V4 + struct.pack("<HHHBB", 80, 90, 80, 6, 1)) + item("PORTS", bytes(4))
+    who = item("CONTAINER", b"c" * 64) + item("NAME", b"web") + item("HOSTNAME", b"here")
+    who += item("HOST_GATEWAY", b"\1\0\0\0") + item("SERVER", b"192.0.2.1") + item("FDS", b"\37\0\0\0") + port
+    asked = item("ALIAS", b"db") + item("LINK", b"x=" + b"d" * 64) + item("ADDRESS", address("172.18.0.5"))
+    asked += item("MAC", b"\2\1\1\1\1\1") + item("TAKEN", address("172.18.0.6")) + item("PRIORITY", b"\1\0\0\0")
+    lease = address("172.18.0.5") + bytes(16) + b"\2\1\1\1\1\1\0\0" + b"eth0".ljust(16, b"\0") + bytes(208)
+    lease = item("LEASE", lease)
+    told = port[-8:] + end + lease + item("STATE", b'{"Networks":{}}') + item("HOSTS", b"172.18.0.5\there\n")
+    messages_ = {
+        "register": (2, who + end + asked + lease), "connect": (4, end + asked), "done": (7, told),
+        "disconnect": (5, item("NET_ID", b"a" * 64)), "rename": (6, item("NAME", b"new")),
+        "failed": (8, item("STEP", b"PUBLISH") + item("ERRNO", b"\142\0\0\0") + item("PATH", b"0.0.0.0:80/tcp")),
+    }  # fmt: skip
+    found = {}
+    for name, (kind, items) in messages_.items():
+        head = struct.pack("<IHHII", 0x54454E50, 1, kind, 7, len(items))
+        found |= {f"{name}-{reader}": bytes([reader]) + head + items for reader in (0, 1)}
+    return found
+
+
 def main() -> None:
     """Everything anew."""
     shutil.rmtree(CORPUS, ignore_errors=True)
     layers = {f"{name}-{how}": bytes([how]) + data for name, data in archives().items() for how in (0, 1, 34)}
     every = {"tar": archives(), "layer": layers, "decode": decodes(), "plan": plans(), "passwd": databases()}
-    every |= {"prepared": prepared(), "frame": frames(), "records": records(), "copy": archives(), "log": logs()}
+    every |= {
+        "prepared": prepared(),
+        "frame": frames(),
+        "records": records(),
+        "copy": archives(),
+        "log": logs(),
+        "dns": messages(),
+        "wire": orders(),
+    }
     for target, samples in every.items():
         (CORPUS / target).mkdir(parents=True)
         for name, data in samples.items():

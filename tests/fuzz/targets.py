@@ -11,6 +11,8 @@
     records    user.pod.owner, sidecars, owners of layers, changes.json     ext/src/emulator, layer, helper
     copy       archives of cp into a folder, and back                       ext/src/files
     log        output on its way into a log                                 ext/src/helper
+    dns        questions of containers, answers of servers                  ext/src/net
+    wire       netd's protocol: what netd reads, what supervisors do        ext/src/net, helper
 
 Everything of ext/src is compiled once into an archive, from which each target takes what it needs.
 """
@@ -27,7 +29,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SOURCES = ROOT / "ext/src"
-FOLDERS = ("core", "layer", "files", "emulator", "helper")
+FOLDERS = ("core", "layer", "files", "emulator", "helper", "net")
 
 
 class Target(NamedTuple):
@@ -49,6 +51,8 @@ TARGETS = (
     Target("records", 8192),
     Target("copy", 16384, ("-Wl,--wrap=pod_apart_start", "-Wl,--wrap=pod_apart_finish")),
     Target("log", 8192),
+    Target("dns", 4096),
+    Target("wire", 8192),
 )
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -95,7 +99,7 @@ def build(folder: Path, names: list[str]) -> None:
     headers = [*SOURCES.rglob("*.h"), *HERE.glob("*.h"), HERE / "targets.py"]
     newest = max(path.stat().st_mtime for path in headers)
     files = [path for name in FOLDERS for path in sorted((SOURCES / name).glob("*.c"))]
-    files = [path for path in files if path.name != "main.c" and not path.stem.startswith("probe")]
+    files = [path for path in files if path.name not in ("main.c", "netd.c") and not path.stem.startswith("probe")]
     objects = {path: folder / f"{path.parent.name}-{path.stem}.o" for path in [*files, HERE / "shared.c"]}
     stale = [path for path, made in objects.items() if older(made, path, newest)]
     with ThreadPoolExecutor(2) as pool:

@@ -29,7 +29,7 @@ def craft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Craft]:
 
 @pytest.fixture(scope="session")
 def _hostile_pod() -> Iterator[Pod]:
-    yield from podcli.fresh()
+    yield from podcli.shared()
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 
 from pod.core.engine import Engine
 from pod.core.image import pull
-from pod.core.registry import retry, transport
+from pod.core.registry import framing, retry, transport
 from tests.hostile.pulling import image, layer_of, new_engine, refused, serve
 from tests.support.scripted import Scripted
 
-pytestmark = pytest.mark.alike
+pytestmark = [pytest.mark.alike, pytest.mark.pure]
 
 HEAD = "HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -24,7 +24,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds become tenths; what is tried again is tried twice."""
     monkeypatch.setattr(retry, "PAUSE", 0.02)
     monkeypatch.setattr(retry, "ATTEMPTS", 2)
-    monkeypatch.setattr(transport, "HEAD_TIME", 0.3)
+    monkeypatch.setattr(framing, "HEAD_TIME", 0.3)
     monkeypatch.setattr(transport, "SLOW_TIME", 0.3)
     monkeypatch.setattr(transport, "READ_TIME", 0.8)
     monkeypatch.setattr(transport, "TIMEOUT", transport.urllib3.Timeout(connect=5.0, read=1.0))

@@ -16,7 +16,7 @@ from tests.hostile.pulling import HOST, image, layer_of, left, new_engine, refus
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, archive
 
-pytestmark = pytest.mark.alike
+pytestmark = [pytest.mark.alike, pytest.mark.pure]
 
 
 @pytest.fixture(autouse=True)

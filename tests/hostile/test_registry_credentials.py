@@ -16,7 +16,7 @@ from pod.core.registry import retry, transport
 from tests.hostile.pulling import image, layer_of, log_in, new_engine, refused, serve
 from tests.support.scripted import Scripted
 
-pytestmark = pytest.mark.alike
+pytestmark = [pytest.mark.alike, pytest.mark.pure]
 
 TOKEN = '{"token":"t0k"}'
 

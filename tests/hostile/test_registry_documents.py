@@ -19,7 +19,7 @@ from tests.support.podcli import Pod
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import CONFIG, INDEX, LAYER, MANIFEST, Built, archive, digest
 
-pytestmark = pytest.mark.alike
+pytestmark = [pytest.mark.alike, pytest.mark.pure]
 
 
 @pytest.fixture(autouse=True)

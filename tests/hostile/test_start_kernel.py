@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tools
 from tests.support.podcli import Pod
 
 EVERYTHING = (
@@ -118,7 +119,11 @@ def test_start_when_the_masks_are_taken_off_then_what_is_below_is_as_shut_as_out
     script = f"for mask in {masks}; do umount -l $mask; done 2>/dev/null; attack readable /proc /sys /dev"
     told = pod("run", "--rm", *flags, attacking, "sh", "-c", script).ok().splitlines()
     assert len(told) > 100
-    assert outside_files.less("readable", {path for path in told if not OF_NAMESPACES.match(path)}) == set()
+    # A /sys of one's own has the second hierarchy at its usual place, which a hybrid host keeps beside it; it begins
+    # with the container's own cgroup, which has the files that this process's has.
+    below = "/sys/fs/cgroup" if "host" in flags else str(tools.own_cgroup() or "/sys/fs/cgroup")
+    seen = {path.replace("/sys/fs/cgroup", below, 1) for path in told if not OF_NAMESPACES.match(path)}
+    assert outside_files.less("readable", seen) == set()
 
 
 @pytest.mark.parametrize("flags", [(), *EVERYTHING], ids=("default", "caps", "privileged", "host"))

@@ -42,7 +42,7 @@ def test_archive_names_no_folder_of_the_build_host(pyz: Path) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_archive_elf_files_pass_the_audit(pyz: Path, machine: str, tmp_path: Path) -> None:
-    names = ("layer.abi3.so", "process.abi3.so", "pod-helper", "pod-root.so")
+    names = ("layer.abi3.so", "process.abi3.so", "pod-helper", "pod-netd", "pod-root.so")
     with zipfile.ZipFile(pyz) as archive:
         for name in names:
             (tmp_path / name).write_bytes(archive.read(f"{PREFIX}_lib/{machine}/{name}"))

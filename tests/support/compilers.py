@@ -76,3 +76,21 @@ def build(compiler: list[str], source: Path, target: Path, *flags: str) -> Path:
     subprocess.run(command, check=True, timeout=300, env=environ)
     target.chmod(0o755)
     return target
+
+
+def without_isal(folder: Path, part: str, main: str) -> Path:
+    """The program ``main`` with ``layer/<part>.c`` as it is where the header of ISA-L lacks: zlib stands in.
+
+    Skips without a compiler or zlib's header.
+    """
+    if shutil.which("cc") is None or not Path("/usr/include/zlib.h").exists():
+        pytest.skip("capability cc: no C compiler with zlib's header")
+    text = (SOURCES / f"layer/{part}.c").read_text("utf-8")
+    asked = "__has_include(<isa-l/igzip_lib.h>)"
+    assert f"#if {asked}" in text
+    (folder / f"{part}.c").write_text(text.replace(asked, "0"))
+    (folder / "main.c").write_text(main)
+    command = ["cc", "-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-I", SOURCES / "core", "-I"]
+    sources = [folder / "main.c", folder / f"{part}.c", SOURCES / "core/err.c"]
+    subprocess.run([*command, SOURCES / "layer", *sources, "-lz", "-o", folder / "run"], check=True, timeout=120)
+    return folder / "run"

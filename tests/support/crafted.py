@@ -86,6 +86,11 @@ class Craft:
         write_base(base)
         self._base = base.read_bytes()
 
+    @property
+    def host(self) -> str:
+        """Where it goes to: "127.0.0.1:PORT"."""
+        return self._registry.host
+
     def make(
         self,
         fill: Callable[[layers.Layer], None] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -12,17 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support import leaks, podcli, tools
+from tests.support import archives, leaks, podcli, tools
 from tests.support.faulter import ARM, Call, Outcome
 from tests.support.podcli import Pod
 
 NAME = "subject"
 VOLUME = "vol"
+NETWORK = "net"
 BEFORE_THE_REGISTRY_FORGETS = 100_000.0
 """Seconds by which what was left half made is aged: more than the day for which the beginning of a blob is kept."""
 HIDDEN = (
     *("blobs/*/.*", "refs/.*", "images/.*", "layers/*/.*", "containers/.*", "volumes/.*", "names/*"),
-    *(".index.json.*", "cache/seccomp/.*"),
+    *(".index.json.*", "cache/seccomp/.*", "networks/*", "networks/names/*"),
 )
 """What may be half made, and temporary files."""
 _PROBLEM = re.compile(r"^pod: ", re.M)
@@ -44,21 +46,39 @@ class Case(NamedTuple):
 
 
 _RUN = ("--name", NAME, "--network", "none", "-v", "/anonymous")
+_BRIDGE = b"bridge".hex()
+"""How the id of the default network begins."""
 _ID = r"[0-9a-f]{64}\n"
+_IMAGES = r"Deleted Images:\n((untagged|deleted): .*\n)+\n"
+_FREED = r"Total reclaimed space: .*\n"
 
 CASES = {
-    "pull": Case(("pull", "-q", "IMAGE"), "absent", r"\S+\n", 1, 24),
-    "run --rm": Case(("run", "--rm", *_RUN, "IMAGE", "echo", "works"), "image", r"works\n", 125, 24),
-    "run -d": Case(("run", "-d", *_RUN, "IMAGE", "true"), "image", _ID, 125, 24),
-    "create": Case(("create", *_RUN, "IMAGE", "sleep", "1000"), "image", _ID, 125, 8),
-    "start": Case(("start", NAME), "created", f"{NAME}\n", 1, 18),
-    "exec": Case(("exec", NAME, "echo", "works"), "running", r"works\n", 126, 18),
-    "stop": Case(("stop", "-t", "0", NAME), "created", f"{NAME}\n{NAME}\n", 1, 12, ("start", NAME)),
-    "rm": Case(("rm", "-v", NAME), "created", f"{NAME}\n", 1, 12),
+    "pull": Case(("pull", "-q", "IMAGE"), "absent", r"\S+\n", 1, 16),
+    "push": Case(("push", "-q", "TARGET"), "tagged", r"\S+\n", 1, 8),
+    "run --rm": Case(("run", "--rm", *_RUN, "IMAGE", "echo", "works"), "image", r"works\n", 125, 18),
+    "run -d": Case(("run", "-d", *_RUN, "IMAGE", "true"), "image", _ID, 125, 14),
+    "create": Case(("create", *_RUN, "IMAGE", "sleep", "1000"), "image", _ID, 125, 6),
+    "start": Case(("start", NAME), "created", f"{NAME}\n", 1, 10),
+    "exec": Case(("exec", NAME, "echo", "works"), "running", r"works\n", 126, 12),
+    "stop": Case(("stop", "-t", "0", NAME), "created", f"{NAME}\n{NAME}\n", 1, 10, ("start", NAME)),
+    "rm": Case(("rm", "-v", NAME), "created", f"{NAME}\n", 1, 10),
     "rm -f": Case(("rm", "-f", "-v", NAME), "created", f"{NAME}\n{NAME}\n", 1, 8, ("start", NAME)),
-    "rmi": Case(("rmi", "IMAGE"), "image", r"(Untagged|Deleted): .*\n", 1, 12),
+    "rmi": Case(("rmi", "IMAGE"), "image", r"(Untagged|Deleted): .*\n", 1, 8),
+    "save": Case(("save", "-o", "BASE/saved.tar", "IMAGE"), "image", "", 1, 4),
+    "load": Case(("load", "-i", "BASE/image.tar.gz"), "absent", r"Loaded image: \S+\n", 1, 6),
+    "import": Case(("import", "BASE/layer.tar", "imported:1"), "image", r"sha256:[0-9a-f]{64}\n", 1, 4),
+    "commit": Case(("commit", NAME, "committed:1"), "written", r"sha256:[0-9a-f]{64}\n", 1, 6),
+    "image prune": Case(("image", "prune", "-af"), "image", f"{_IMAGES}{_FREED}", 1, 5),
+    "system prune": Case(
+        ("system", "prune", "-af", "--volumes"), "created",
+        f"Deleted Containers:\n{_ID}\nDeleted Volumes:\n{_ID}\n{_IMAGES}{_FREED}", 1, 5,
+    ),
+    "system reset": Case(("system", "reset", "-f"), "created", "", 1, 6),
     "volume create": Case(("volume", "create", VOLUME), "image", f"{VOLUME}\n", 1, 4),
     "volume rm": Case(("volume", "rm", VOLUME), "volume", f"{VOLUME}\n", 1, 4),
+    "network create": Case(("network", "create", NETWORK), "image", _ID, 1, 4),
+    "network connect": Case(("network", "connect", NETWORK, NAME), "apart", "", 1, 4),
+    "network rm": Case(("network", "rm", NETWORK), "network", f"{NETWORK}\n", 1, 4),
 }
 
 
@@ -67,13 +87,16 @@ def tree(root: Path) -> dict[str, str]:
     found = {}
     for path in _walk(root):
         name = str(path.relative_to(root))
-        if name.startswith(("events", "cache/said-", "cache/unsynced", "cache/run/", "owners")):
+        if name.startswith(("events", "cache/said-", "cache/unsynced", "cache/run", "cache/used", "owners")):
+            continue
+        if name.startswith("layers/") and name.endswith("/disk"):
             continue
         status = path.lstat()
         text = f"{stat.S_IFMT(status.st_mode):o} {stat.S_IMODE(status.st_mode):o}"
         if stat.S_ISREG(status.st_mode):
             text += f" {status.st_size}"
-            if status.st_size < 65536 and os.access(path, os.R_OK):
+            made_anew = name.startswith(f"networks/{_BRIDGE}")  # with its time, after a reset
+            if status.st_size < 65536 and not made_anew and os.access(path, os.R_OK):
                 text += " " + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         found[name] = text
     return found
@@ -91,32 +114,75 @@ class World:
     def __init__(self, pod: Pod, image: str) -> None:
         self.pod = pod
         self.image = image
+        self._pushes = 0
         self._fill()
 
     def _fill(self) -> None:
-        self.pod("pull", "-q", self.image).ok()
+        self._make()
         self.config = self.pod("images", "-q", "--no-trunc").ok().strip()
-        self.pod("run", "--rm", "--network", "none", self.image, "true").ok()
-        self.pod("volume", "create", VOLUME).ok()
-        self.pod("volume", "rm", VOLUME).ok()
+        self._imported = self._committed = False
+        self.pod.variables["SOURCE_DATE_EPOCH"] = "0"  # The same image by each import, and each commit.
+        self._write_archives()
         self._settle(None)
         self.base = self._tree()
 
+    def _make(self) -> None:
+        """All that the store has before each fault."""
+        self.pod("pull", "-q", self.image).ok()
+        self.pod("run", "--rm", "--network", "none", self.image, "true").ok()
+        self.pod("volume", "create", VOLUME).ok()
+        self.pod("volume", "rm", VOLUME).ok()
+        self.pod("network", "create", NETWORK).ok()
+        self.pod("network", "rm", NETWORK).ok()
+
+    @property
+    def target(self) -> str:
+        """Where to push: an empty repository of the same registry by another name, so that nothing is mounted."""
+        port = self.image.partition("/")[0].rpartition(":")[2]
+        return f"localhost:{port}/pushed/{1000 + self._pushes}:v1"  # of four digits: for the tracer all the same
+
+    def _write_archives(self) -> None:
+        """Of the image, compressed, so that it is spooled; and of one file, to import."""
+        base = self.pod.base
+        self.pod("save", "--format", "oci-archive", "-o", str(base / "image.tar"), self.image).ok()
+        (base / "image.tar.gz").write_bytes(gzip.compress((base / "image.tar").read_bytes(), 1))
+        (base / "image.tar").unlink()
+        (base / "layer.tar").write_bytes(archives.layer({"hello": b"hello"}))
+
     def argv(self, case: Case) -> list[str]:
         """The command line that is traced."""
-        own = self.pod.argv(*(self.image if word == "IMAGE" else word for word in case.command))
+        places = {"IMAGE": self.image, "TARGET": self.target, "BASE": str(self.pod.base)}
+        parts = [word.partition("/") for word in case.command]
+        own = self.pod.argv(*(places.get(first, first) + slash + rest for first, slash, rest in parts))
         if not case.first:
             return own
         first = shlex.join(self.pod.argv(*case.first))
         return ["/bin/dash", "-c", f"{first} || exit; [ -e {ARM} ]; exec {shlex.join(own)}"]
 
     def prepare(self, case: Case) -> None:
-        """What there is before the command: "absent" (not even the image), "image", "created", "running", "volume"."""
+        """What there is before the command: "absent" (not even the image), "image", "tagged" (for a push), "created",
+        "written" (a container that ran, and made a file), "running", "volume", "network", "apart" (a network, and a
+        container that is not on it).
+        """
         self._forget_prepared()
+        self._imported = case.command[0] == "import"
+        self._committed = case.command[0] == "commit"
+        for path in self.pod.base.glob("saved.tar*"):
+            path.unlink()
         if case.before == "absent":
             self.pod("rmi", self.image).ok()
+        elif case.before == "tagged":
+            self._pushes += 1
+            self.pod("tag", self.image, self.target).ok()
         elif case.before == "volume":
             self.pod("volume", "create", VOLUME).ok()
+        elif case.before in ("network", "apart"):
+            self.pod("network", "create", NETWORK).ok()
+            if case.before == "apart":
+                self.pod("create", "--name", NAME, "--network", "bridge", self.image, "sleep", "1000").ok()
+        elif case.before == "written":
+            words = "echo x >/written; touch -d '1970-01-02 00:00' /written"
+            self.pod("run", *_RUN[:4], self.image, "sh", "-c", words).ok()  # without what starts make anew
         elif case.before in ("created", "running"):
             verb = ("create",) if case.before == "created" else ("run", "-d")
             self.pod(*verb, *_RUN, self.image, "sleep", "1000").ok()
@@ -131,6 +197,7 @@ class World:
         told = f"[{outcome.code}]\n--- out\n{outcome.out}\n--- err\n{outcome.err}"
         if outcome.code == -9 and not fault and call.process in ("0", "0t"):
             return "killed"
+        assert not list(self.pod.base.glob("saved.tar.*")), f"half an archive is left: {told}"
         assert outcome.code >= 0, f"a signal ended it: {told}"
         if outcome.code == 0:
             assert re.fullmatch(f"({case.says})+", outcome.out), f"it succeeded without doing it: {told}"
@@ -143,6 +210,8 @@ class World:
         assert len(_PROBLEM.findall(outcome.err)) == 1, f"no clear line: {told}"
         assert "Traceback" not in outcome.err, f"a traceback: {told}"
         codes = {125, 126, 127} if case.command[0] in ("run", "exec") else {case.code}
+        if case.command[0] == "exec":  # docs/commands.md: before there is a program, any other failure
+            codes.add(1)
         assert outcome.code in codes, f"the wrong code: {told}"
         return "refused"
 
@@ -152,20 +221,44 @@ class World:
         lines = self.pod("ps", "-a", "--format", "{{.Names}} {{.State}}").ok().splitlines()
         listed = dict(line.split() for line in lines)
         assert set(listed) <= {NAME}, listed
+        self._forget_committed(listed)
         if whole and NAME in listed:
             self._use(listed[NAME])
+        if not all((self.pod.root / name).exists() for name in ("volumes", "networks/.lock", "cache/seccomp")):
+            self._make()  # it was reset, as far as it came
+            listed = {}
         if NAME in listed:
             self.pod("rm", "-f", "-v", NAME).ok()
+        self._forget_pushed(whole=whole)
         if VOLUME in os.listdir(self.pod.root / "volumes"):
             self.pod("volume", "rm", VOLUME).ok()
+        if self.pod("network", "ls", "-q", "-f", f"name={NETWORK}").ok():
+            self.pod("network", "rm", NETWORK).ok()
         if self._anonymous():
             self.pod("volume", "prune", "-f").ok()
+        if self._imported:  # Once more: what a kill has left is this image's blob.
+            self.pod("import", str(self.pod.base / "layer.tar"), "imported:1").ok()
+            self.pod("rmi", "imported:1").ok()
         if whole or not self._has_image():
             assert set(self.pod("images", "-q", "--no-trunc").ok().split()) <= {self.config}
             self.pod("pull", "-q", self.image).ok()
         if whole:
             self._use_image()
         self._settle(self.base)
+
+    def _forget_committed(self, listed: dict[str, str]) -> None:
+        """Once more: what a kill has left is this image's."""
+        if self._committed and NAME in listed:
+            self.pod("commit", NAME, "committed:1").ok()
+            self.pod("rmi", "committed:1").ok()
+
+    def _forget_pushed(self, *, whole: bool) -> None:
+        """The name that was to be pushed goes; with ``whole`` it is pushed first."""
+        names = self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split() if self._pushes else []
+        if self.target in names:
+            if whole:
+                self.pod("push", "-q", self.target).ok()
+            self.pod("rmi", self.target).ok()
 
     def begin_again(self) -> None:
         """An empty store in place of one that a finding has spoilt."""

@@ -26,7 +26,9 @@ PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "truncate": (("EINTR", "EIO"), ("truncate", "ftruncate")),
     "fallocate": (("ENOSPC", "EINTR", "EIO"), ("fallocate",)),
     "flock": (("EINTR",), ("flock",)),
-    "fcntl": (("EMFILE", "EINTR"), ("fcntl",)),
+    # fcntl(2) gives EMFILE where it duplicates a descriptor, EINTR where it waits for a lock; the others none.
+    "fcntl F_DUPFD": (("EMFILE",), ("fcntl F_DUPFD",)),
+    "fcntl F_SETLKW": (("EINTR",), ("fcntl F_SETLKW",)),
     "dup": (("EMFILE", "EINTR"), ("dup2", "dup3")),
     # mkdir(2), rmdir(2), rename(2) and mknod(2) leave out EIO, which a broken disk gives there as from unlink(2).
     "mkdir": ((*FULL, "EIO"), ("mkdir", "mkdirat")),

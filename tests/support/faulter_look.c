@@ -99,6 +99,21 @@ static unsigned long long flags_at(pid_t pid, unsigned long long address)
     return process_vm_readv(pid, &local, 1, &remote, 1, 0) == sizeof flags ? flags : CHANGING_FLAGS;
 }
 
+/* fcntl(2) is many calls: those that can give an errno of the tests have names of their own. */
+static const char *fcntl_name(int command)
+{
+    switch (command) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        return "fcntl F_DUPFD";
+    case F_SETLKW:
+    case F_OFD_SETLKW:
+        return "fcntl F_SETLKW";
+    default:
+        return "fcntl";
+    }
+}
+
 void look_at(pid_t pid, long number, const unsigned long long *args, struct call *call)
 {
     const struct known *found = entry(number);
@@ -106,6 +121,8 @@ void look_at(pid_t pid, long number, const unsigned long long *args, struct call
     call->number = number;
     memcpy(call->args, args, sizeof call->args);
     call->name = found ? found->name : "other";
+    if (number == SYS_fcntl)
+        call->name = fcntl_name((int)args[1]);
     call->changes = found ? found->changes : 0;
     if (call->changes >= 32)
         call->changes = (flags_at(pid, args[call->changes - 32]) & CHANGING_FLAGS) != 0;

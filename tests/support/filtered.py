@@ -1,7 +1,8 @@
 """Run as a program: ``filtered.py PROFILE ARGV…`` runs ARGV under a seccomp profile (Docker's JSON), compiled by pod.
 
 The profile "deny:NAME,NAME…[=ERRNO]" answers those calls with ENOSYS (or ERRNO) and allows the rest: an older kernel,
-or an outer container. "watched" allows everything and has a listener, as an engine has that answers calls itself.
+or an outer container. "no-netfilter", "no-netlink", "no-ipv6" answer socket(2) of that kind with EAFNOSUPPORT, as a
+kernel without it does. "watched" allows everything and has a listener, as an engine has that answers calls itself.
 no_new_privs is set, as an unprivileged process must.
 """
 
@@ -18,11 +19,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packaging"))
 
 from pod.core.runtime import seccomp
 
+WITHOUT = {"no-netfilter": {0: 16, 2: 12}, "no-netlink": {0: 16}, "no-ipv6": {0: 10}}
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 
 
 def profile(text: str) -> dict[str, object]:
     """The document that the first argument means."""
+    if text in WITHOUT:
+        arguments = [{"index": index, "value": value, "op": "SCMP_CMP_EQ"} for index, value in WITHOUT[text].items()]
+        rule = {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97, "args": arguments}
+        return {**seccomp.UNCONFINED, "syscalls": [rule]}
     if not text.startswith("deny:"):
         return dict(json.loads(text))
     names, _, errno = text[5:].partition("=")

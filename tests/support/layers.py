@@ -92,36 +92,41 @@ def busybox(path: Path, only: tuple[str, ...] = ()) -> None:
 
 
 def odd_base(path: Path) -> None:
-    """What layers above change, and what tar formats find hard."""
+    """One layer of :func:`odd_entries`."""
     with Layer(path) as layer:
-        layer.folder("data")
-        for name in ("a", "b", "c"):
-            layer.add(f"data/{name}", name.encode() * 10)
-        layer.hardlink("data/a-again", "data/a")
-        layer.folder("data/dir")
-        layer.add("data/dir/x", b"x")
-        layer.add("data/dir/y", b"y")
-        layer.folder("data/becomes-file")
-        layer.add("data/becomes-file/inner", b"inner")
-        layer.add("data/becomes-folder", b"a file below")
-        layer.folder("opaque")
-        layer.add("opaque/old-1", b"1")
-        layer.add("opaque/old-2", b"2")
-        layer.add("data/owned", b"web's", mode=0o640, owner=(1000, 50))
-        layer.add("data/setuid", b"#!/bin/sh\n", mode=0o4755)
-        layer.add("data/xattr", b"x", pax={"SCHILY.xattr.user.colour": "blue"})
-        capability = CAP_NET_RAW.decode("utf-8", "surrogateescape")
-        layer.add("data/capable", b"x", mode=0o755, pax={"SCHILY.xattr.security.capability": capability})
-        layer.add("data/fifo", kind=tarfile.FIFOTYPE, mode=0o600)
-        layer.add("data/device", kind=tarfile.CHRTYPE, mode=0o666, device=(1, 3))
-        layer.folder("data/read-only", 0o555)
-        layer.add("data/read-only/kept", b"kept", mode=0o444)
-        layer.add("data/" + "n" * 200, b"long name")
-        layer.add("data/" + "/".join(["deep"] * 40) + "/end", b"deep")
-        layer.add("data/grüße-☃", b"utf-8")
-        layer.symlink("data/absolute", "/data/a")
-        layer.symlink("data/up", "../../../../data/b")
-        layer.symlink("data/dangling", "nowhere")
+        odd_entries(layer)
+
+
+def odd_entries(layer: Layer) -> None:
+    """What layers above change, and what tar formats find hard."""
+    layer.folder("data")
+    for name in ("a", "b", "c"):
+        layer.add(f"data/{name}", name.encode() * 10)
+    layer.hardlink("data/a-again", "data/a")
+    layer.folder("data/dir")
+    layer.add("data/dir/x", b"x")
+    layer.add("data/dir/y", b"y")
+    layer.folder("data/becomes-file")
+    layer.add("data/becomes-file/inner", b"inner")
+    layer.add("data/becomes-folder", b"a file below")
+    layer.folder("opaque")
+    layer.add("opaque/old-1", b"1")
+    layer.add("opaque/old-2", b"2")
+    layer.add("data/owned", b"web's", mode=0o640, owner=(1000, 50))
+    layer.add("data/setuid", b"#!/bin/sh\n", mode=0o4755)
+    layer.add("data/xattr", b"x", pax={"SCHILY.xattr.user.colour": "blue"})
+    capability = CAP_NET_RAW.decode("utf-8", "surrogateescape")
+    layer.add("data/capable", b"x", mode=0o755, pax={"SCHILY.xattr.security.capability": capability})
+    layer.add("data/fifo", kind=tarfile.FIFOTYPE, mode=0o600)
+    layer.add("data/device", kind=tarfile.CHRTYPE, mode=0o666, device=(1, 3))
+    layer.folder("data/read-only", 0o555)
+    layer.add("data/read-only/kept", b"kept", mode=0o444)
+    layer.add("data/" + "n" * 200, b"long name")
+    layer.add("data/" + "/".join(["deep"] * 40) + "/end", b"deep")
+    layer.add("data/grüße-☃", b"utf-8")
+    layer.symlink("data/absolute", "/data/a")
+    layer.symlink("data/up", "../../../../data/b")
+    layer.symlink("data/dangling", "nowhere")
 
 
 def odd_changes(path: Path) -> None:

@@ -1,4 +1,8 @@
-"""What a test left behind: processes that hold a store, mounts of it, records of containers."""
+"""What a test left behind: processes that hold a store, mounts of it, records of containers, ends of networks.
+
+The network process lives on for two seconds after the last container, for the next one. So after each test it may not
+know of any container, and after the last one nothing may be left of it (``netd.left``).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import os
 import signal
 import time
 from pathlib import Path
+
+from tests.support import netd
 
 _SETTLE = 10.0
 """Seconds that teardown in the background may take on a busy machine."""
@@ -75,8 +81,10 @@ def records(root: Path) -> list[str]:
 
 def left(root: Path) -> list[str]:
     """All of it at this moment, in words."""
+    network = netd.processes(root)
     return [
-        *(f"process {pid}: {words}" for pid, words in processes(root)),
+        *(f"process {pid}: {words}" for pid, words in processes(root) if pid not in network),
+        *(f"on a network: {name}" for name in (netd.containers(root) if network else ())),
         *(f"mount: {line}" for line in mounts(root)),
         *(f"record: {name}" for name in records(root)),
     ]
@@ -95,10 +103,10 @@ def settled(root: Path, seconds: float = _SETTLE) -> list[str]:
 def end_processes(root: Path) -> None:
     """Kills what still names the store (each by its pid), so that one test's failure does not spoil the next."""
     for _ in range(20):
-        found = processes(root)
+        found = {pid for pid, _ in processes(root)} | set(netd.processes(root))
         if not found:
             return
-        for pid, _ in found:
+        for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:

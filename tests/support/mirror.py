@@ -63,10 +63,10 @@ def lacking(suite: str) -> str:
     return "" if done.returncode == 0 else f"{uri} does not answer for {suite}"
 
 
-def options(suite: str, folder: Path) -> list[str]:
+def options(suite: str, folder: Path, debs: Path | None = None) -> list[str]:
     """Flags of ``pod run``: the host's sources (of that suite), apt settings and certificates, bound where apt looks.
 
-    ``folder`` is written to. Packages are kept in /debs, a cache of this user's that apt verifies like a mirror's.
+    ``folder`` is written to. Packages are kept in /debs: ``debs``, or a cache of this user's. apt verifies them all.
     """
     main, security = archives()
     lines = [f"deb {main} {suite} main"]
@@ -75,7 +75,7 @@ def options(suite: str, folder: Path) -> list[str]:
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in lines))
     conf = settings()
     (folder / "apt.conf").write_text("".join(f"{line}\n" for line in conf))
-    debs = podcli.shared_cache() / "debs" / suite
+    debs = debs or podcli.shared_cache() / "debs" / suite
     debs.mkdir(parents=True, exist_ok=True)
     binds = [
         f"{folder}/sources.list:/etc/apt/sources.list:ro",

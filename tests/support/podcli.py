@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pod.core import rundir
-from tests.support import leaks, places, tools
+from tests.support import leaks, netd, places, tools
 from tests.support.terminal import Terminal
 
 TIMEOUT = 60.0
@@ -78,6 +78,8 @@ class Pod:
         self.root = base / "store"
         self.home = base / "home"
         self.home.mkdir(parents=True)
+        self.variables: dict[str, str] = {}
+        """More of the environment of each command."""
         self._registry_name = registry_name
         self._running: list[subprocess.Popen[bytes]] = []
         self._terminals: list[Terminal] = []
@@ -91,6 +93,7 @@ class Pod:
             "XDG_CACHE_HOME": os.environ.get("POD_TEST_XDG_CACHE", str(shared_cache())),
             "LANG": "C.UTF-8",
             "TERM": "xterm",
+            **self.variables,
             **(extra or {}),
         }
 
@@ -192,6 +195,8 @@ class Pod:
             left = self("ps", "-aq").out.split()
             if left:
                 self("rm", "-f", "-v", *left)
+            if (self.root / "builder" / "cache").exists():
+                self("builder", "prune", "-a", "-f")
 
     def leftovers(self) -> list[str]:
         """What is left of containers: processes, mounts, records. Empty when all is well; waits a little for it."""
@@ -228,7 +233,7 @@ def until(check: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody has: containers are in the host's network in this version."""
+    """A port of the loopback that nobody has just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -237,6 +242,15 @@ def free_port() -> int:
 def new_base() -> Path:
     """A fresh folder for a store, on a real disk (not the tmpfs that /tmp may be), whose name says what it is."""
     return Path(tempfile.mkdtemp(prefix="pod-test-", dir="/var/tmp"))
+
+
+def shared(registry_name: Callable[[str], str] | None = None) -> Iterator[Pod]:
+    """A store of many tests; after the last of them nothing of its networks is left either."""
+    for pod in fresh(registry_name):
+        yield pod
+        pod.tidy()
+        left = netd.left(pod.root, netd.ENDS + 5)
+        assert not left, "left behind:\n" + "\n".join(left)
 
 
 def fresh(registry_name: Callable[[str], str] | None = None) -> Iterator[Pod]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.support import tools
+from tests.support.tokens import TokenService
 
 _LISTENING = re.compile(rb"listening on 127\.0\.0\.1:(\d+)")
 _CONFIG = """\
@@ -24,6 +25,10 @@ http: {{addr: "127.0.0.1:0", secret: "for tests"{tls}}}
 {auth}"""
 
 
+HTPASSWD = "user:$2b$04$G1Ut4NX0G3U2b8cPGOXmN.2eM5yF.3wRLKBWwbwrBbkQIL7JvmJui\n"
+"""A file for ``htpasswd``: the password of "user" is "secret"."""
+
+
 class Registry:
     """One running registry. ``host`` is "127.0.0.1:PORT"; ``name("debian:12")`` is a full reference into it."""
 
@@ -35,11 +40,18 @@ class Registry:
         readonly: bool = False,
         htpasswd: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
+        tokens: TokenService | None = None,
     ) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
+        self.storage = storage
         self._log = scratch / "registry.log"
         config = scratch / "registry.yml"
         auth = f'auth: {{htpasswd: {{realm: test, path: "{htpasswd}"}}}}\n' if htpasswd else ""
+        if tokens:
+            auth = (
+                f'auth: {{token: {{realm: "{tokens.realm}", service: {tokens.service}, issuer: {tokens.issuer}, '
+                f'rootcertbundle: "{tokens.certificate}"}}}}\n'
+            )
         tls = f', tls: {{certificate: "{certificate[0]}", key: "{certificate[1]}"}}' if certificate else ""
         values = {True: "true", False: "false"}
         config.write_text(

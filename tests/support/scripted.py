@@ -15,6 +15,8 @@ path, every header, the body, the number of the connection. A rule holds for req
     auth: {"scheme": "basic", "user": "u:p"} | {"scheme": "bearer", "realm": URL, "token": T} | {"header": "…"}
     file: NAME        that blob, in pieces: for one that is not to be in memory     chunked: true   no Content-Length
     raw: "…"          these bytes instead of an answer; then "again" over and over, "pause" seconds between
+
+What is pushed is taken in (tests/support/uploads.py has the rules for that).
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.uploads import UploadHandler
 
 Rule = dict[str, Any]
 BLOCK = 1 << 16
@@ -62,6 +66,7 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.used: dict[str, int] = {}
         self.connections = 0
+        self.uploads: dict[str, bytearray] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away in the middle is what many tests are about."""
@@ -89,7 +94,7 @@ class Server(ThreadingHTTPServer):
             log.write(json.dumps(entry) + "\n")
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(UploadHandler, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
@@ -157,6 +162,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/v2/":
             self._send(200, b"{}", {}, rule)
+            return
+        if "/blobs/uploads/" in path:
+            (self.begin_upload if self.command == "POST" else self.tell_upload)(rule)
             return
         repository, _, name = path.removeprefix("/v2/").rpartition("/")
         if repository.endswith("/manifests"):

@@ -20,6 +20,8 @@ from typing import TextIO
 
 from tests.support import images, places, prepare, users
 
+_NONE_CHOSEN = 5
+"""pytest's status then."""
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 
@@ -54,12 +56,22 @@ def run_as(name: str, pytest: list[str], out: TextIO) -> tuple[int, dict[str, in
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def without_alike(pytest: list[str]) -> list[str]:
-    """The same but for tests that are the same for every user."""
+def only(pytest: list[str], marks: str) -> list[str]:
+    """The same, of tests with such marks alone."""
     if "-m" not in pytest[3:]:
-        return [*pytest, "-m", "not alike"]
+        return [*pytest, "-m", marks]
     place = pytest.index("-m", 3) + 1
-    return [*pytest[:place], f"({pytest[place]}) and not alike", *pytest[place + 1 :]]
+    return [*pytest[:place], f"({pytest[place]}) and ({marks})", *pytest[place + 1 :]]
+
+
+def shares(pytest: list[str], count: int) -> list[list[str]]:
+    """What each of so many users runs. Of what is the same for all of them the first runs what starts processes, the
+    last what does not: both take about as long then.
+    """
+    if count == 1:
+        return [pytest]
+    middle = [only(pytest, "not alike")] * (count - 2)
+    return [only(pytest, "not pure"), *middle, only(pytest, "pure or not alike")]
 
 
 def run_side_by_side(names: list[str], pytest: list[str]) -> list[tuple[int, dict[str, int]]]:
@@ -70,9 +82,8 @@ def run_side_by_side(names: list[str], pytest: list[str]) -> list[tuple[int, dic
         files = [held.enter_context(tempfile.TemporaryFile("w+")) for _ in names[1:]]
         sys.stdout.write(f"== tests as {', '.join(names)}, at once; those of {names[0]}:\n")
         sys.stdout.flush()
-        runs = [pool.submit(run_as, names[0], pytest, sys.stdout)]
-        others = without_alike(pytest)
-        runs += [pool.submit(run_as, name, others, out) for name, out in zip(names[1:], files)]
+        parts = shares(pytest, len(names))
+        runs = [pool.submit(run_as, *each) for each in zip(names, parts, (sys.stdout, *files))]
         results = [run.result() for run in runs]
         for name, file in zip(names[1:], files):
             sys.stdout.write(f"== tests as {name}\n")
@@ -81,12 +92,23 @@ def run_side_by_side(names: list[str], pytest: list[str]) -> list[tuple[int, dic
     return results
 
 
+def run_as_root(pytest: list[str]) -> tuple[int, dict[str, int]]:
+    """:func:`run` of what only root can do, which is nothing where the arguments choose other tests."""
+    sys.stdout.write("== tests as root\n")
+    sys.stdout.flush()
+    with tempfile.TemporaryDirectory(prefix="pod-suite-root-", dir="/var/tmp") as folder:
+        status, counts = run([*only(pytest, "root"), f"--basetemp={folder}/t"], sys.stdout)
+    return (0 if status == _NONE_CHOSEN else status), counts
+
+
 def main(arguments: list[str]) -> int:
     users_of_root = users.ensure() if os.getuid() == 0 else []
     prepare.fetch_programs()
     prepare.prepare(list(images.RECIPES), trees=os.getuid() == 0)
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     results = run_side_by_side(users_of_root, pytest) if users_of_root else [run(pytest, sys.stdout)]
+    if users_of_root and "not slow" not in arguments:
+        results.append(run_as_root(pytest))
     totals = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for _, counts in results:
         for word in totals:

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tests.support import places
@@ -62,15 +63,30 @@ def cgroup_root() -> Path | None:
     return None
 
 
-def delegated_cgroup() -> Path | None:
-    """The cgroup above this process's own, where this user may make others and move processes to them."""
+def own_cgroup() -> Path | None:
+    """This process's cgroup of version 2."""
     root = cgroup_root()
     lines = Path("/proc/self/cgroup").read_text().splitlines() if root else []
-    for line in lines:
-        if line.startswith("0::/") and len(line) > len("0::/") and root is not None:
-            above = (root / line[len("0::/") :]).parent
-            return above if os.access(above, os.W_OK) and os.access(above / "cgroup.procs", os.W_OK) else None
-    return None
+    return next((root / line[len("0::/") :] for line in lines if line.startswith("0::/") and root), None)
+
+
+def delegated_cgroup() -> Path | None:
+    """The cgroup above this process's own, where this user may make others and move processes to them."""
+    own = own_cgroup()
+    if own is None or own == cgroup_root():
+        return None
+    above = own.parent
+    return above if os.access(above, os.W_OK) and os.access(above / "cgroup.procs", os.W_OK) else None
+
+
+def makes_devices() -> bool:
+    """Whether the kernel lets this process make the node of a device on the disk."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        try:
+            os.mknod(f"{folder}/null", 0o20600, os.makedev(1, 3))
+        except OSError:
+            return False
+    return True
 
 
 def sub_ids() -> tuple[int, int] | None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pod.cli import flag_values, run_values, template
@@ -25,15 +24,10 @@ from pod.core.oci import digest, image_spec, reference
 from pod.core.oci.image_spec import DocumentError, ImageConfig, Index, Manifest
 from pod.core.registry import auth, credentials, retry
 from pod.core.volume import mount_syntax, syntax
+from tests.support import fuzzing
 
-MOST = max(60, int(os.environ.get("POD_FUZZ_ROUNDS", "0")))
-fuzzed = settings(
-    max_examples=MOST,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
-)
+MOST = fuzzing.rounds(60)
+fuzzed = fuzzing.fuzzed(60)
 
 
 def words(*pieces: str, more: str = string.printable + "é\0\u202e") -> st.SearchStrategy[str]:
@@ -167,7 +161,7 @@ GRAMMARS: list[tuple[Callable[[str], Any], st.SearchStrategy[str]]] = [
     (lambda text: filters.read([text], ["label", "before"]), words("label", "=", "!=", "before", "dangling", "true")),
     (lambda text: run_values.devices([text]), words("/dev/null", ":", "rwm", "/")),
     (lambda text: run_values.ulimits([text]), words("nofile", "=", ":", "1024", "-1", "core")),
-    (lambda text: run_values.extra_hosts([text]), words("a", ":", "=", "::1", "127.0.0.1", "host-gateway")),
+    (lambda text: run_values.extra_hosts([text], "bridge"), words("a", ":", "=", "::1", "127.0.0.1", "host-gateway")),
     (lambda text: run_values.exposed([text]), words("80", "/", "tcp", "-", "65536", "udp")),
     (lambda text: run_values.tmpfs([text]), words("/a", ":", "size=", "1m", ",", "mode=", "1777", "noexec")),
     (lambda text: run_values.dns([text]), words("1.1.1.1", "::1", "%", "x", ".")),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "page.h"
 
 static int is_copied_xattr(const struct pod_copy_attrs *copy, const char *name)
 {
@@ -59,6 +60,9 @@ int pod_copy_attrs_open(struct pod_copy_attrs *copy, int src, int dst, const str
         return pod_fail(err, POD_CHOWN, name);
     if (fchmod(dst, st->st_mode & 07777) < 0)
         return pod_fail(err, POD_CHMOD, name);
+    /* A directory that a layer below made already: what that said of its owner is over. */
+    if (copy->flags & POD_COPY_WHITEOUTS && S_ISDIR(st->st_mode))
+        fremovexattr(dst, POD_OWNER_XATTR);
     if (copy_xattrs(copy, src, dst, name, err) < 0)
         return -1;
     return futimens(dst, times) < 0 ? pod_fail(err, POD_UTIMES, name) : 0;

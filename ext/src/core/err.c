@@ -41,6 +41,14 @@ const char *pod_step_name(int step)
     return step >= 0 && step < POD_STEP_COUNT ? step_names[step] : "INTERNAL";
 }
 
+int pod_step_number(const char *name)
+{
+    for (int step = 0; step < POD_STEP_COUNT; step++)
+        if (!strcmp(step_names[step], name))
+            return step;
+    return POD_INTERNAL;
+}
+
 const char *pod_step_words(int step)
 {
     return step >= 0 && step < POD_STEP_COUNT ? step_words[step] : step_words[POD_INTERNAL];

@@ -30,6 +30,8 @@ int pod_fail(struct pod_err *err, enum pod_step step, const char *path);
 int pod_fail_errno(struct pod_err *err, enum pod_step step, int errnum, const char *path);
 /* "EXEC", "MOUNT", …: the stable name. */
 const char *pod_step_name(int step);
+/* The step of that name; POD_INTERNAL where there is none. */
+int pod_step_number(const char *name);
 /* Words for people. */
 const char *pod_step_words(int step);
 

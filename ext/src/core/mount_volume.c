@@ -9,6 +9,8 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "beneath.h"
@@ -16,6 +18,12 @@
 #include "mount_parts.h"
 
 #define CONTENT "/_data"
+
+/* How often it is looked whether another start has copied a volume's first content; how long that may change nothing on the
+ * disk, and how long it may take. */
+#define PAUSE_MS 20
+#define IDLE_MS 20000
+#define WAIT_MS 1800000
 
 /* STATX_MNT_ID and where it stands (linux/stat.h, 5.8); musl's header has neither. */
 #define STATX_MOUNT 0x1000u
@@ -158,6 +166,33 @@ static int copy_up(const struct filling *f, struct pod_err *err)
                     : 0;
 }
 
+/* Waits for the lock of who copies, as long as that goes on: a copier that was stopped (SIGSTOP), or whose disk hangs, changes
+ * neither the free blocks nor the inodes. On a busy disk others do, so there is an end to it there, too. */
+static int await_copier(int mark, int volume)
+{
+    const struct timespec pause = {0, PAUSE_MS * 1000000};
+    struct statfs before = {0}, now;
+
+    for (unsigned idle = 0, all = 0; idle < IDLE_MS && all < WAIT_MS; all += PAUSE_MS) {
+        if (flock(mark, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        /* A file system without locks (NFS and Lustre as they may be mounted): two that begin at once copy the same. */
+        if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -1;
+        idle += PAUSE_MS;
+        if (fstatfs(volume, &now) == 0 &&
+            (now.f_bfree != before.f_bfree || now.f_ffree != before.f_ffree)) {
+            before = now;
+            idle = 0;
+        }
+        nanosleep(&pause, NULL);
+    }
+    errno = EBUSY;
+    return -1;
+}
+
 /* Of two containers that begin at once one copies and the other waits. The file NAME in FOLDER has a byte while a copy is under way: who
  * finds that, with nobody holding its lock, finishes what a killed start began. */
 static int fill_once(const struct filling *f, int folder, const char *name, struct pod_err *err)
@@ -168,10 +203,7 @@ static int fill_once(const struct filling *f, int folder, const char *name, stru
         fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW))
         return 0;
     POD_AUTO_FD int mark = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    /* A file system without locks (NFS and Lustre as they may be mounted): two that begin at once copy the same. */
-    if (mark < 0 ||
-        (flock(mark, LOCK_EX) && errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP) ||
-        fstat(mark, &st))
+    if (mark < 0 || await_copier(mark, f->volume) || fstat(mark, &st))
         return pod_fail(err, POD_COPY, name);
     if (st.st_nlink == 0) /* somebody else has done it meanwhile */
         return 0;

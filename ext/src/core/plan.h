@@ -48,6 +48,8 @@ enum pod_plan_flags {
     POD_PLAN_EXEC = 1 << 13,         /* join PID instead of making a container */
     POD_PLAN_NO_LOG = 1 << 14,
     POD_PLAN_SAY_DETACHED = 1 << 15, /* attach, exec: detaching is told, as 1 */
+    POD_PLAN_CLAIMED = 1
+        << 21, /* DIR has a link "starting" (core/container/claims.py), which goes with the first record */
     POD_PLAN_PROBE = 1 << 20, /* with EXEC: a probe of the supervisor's own (helper/health.h) */
 };
 

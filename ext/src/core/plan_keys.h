@@ -63,10 +63,17 @@
     POD_KEY(77, LOG_TEXTS,   STRV) /* syslog: tag, host name; journald: KEY=value of every entry */ \
     POD_KEY(60, RESTART,     STR)  /* restart policy other than "no": "always", "on-failure:3" */ \
     POD_KEY(61, RESTART_PAUSE, U64) /* ms before the first start again << 32 | ms at most; absent: Docker's */ \
+    POD_KEY(62, NET,         BLOB) /* items of REGISTER (net/wire.h) of the container and its interfaces; absent: no network of netd's */ \
+    POD_KEY(63, NETD,        STRV) /* netd's folder in the run directory, path of its program */ \
+    POD_KEY(64, NET_HOSTS,   STR)  /* /etc/hosts without the lines that netd knows */ \
+    POD_KEY(115, NET_APART,  STRV) /* for events: id, name, driver of each network without an interface of netd's */ \
     POD_KEY(111, SHARE,      U64)  /* CLONE_NEW* of a running container that are joined (helper/share.h); then NAMESPACES has no NEWUSER */ \
     POD_KEY(112, SHARE_PID,  U64)  /* that container's first process */ \
     POD_KEY(113, SHARE_START,U64)  /* its start time, clock ticks after boot */ \
     POD_KEY(114, SHARE_SHM,  STR)  /* the folder whose mount is taken from there: /dev/shm */ \
+    POD_KEY(120, TARGETS,    STRV) /* files/layer.c: where a start mounts something */ \
+    POD_KEY(121, FLAT,       STR)  /* files/layer.c: of a plain tree the image's, and the file "owners" beside it */ \
+    POD_KEY(122, LATEST,     U64)  /* files/layer.c: no entry's time is later than this second of 1970 and on, plus one; absent: as they are */ \
     /* Prepared starts only (helper/prepared.h); none of these reaches the client. */ \
     POD_KEY(40, P_PREFIX,    STRV) /* the interpreter, pod.pyz, "run", the flags, IMAGE */ \
     POD_KEY(41, P_FLAGS,     U64)  /* enum pod_prepared_flags */ \

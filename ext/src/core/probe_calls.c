@@ -47,7 +47,7 @@ static int nothing(const char *scratch, struct pod_err *err)
     return 0;
 }
 
-static int try_netns(const char *scratch, struct pod_err *err)
+int pod_try_loopback(const char *scratch, struct pod_err *err)
 {
     struct ifreq request;
 
@@ -192,7 +192,10 @@ const struct pod_trial pod_call_trials[] = {
     {"utsns", nothing, INSIDE, CLONE_NEWUTS},
     {"ipcns", nothing, INSIDE, CLONE_NEWIPC},
     {"cgroupns", nothing, INSIDE, CLONE_NEWCGROUP},
-    {"netns", try_netns, INSIDE, CLONE_NEWNET},
+    {"netns", pod_try_loopback, INSIDE, CLONE_NEWNET},
+    {"bridge", pod_try_bridge, INSIDE, CLONE_NEWNET},
+    {"gateway", pod_try_gateway, INSIDE, CLONE_NEWNET},
+    {"ipv6", pod_try_ipv6, INSIDE, CLONE_NEWNET},
     {"seccomp", try_seccomp, OUTSIDE, 0},
     {"seccomp_notify", try_seccomp_notify, OUTSIDE, 0},
     {"emulation", pod_try_emulation, INSIDE, 0},

@@ -25,6 +25,11 @@ extern const struct pod_trial pod_call_trials[]; /* namespaces, system calls, de
 /* getpgid(2) of this process is ANSWERed so from now on; 0, or the listener where FLAGS ask for one. */
 int pod_probe_filter(unsigned int answer, unsigned long flags, struct pod_err *err);
 int pod_try_emulation(const char *scratch, struct pod_err *err); /* probe_emulation.c */
+/* probe_network.c */
+int pod_try_bridge(const char *scratch, struct pod_err *err);
+int pod_try_gateway(const char *scratch, struct pod_err *err);
+int pod_try_ipv6(const char *scratch, struct pod_err *err);
+int pod_try_loopback(const char *scratch, struct pod_err *err); /* probe_calls.c */
 int pod_try_landlock(const char *scratch, struct pod_err *err); /* probe_sandbox.c */
 int pod_try_sandbox(const char *scratch, struct pod_err *err);
 

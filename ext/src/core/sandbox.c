@@ -68,29 +68,30 @@ static int raise_landlock(int dirfd)
            !syscall(RESTRICT_SELF, rules, 0U);
 }
 
-/* 1 if the directory is the root now; 0 where that is not to be had; -1. */
+/* 1 if the directory is the root now, 2 in a namespace of one id that is root there; 0 where that is not to be had; -1. */
 static int change_root(const struct pod_sandbox *sandbox, struct pod_err *err)
 {
     if (fchdir(sandbox->dirfd))
         return 0; /* a directory that only its descriptor opens, of cp */
     if (!chroot("."))
         return 1;
-    if (!sandbox->userns)
-        return 0;
+    if (!sandbox->userns || sandbox->mapped)
+        return 0; /* a namespace of one id has no other owners */
     POD_AUTO_FD int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (proc < 0)
         return 0;
-    if (pod_userns_unshare_single(proc, geteuid(), getegid(), err) < 0)
+    if (pod_userns_unshare_single(proc, 0, 0, err) < 0)
         return err->step == POD_USERNS ? 0 : -1; /* the limit of namespaces is no reason to fail */
-    return chroot(".") == 0;
+    return chroot(".") ? 0 : 2;
 }
 
-/* What root of a map needs to make other owners' files; nothing of it reaches past the directory. */
-static uint64_t kept_capabilities(int mapped)
+/* What root of a map needs to make other owners' files; nothing of it reaches past the directory. Root of a single id keeps what
+ * files' capabilities need: the kernel stores them as that id's own (capabilities(7), version 3), for its containers. */
+static uint64_t kept_capabilities(int mapped, int single)
 {
     static const int files[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
                                 CAP_FSETID, CAP_MKNOD,        CAP_SETFCAP};
-    uint64_t kept = 0;
+    uint64_t kept = single ? UINT64_C(1) << CAP_SETFCAP : 0;
 
     for (unsigned i = 0; mapped && i < sizeof files / sizeof *files; i++)
         kept |= UINT64_C(1) << files[i];
@@ -111,7 +112,7 @@ int pod_sandbox_enter(const struct pod_sandbox *sandbox, unsigned *walls, struct
         return pod_fail(err, POD_NO_NEW_PRIVS, NULL);
     *walls |= root ? POD_WALL_ROOT : 0;
     *walls |= raise_landlock(sandbox->dirfd) ? POD_WALL_LANDLOCK : 0;
-    if (pod_confine_caps(kept_capabilities(sandbox->mapped), err) < 0)
+    if (pod_confine_caps(kept_capabilities(sandbox->mapped, root == 2), err) < 0)
         return -1;
     *walls |= pod_sandbox_calls() ? POD_WALL_CALLS : 0;
     return 0;

@@ -21,6 +21,12 @@
     POD_STEP(IDMAP,         "write an id map") \
     POD_STEP(CGROUP,        "join a cgroup") \
     POD_STEP(NETNS,         "set up the network namespace") \
+    POD_STEP(NETD,          "start the network process") \
+    POD_STEP(NETWORK,       "use the network process") \
+    POD_STEP(NETLINK,       "set up a network") \
+    POD_STEP(NFT,           "set packet rules") \
+    POD_STEP(PUBLISH,       "publish a port") \
+    POD_STEP(ADDRESS,       "give out an address") \
     POD_STEP(PROPAGATION,   "make mounts private") \
     POD_STEP(OVERLAY,       "mount the overlay root") \
     POD_STEP(BIND,          "bind mount") \
@@ -55,6 +61,7 @@
     POD_STEP(TAR_PATH,      "accept an entry's path") \
     POD_STEP(TAR_DATA,      "read an entry's data") \
     POD_STEP(DECOMPRESS,    "decompress") \
+    POD_STEP(COMPRESS,      "compress") \
     POD_STEP(LIMIT,         "stay within a limit") \
     POD_STEP(UNLINK,        "remove") \
     POD_STEP(RENAME,        "rename") \

@@ -68,7 +68,7 @@ static int open_pin(int folder, const char *name)
     return fd;
 }
 
-static int find_pinned(const struct pod_idmap *map)
+int pod_userns_pinned(const struct pod_idmap *map)
 {
     DIR *folder = map->pins ? opendir(map->pins) : NULL;
     struct dirent *entry;
@@ -130,7 +130,7 @@ int pod_userns_open(const struct pod_idmap *map, struct pod_err *err)
 {
     char path[64], byte;
     int wait_pipe[2], result = -1;
-    int found = find_pinned(map);
+    int found = pod_userns_pinned(map);
 
     if (found >= 0)
         return found;

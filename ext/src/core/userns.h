@@ -31,6 +31,9 @@ struct pod_idmap {
  * Forks a child that waits while newuidmap writes. */
 int pod_userns_open(const struct pod_idmap *map, struct pod_err *err);
 
+/* Only a pinned one; -1 where there is none. */
+int pod_userns_pinned(const struct pod_idmap *map);
+
 /* Joins the namespace with all its capabilities, as the user that the caller is (whatever id that has inside), without
  * supplementary groups: what it writes in the store stays the user's. The process must be single-threaded. */
 int pod_userns_join(int nsfd, struct pod_err *err);

@@ -16,6 +16,7 @@
 #include "page.h"
 #include "passwd.h"
 #include "plan.h"
+#include "rights.h"
 
 /* What a new process says beside its listener. */
 struct pod_handover {
@@ -66,10 +67,6 @@ int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *
                       int listener, struct pod_err *err);
 /* Kills it and waits: it holds the container's mounts. */
 void pod_emulator_stop(struct pod_emulator *emulator);
-
-/* Descriptors on SEQPACKET sockets: one with the message, or -1. */
-int pod_send_fd(int sock, const void *data, size_t size, int fd);
-ssize_t pod_receive_fd(int sock, void *data, size_t size, int *fd);
 
 /* serve.c: the loop; does not return. READY gets one byte once the first process is known. */
 _Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int ready);

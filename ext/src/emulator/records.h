@@ -4,7 +4,8 @@
  *   a sidecar          of what can have no such attribute (links, FIFOs, sockets, tmpfs of old kernels; sidecar.h): the
  *                      volume's, that of all bind mounts, or the container's own, by the mount that it is seen through
  *   the layers' files  ("owners" beside a layer's tree, layer/owners.h), by the inode that the layer's file has, which
- *                      overlayfs shows also after copy-up and renaming
+ *                      overlayfs shows also after copy-up and renaming until the container is started anew: from then on what
+ *                      has attributes is known by the one that its layer's file had (layer/attributes.c), a link by its looks
  *
  * What has no record is root's, and so is what belongs to somebody else on the host: no attribute of theirs is believed, and
  * nothing is recorded about it. */
@@ -58,7 +59,8 @@ struct pod_records {
     int top_count, mount_count;
     uint64_t root_dev, root_mount;
     struct pod_page_file *page; /* NULL, or where records are made known */
-    int fresh; /* no emulator has served this container before: what has an attribute got it in this run */
+    int fresh; /* no emulator has served this container before: what has an attribute got it in this run, or from its layer,
+                  and is marked */
     int real; /* owners are the kernel's, only devices are recorded */
     int upper; /* overlayfs' upper folder, O_PATH, or -1 */
     struct pod_table own, layers, devices; /* fingerprint to ids; to kind and number, 0: none */
@@ -118,7 +120,7 @@ void pod_places_settle(struct pod_records *records, int rootfd);
 /* records_layers.c */
 void pod_layers_begin(struct pod_records *records, const struct pod_plan *plan);
 /* Links, FIFOs and sockets of layers that an earlier run copied up or moved: overlayfs had nowhere to note where they came
- * from. They are known by their looks. */
+ * from. They are known by their looks. What has the attribute of its layer's file is marked where nothing else tells of it. */
 void pod_layers_adopt(struct pod_records *records);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -14,6 +15,7 @@
 #define SPECIALS_MAX 4096
 #define WALK_LEVELS 64
 #define WALK_ENTRIES 1000000
+#define MARKED_ENTRIES 2000
 
 /* ---- one record ----------------------------------------------------- */
 
@@ -190,10 +192,59 @@ static void adopt_below(struct pod_records *records, int parent, const char *nam
     closedir(dir);
 }
 
+/* Tells programs of NAME in DIRFD where it has the owner's attribute. */
+static void mark_entry(struct pod_records *records, int dirfd, const char *name)
+{
+    char self[32];
+    struct stat st;
+    POD_AUTO_FD int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    snprintf(self, sizeof self, "self/fd/%d", fd);
+    if (fd >= 0 && getxattr(self, POD_OWNER_XATTR, NULL, 0) > 0 && !fstat(fd, &st))
+        (void)pod_page_mark(records->page, st.st_ino);
+}
+
+static void mark_below(struct pod_records *records, int parent, const char *name, int level,
+                       int *left)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!dir) {
+        pod_cleanup_fd(&fd);
+        *left = 0;
+        return;
+    }
+    while ((entry = readdir(dir)) && (*left)-- > 0) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        if (entry->d_type == DT_DIR || entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
+            mark_entry(records, fd, entry->d_name);
+        if (entry->d_type == DT_DIR && level < WALK_LEVELS)
+            mark_below(records, fd, entry->d_name, level + 1, left);
+        else if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+            *left = 0;
+    }
+    closedir(dir);
+}
+
+/* An earlier run, which had no emulator, may have copied up what has an attribute of its layer's. */
+static void mark_copies(struct pod_records *records)
+{
+    int left = MARKED_ENTRIES;
+
+    mark_below(records, records->upper, ".", 0, &left);
+    if (left <= 0)
+        records->fresh = 0;
+}
+
 void pod_layers_adopt(struct pod_records *records)
 {
     int left = WALK_ENTRIES;
 
+    if (records->fresh && records->page && records->upper >= 0)
+        mark_copies(records);
     if (records->special_count && records->upper >= 0)
         adopt_below(records, records->upper, ".", 0, 0, &left);
     free(records->specials);

@@ -21,8 +21,7 @@ void pod_job_omit(struct pod_job_result *result, uint64_t *count, const char *na
 
 /* ---- look ----------------------------------------------------- */
 
-/* Where FD is, from the root that the process sees. */
-static int path_of(int fd, char *path, size_t size)
+int pod_job_path_of(int fd, char *path, size_t size)
 {
     char self[32] = "self/fd/", *end = self + 8;
     ssize_t length;
@@ -63,7 +62,7 @@ static int look_at_missing(const struct pod_job *job, struct pod_view *view,
         ssize_t length = parent < 0 ? -1 : readlinkat(parent, name, target, sizeof target - 1);
         size_t used;
 
-        if (parent < 0 || path_of(parent, path, sizeof path) < 0)
+        if (parent < 0 || pod_job_path_of(parent, path, sizeof path) < 0)
             return parent < 0 ? -1 : pod_fail(err, POD_RESOLVE, job->path);
         used = strlen(path);
         if (length > 0)
@@ -93,11 +92,18 @@ int pod_job_look(const struct pod_job *job, struct pod_view *view, struct pod_jo
     POD_AUTO_FD int fd = pod_open_in_root(view->root, job->path, flags, 0, err);
     struct stat st;
 
+    if (fd < 0 && job->flags & POD_JOB_MAKE && err->errnum == ENOENT) {
+        struct pod_job again = *job;
+
+        again.flags &= ~(unsigned)POD_JOB_MAKE;
+        return pod_job_make(job, view, result, err) < 0 ? -1
+                                                        : pod_job_look(&again, view, result, err);
+    }
     if (fd < 0)
         return err->errnum == ENOENT && job->flags & POD_JOB_FOLLOW
                    ? look_at_missing(job, view, result, err)
                    : -1;
-    if (fstat(fd, &st) < 0 || path_of(fd, result->path, sizeof result->path) < 0)
+    if (fstat(fd, &st) < 0 || pod_job_path_of(fd, result->path, sizeof result->path) < 0)
         return pod_fail(err, POD_STAT, job->path);
     result->look = POD_LOOK_EXISTS;
     result->mode = st.st_mode;
@@ -130,12 +136,15 @@ static int work(const struct pod_job *job, struct pod_job_result *result, struct
 
     if (job->kind == POD_JOB_DIFF)
         return pod_job_diff(job, result, err);
+    if (job->kind == POD_JOB_LAYER)
+        return pod_job_layer(job, result, err);
     if (job->kind == POD_JOB_SIZE)
         return size_of(job, result, err);
     if (job->plan) {
-        unsigned flags = job->kind == POD_JOB_EXPORT   ? POD_VIEW_BARE
-                         : job->kind == POD_JOB_UNPACK ? POD_VIEW_WRITES
-                                                       : 0;
+        unsigned flags = job->kind == POD_JOB_EXPORT ? POD_VIEW_BARE
+                         : job->kind == POD_JOB_UNPACK || job->flags & POD_JOB_MAKE
+                             ? POD_VIEW_WRITES
+                             : 0;
         if (pod_view_open(job->plan, flags, &view, err))
             return -1;
         seen = &view;
@@ -150,7 +159,10 @@ static int work(const struct pod_job *job, struct pod_job_result *result, struct
         return pod_job_pack(job, seen, result, err);
     case POD_JOB_UNPACK:
         return pod_job_unpack(job, seen, result, err);
+    case POD_JOB_PICK:
+        return pod_job_pick(job, seen, result, err);
     case POD_JOB_SIZE:
+    case POD_JOB_LAYER:
     case POD_JOB_DIFF:
         break;
     }

@@ -17,7 +17,9 @@ enum pod_job_kind {
     POD_JOB_UNPACK, /* the archive in STREAM into the directory PATH */
     POD_JOB_EXPORT, /* the whole root file system to STREAM, without what is mounted on it */
     POD_JOB_SIZE, /* bytes below the host's PATH, seen as root of the container's id map */
+    POD_JOB_LAYER, /* what differs from the image to STREAM, as a layer of its own */
     POD_JOB_DIFF, /* what differs from the image, to STREAM: "A", "C" or "D", the path, NUL */
+    POD_JOB_PICK, /* what REQUEST says (pick.h) of DIRFD or the view to STREAM, -1 for none; one file is called BASE, if any */
 };
 
 enum pod_job_flags {
@@ -26,6 +28,8 @@ enum pod_job_flags {
     POD_JOB_PLAIN_MODES = 4, /* pack: without set-id bits */
     POD_JOB_NO_DEVICES = 8, /* pack: devices are counted and left out */
     POD_JOB_NO_TOP = 16, /* pack: what is in the top, not the top */
+    POD_JOB_MAKE =
+        32, /* look: directories that are missing before PATH's last slash are made, 0755, UID's and GID's */
 };
 
 struct pod_job {
@@ -36,6 +40,9 @@ struct pod_job {
     const char *path;
     const char *base;
     unsigned flags;
+    uint32_t uid, gid;
+    const void *request;
+    size_t request_size;
 };
 
 enum pod_look_flags {
@@ -52,7 +59,11 @@ struct pod_job_result {
     uint64_t bytes; /* of the archive */
     uint64_t entries;
     uint64_t devices, sockets; /* left out */
+    uint64_t reserved; /* names that mean something else in a layer, left out */
     uint64_t owners; /* that the target could not hold */
+    uint64_t items,
+        folders; /* pick: sources, wildcards resolved; those of them that are directories */
+    unsigned char digest[32]; /* pick: SHA-256 of what is copied */
     struct pod_err err;
     char name[256]; /* the first that was left out */
     char path[PATH_MAX]; /* look: PATH without links */
@@ -72,7 +83,15 @@ int pod_job_pack(const struct pod_job *job, struct pod_view *view, struct pod_jo
 int pod_job_unpack(const struct pod_job *job, struct pod_view *view, struct pod_job_result *result,
                    struct pod_err *err);
 /* Makes its own view. */
+int pod_job_layer(const struct pod_job *job, struct pod_job_result *result, struct pod_err *err);
 int pod_job_diff(const struct pod_job *job, struct pod_job_result *result, struct pod_err *err);
+int pod_job_pick(const struct pod_job *job, struct pod_view *view, struct pod_job_result *result,
+                 struct pod_err *err);
+/* The first half of a look with POD_JOB_MAKE. */
+int pod_job_make(const struct pod_job *job, struct pod_view *view, struct pod_job_result *result,
+                 struct pod_err *err);
+/* Where FD is, from the root that the process sees; the working directory is /proc. */
+int pod_job_path_of(int fd, char *path, size_t size);
 /* NAME is left out. */
 void pod_job_omit(struct pod_job_result *result, uint64_t *count, const char *name);
 

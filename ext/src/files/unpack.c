@@ -57,7 +57,7 @@ static int own(const struct pod_owner *owner, int dir, struct pod_view *view,
     if (owner->flags & POD_OWNER_DEVICE) {
         remove_placeholder(dir, owner->path, fd);
         pod_job_omit(result, &result->devices, owner->path);
-    } else if (owner->flags & POD_OWNER_IDS) {
+    } else if (owner->flags & POD_OWNER_IDS && view) {
         pod_job_omit(result, &result->owners, owner->path);
     }
     return failed == -ENOSPC || failed == -EDQUOT || failed == -EIO ? failed : 0;
@@ -113,6 +113,6 @@ int pod_job_unpack(const struct pod_job *job, struct pod_view *view, struct pod_
         return -1;
     result->entries = done.entries;
     result->bytes = done.sum.diff_size;
-    /* What a container gives the caller is the caller's. */
-    return view ? own_all(record, dir, view, result, err) : 0;
+    /* On the host everything is the caller's. */
+    return own_all(record, dir, view, result, err);
 }

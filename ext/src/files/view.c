@@ -134,11 +134,25 @@ int pod_view_own_namespaces(const struct pod_plan *plan, int proc, struct pod_er
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? pod_fail(err, POD_SETNS, "dumpable") : 0;
 }
 
+/* A volatile overlay that was mounted before refuses its work folder until this mark is gone, which only the root of the
+ * map may see (kernel documentation, overlayfs, "Volatile mount"). The caller's lock says that it is mounted nowhere. */
+static void forget_volatile(const struct pod_plan *plan)
+{
+    static const char *const marks[] = {"work/incompat/volatile/dirty", "work/incompat/volatile",
+                                        "work/incompat"};
+    const char *work = pod_plan_str(plan, POD_KEY_WORK);
+    POD_AUTO_FD int fd = work ? open(work, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    for (size_t i = 0; fd >= 0 && i < sizeof marks / sizeof *marks; i++)
+        unlinkat(fd, marks[i], i ? AT_REMOVEDIR : 0);
+}
+
 static int mount_own(const struct pod_plan *plan, unsigned flags, struct pod_view *view,
                      struct pod_err *err)
 {
     if (pod_view_own_namespaces(plan, view->proc, err) < 0)
         return -1;
+    forget_volatile(plan);
     view->root = pod_mount_root(plan, err);
     if (view->root < 0)
         return -1;

@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "event.h"
 #include "frame.h"
+#include "network.h"
 #include "supervisor.h"
 
 extern char **environ;
@@ -367,25 +368,35 @@ static int attach(const struct pod_plan *plan, int control)
     return status;
 }
 
-/* In the supervisor-to-be: nothing of the caller stays open. */
-static void leave_caller(int control)
+/* In the supervisor-to-be: nothing of the caller stays open; CONTROL becomes 3, NETD, if there is one, 4. */
+static void leave_caller(int control, int netd)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     for (int fd = 0; null >= 0 && fd < 3; fd++)
         dup2(null, fd);
-    control = dup2(control, 3);
-    pod_close_from(4);
+    if (netd >= 0) { /* either may have the other's number */
+        netd = fcntl(netd, F_DUPFD, 5);
+        control = fcntl(control, F_DUPFD, 5);
+        dup2(netd, 4);
+    }
+    dup2(control, 3);
+    pod_close_from(netd >= 0 ? 5 : 4);
     fcntl(3, F_SETFD, FD_CLOEXEC);
+    if (netd >= 0)
+        fcntl(4, F_SETFD, FD_CLOEXEC);
     if (chdir("/"))
         _exit(1);
 }
 
 int pod_client_run(const struct pod_plan *plan)
 {
-    struct pod_err err;
-    int pair[2];
+    struct pod_err err, no_netd = {.step = POD_NONE};
+    int pair[2], netd = -1;
 
+    /* Told by the supervisor, who takes away what is there of the container already. */
+    if (pod_plan_has(plan, POD_KEY_NET) && (netd = pod_network_connect(plan, NULL, &err)) < 0)
+        no_netd = err;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
         pod_fail(&err, POD_SOCKET, NULL);
         pod_client_explain(plan, &err);
@@ -399,11 +410,12 @@ int pod_client_run(const struct pod_plan *plan)
         return 125;
     }
     if (child == 0) {
-        leave_caller(pair[1]);
+        leave_caller(pair[1], netd);
         pod_confine_share_keyring();
-        pod_supervise(plan, 3);
+        pod_supervise(plan, 3, netd < 0 ? -1 : 4, &no_netd);
     }
     close(pair[1]);
+    pod_cleanup_fd(&netd);
     return attach(plan, pair[0]);
 }
 

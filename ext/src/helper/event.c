@@ -148,6 +148,19 @@ void pod_events_tell(const struct pod_events *events, const struct pod_plan *pla
     tell(events, &text);
 }
 
+void pod_event_start(const struct pod_events *events, const struct pod_plan *plan,
+                     const struct pod_network *network)
+{
+    struct pod_text text = {0};
+
+    if (events->folder < 0)
+        return;
+    pod_text_add_words(&text, "\n");
+    pod_event_networks(&text, plan, "connect", network);
+    compose(&text, plan, "start", NULL);
+    tell(events, &text);
+}
+
 void pod_event(const struct pod_plan *plan, const char *action, const char *more)
 {
     struct pod_events events;
@@ -189,21 +202,28 @@ void pod_event_kill(const struct pod_plan *plan, int number)
 }
 
 void pod_event_die(const struct pod_events *events, const struct pod_plan *plan, int exit_code,
-                   uint64_t start, const char *exec_id)
+                   uint64_t start, const char *exec_id, const struct pod_network *network)
 {
     struct timespec now;
+    struct pod_text text = {0};
     char more[160];
     uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
 
     clock_gettime(CLOCK_BOOTTIME, &now);
     uint64_t seconds = (uint64_t)now.tv_sec;
     seconds = start && ticks && seconds > start / ticks ? seconds - start / ticks : 0;
+    if (events->folder < 0)
+        return;
     if (exec_id)
         snprintf(more, sizeof more, "\"execID\":\"%.64s\",\"exitCode\":\"%d\"", exec_id, exit_code);
     else
         snprintf(more, sizeof more, "\"execDuration\":\"%llu\",\"exitCode\":\"%d\"",
                  (unsigned long long)seconds, exit_code);
-    pod_events_tell(events, plan, exec_id ? "exec_die" : "die", more);
+    pod_text_add_words(&text, "\n");
+    compose(&text, plan, exec_id ? "exec_die" : "die", more);
+    if (!exec_id)
+        pod_event_networks(&text, plan, "disconnect", network);
+    tell(events, &text);
 }
 
 void pod_event_exec(const struct pod_events *events, const struct pod_plan *plan,
@@ -222,10 +242,14 @@ void pod_event_exec(const struct pod_events *events, const struct pod_plan *plan
 
 void pod_event_new_id(char *id)
 {
-    unsigned char bytes[32] = {0};
+    unsigned char bytes[20] = {0};
+    struct timespec now;
 
+    clock_gettime(CLOCK_BOOTTIME, &now);
     if (getrandom(bytes, sizeof bytes, 0) < 0)
         memset(bytes, 0, sizeof bytes);
-    for (int i = 0; i < 32; i++)
+    for (int i = 0; i < 20; i++)
         snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    snprintf(id + 40, 25, "%08x%016llx", (unsigned)getpid(),
+             (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000);
 }

@@ -29,18 +29,28 @@ void pod_event(const struct pod_plan *plan, const char *action, const char *more
 void pod_event_client(const struct pod_plan *plan);
 /* "kill" with the signal's number. */
 void pod_event_kill(const struct pod_plan *plan, int number);
-/* The end of a process that began at START (clock ticks after boot): "die", or "exec_die" of EXEC_ID. */
+/* The end of a process that began at START (clock ticks after boot): "die", and "disconnect" of each of NETWORK's; or
+ * "exec_die" of EXEC_ID. */
+struct pod_network;
 void pod_event_die(const struct pod_events *events, const struct pod_plan *plan, int exit_code,
-                   uint64_t start, const char *exec_id);
+                   uint64_t start, const char *exec_id, const struct pod_network *network);
 /* "exec_create: ARGV" or "exec_start: ARGV" of EXEC_ID. */
 void pod_event_exec(const struct pod_events *events, const struct pod_plan *plan,
                     const char *action, const char *exec_id);
 /* "mount" or "unmount" of each volume that the container has. */
 void pod_event_volumes(const struct pod_events *events, const struct pod_plan *plan,
                        const char *action);
+struct pod_text;
+/* "start", and "connect" of each of the container's networks before it: one write for all. */
+void pod_event_start(const struct pod_events *events, const struct pod_plan *plan,
+                     const struct pod_network *network);
+/* The lines of ACTION for each network (event_network.c). */
+void pod_event_networks(struct pod_text *text, const struct pod_plan *plan, const char *action,
+                        const struct pod_network *network);
 /* LINE as it is, with its newline; before it one byte must be a newline too. */
 void pod_event_line(const struct pod_events *events, const char *line, size_t length);
-/* 64 random hex digits and a NUL. */
+/* 64 hex digits and a NUL: 40 random ones, this process's pid (8), ms since boot (16): so who finds the id in the file of
+ * events can tell whether its process still lives (core/container/execs.py). */
 void pod_event_new_id(char *id);
 
 #endif

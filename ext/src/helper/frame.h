@@ -21,6 +21,9 @@
  *   QUIT      client      -                        -            do not wait any longer to start again: it was stopped
  *   PAUSE     client      1 pause, 0 go on         -            answered by:
  *   PAUSE     supervisor  0, or errno              struct pod_err where it failed (same build only)
+ *   NETWORK   client      CONNECT, DISCONNECT,     items of net/wire.h      an interface more or less, another name; answered by:
+ *                         RENAME of net/wire.h
+ *   NETWORK   supervisor  0, or errno              "STEP PATH" where netd refused it
  */
 #ifndef POD_FRAME_H
 #define POD_FRAME_H
@@ -49,6 +52,7 @@ enum pod_frame_type {
     POD_FRAME_DETACH = 'D',
     POD_FRAME_AGAIN = 'G',
     POD_FRAME_QUIT = 'Q',
+    POD_FRAME_NETWORK = 'N',
 };
 
 struct pod_frame {

@@ -1,4 +1,5 @@
 /* A container frozen in a cgroup of its own (kernel documentation, admin-guide/cgroup-v2.rst). */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "health.h"
 #include "pause.h"
 
 #define CGROUP2_MAGIC 0x63677270
@@ -90,13 +92,36 @@ struct move {
     const char *path; /* where its processes are to be */
 };
 
-/* Only what is not there yet counts as moved: when nothing is, everything is frozen. */
+/* One of the threads of PID that still run: PID itself, mostly; another where the first has ended; 0 where all have. */
+static pid_t living_thread(pid_t pid)
+{
+    char path[40];
+    pid_t found = 0;
+
+    if (pod_process_lives(pid))
+        return pid;
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    DIR *threads = opendir(path);
+    if (!threads)
+        return 0;
+    for (struct dirent *entry; !found && (entry = readdir(threads));) {
+        pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (thread > 0 && pod_process_lives(thread))
+            found = thread;
+    }
+    closedir(threads);
+    return found;
+}
+
+/* Only what is not there yet counts as moved: when nothing is, everything is frozen. Who has ended is not to be moved, and
+ * never would be: the kernel takes its number and does nothing, and the parent that has to ask for it is frozen. */
 static int move(void *what, pid_t pid)
 {
     struct move *job = what;
     char now[4200], number[24];
+    pid_t thread = living_thread(pid);
 
-    if (pid == getpid() || read_path(pid, now, sizeof now) || !strcmp(now, job->path))
+    if (pid == getpid() || !thread || read_path(thread, now, sizeof now) || !strcmp(now, job->path))
         return 0;
     snprintf(number, sizeof number, "%ld", (long)pid);
     if (!put(job->cgroup, "cgroup.procs", number))

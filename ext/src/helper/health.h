@@ -50,4 +50,7 @@ int pod_health_kill(pid_t monitor);
 /* The state letter of a process (proc(5), stat, 3); 0 where it is gone. */
 char pod_process_state(pid_t pid);
 
+/* Whether a process, or one thread, is there and has not ended. */
+int pod_process_lives(pid_t pid);
+
 #endif

@@ -87,6 +87,7 @@ int pod_health_fork(const struct pod_plan *plan, int dirfd, pid_t child, pid_t *
     *monitor = fork();
     if (*monitor == 0) {
         struct pod_plan probe = *plan;
+        const struct pod_err none = {.step = POD_NONE};
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         if (getppid() != parent)
             _exit(1);
@@ -95,7 +96,7 @@ int pod_health_fork(const struct pod_plan *plan, int dirfd, pid_t child, pid_t *
         if (dup3(pair[1], SOCKET_FD, O_CLOEXEC) < 0 && pair[1] != SOCKET_FD)
             _exit(1);
         pod_close_from(SOCKET_FD + 1);
-        pod_supervise(&probe, SOCKET_FD);
+        pod_supervise(&probe, SOCKET_FD, -1, &none);
     }
     close(pair[1]);
     if (*monitor > 0)
@@ -119,7 +120,7 @@ char pod_process_state(pid_t pid)
     return end && end[1] == ' ' ? end[2] : '\0';
 }
 
-static int lives(pid_t pid)
+int pod_process_lives(pid_t pid)
 {
     char state = pod_process_state(pid);
     return state && state != 'Z' && state != 'X';
@@ -171,7 +172,7 @@ static void kill_below(pid_t pid)
     for (int round = 0; round < ROUNDS; round++) {
         int count = list_children(pid, children, CHILDREN_MAX), living = 0;
         for (int i = 0; i < count; i++)
-            if (lives(children[i])) {
+            if (pod_process_lives(children[i])) {
                 living = 1;
                 kill(children[i], SIGKILL);
             }

@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "userns.h"
 
 #define SYNC_FD 3
+#define NETWORK_MS 10000 /* that netd may take to answer */
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER 0x5441
 #endif
@@ -52,6 +54,21 @@ int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, s
 }
 
 /* --- the child ------------------------------------------------------------------------------------------------ */
+
+/* What the parent says, in whatever order it comes to know it. */
+enum { HEARD_IDS = 1, HEARD_NETWORK = 2 };
+
+static int wait_for(struct pod_launch *launch, int what)
+{
+    char word;
+
+    while (!(launch->heard & what)) {
+        if (read(launch->sync[1], &word, 1) != 1)
+            return -1;
+        launch->heard |= word == 'K' ? HEARD_IDS : HEARD_NETWORK;
+    }
+    return 0;
+}
 
 static _Noreturn void fail(struct pod_launch *launch, const struct pod_err *err)
 {
@@ -226,7 +243,6 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, int r
         char kind;
         int32_t reason;
     } basic = {.kind = 'B'};
-    char go;
 
     /* With real ids a container may have been started without it, and is joined without it. */
     if (!single && launch->emulator->socket < 0)
@@ -243,7 +259,7 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, int r
         handover.groups[i] = user->groups[i];
     if (pod_send_fd(launch->sync[1], &handover, sizeof handover, listener))
         return pod_fail(err, POD_EMULATOR, "send");
-    if (handover.kind == 'U' && read(launch->sync[1], &go, 1) != 1)
+    if (handover.kind == 'U' && wait_for(launch, HEARD_IDS))
         return pod_fail_errno(err, POD_EMULATOR, ECANCELED, NULL);
     return 1;
 }
@@ -280,6 +296,10 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         fail(launch, &err);
     if ((bits & POD_PLAN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
         pod_fail(&err, POD_NO_NEW_PRIVS, NULL);
+        fail(launch, &err);
+    }
+    if (launch->network && wait_for(launch, HEARD_NETWORK)) {
+        pod_fail_errno(&err, POD_NETWORK, ECANCELED, NULL);
         fail(launch, &err);
     }
     if (pod_confine_seccomp(plan, &err))
@@ -319,6 +339,8 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
         return -1;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of ids clears it */
     if (pod_confine_keyring(err) || pod_spaces_settle(plan, launch->host_proc, err))
+        return -1;
+    if (launch->network && pod_network_offer(launch->sync[1], launch->host_proc, err))
         return -1;
     *rootfd = pod_mount_root(plan, err);
     if (*rootfd < 0 || (emulated ? pod_records_mount_all(plan, launch->host_proc, *rootfd, err)
@@ -392,6 +414,7 @@ _Noreturn void pod_launch_joined(struct pod_launch *launch)
 /* What the child may say before it execs (launch.h). */
 union word {
     char kind;
+    char sockets[2]; /* 'N', which */
     struct pod_err err;
     struct pod_handover handover;
     struct {
@@ -405,24 +428,48 @@ _Static_assert(sizeof(struct pod_err) != sizeof(struct pod_handover) &&
                "they are told apart by their size");
 
 /* 0 to go on listening; -1 is the child's failure or our own. */
-static int take_word(struct pod_launch *launch, pid_t child, union word *word, ssize_t got, int fd,
-                     int *terminal, struct pod_err *err)
+static int take_word(struct pod_launch *launch, pid_t child, union word *word, ssize_t got,
+                     const int *fds, int *terminal, struct pod_err *err)
 {
-    if (got == 1 && fd >= 0) {
-        *terminal = fd;
+    if (got == 1 && fds[0] >= 0) {
+        *terminal = fds[0];
     } else if (got == (ssize_t)sizeof word->err) {
         word->err.path[sizeof word->err.path - 1] = '\0';
         *err = word->err;
         return -1;
+    } else if (got == (ssize_t)sizeof word->sockets && launch->network) {
+        return pod_network_register(launch->network, (unsigned char)word->sockets[1], fds, err);
     } else if (got == (ssize_t)sizeof word->basic) {
         launch->basic = word->basic.reason;
-    } else if (got == (ssize_t)sizeof word->handover && fd >= 0) {
+    } else if (got == (ssize_t)sizeof word->handover && fds[0] >= 0) {
         char kind = word->handover.kind;
         word->handover.pid = (int32_t)child;
-        if (pod_emulator_take(launch->emulator, &word->handover, fd, err))
+        if (pod_emulator_take(launch->emulator, &word->handover, fds[0], err))
             return -1;
         if (kind == 'U' && send(launch->sync[0], "K", 1, MSG_NOSIGNAL) != 1)
             return pod_fail(err, POD_EMULATOR, "go");
+    }
+    return 0;
+}
+
+/* Until the child says something; what netd says meanwhile is heard. */
+static int await_word(struct pod_launch *launch, struct pod_err *err)
+{
+    struct pollfd slots[2] = {{.fd = launch->sync[0], .events = POLLIN}};
+    struct pod_network *network = launch->network;
+
+    while (network && !network->registered) {
+        slots[1] = (struct pollfd){.fd = network->fd, .events = POLLIN};
+        int ready = poll(slots, 2, network->registering ? NETWORK_MS : -1);
+        if (ready == 0)
+            return pod_fail_errno(err, POD_NETWORK, ETIMEDOUT, "netd");
+        if (ready > 0 && slots[0].revents)
+            return 0;
+        int heard = ready > 0 ? pod_network_hear(network, err) : 0;
+        if (heard < 0)
+            return -1;
+        if (heard > 0 && send(launch->sync[0], "N", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE)
+            return pod_fail(err, POD_NETWORK, "go");
     }
     return 0;
 }
@@ -433,15 +480,19 @@ int pod_launch_await(struct pod_launch *launch, pid_t child, int *terminal, stru
 
     close(launch->sync[1]);
     for (;;) {
-        int fd;
-        ssize_t got = pod_receive_fd(launch->sync[0], &word, sizeof word, &fd);
-        if (got < 0 && errno == EINTR)
+        int fds[POD_WIRE_FDS];
+        if (await_word(launch, err))
+            return -1;
+        ssize_t got =
+            pod_rights_receive(launch->sync[0], &word, sizeof word, fds, POD_WIRE_FDS, NULL);
+        /* ECONNRESET comes once, before what it said, where it ended without having read our word. */
+        if (got < 0 && errno == ECONNRESET)
             continue;
         if (got < 0)
             return pod_fail(err, POD_SOCKET, NULL);
         if (got == 0)
             break;
-        if (take_word(launch, child, &word, got, fd, terminal, err))
+        if (take_word(launch, child, &word, got, fds, terminal, err))
             return -1;
     }
     close(launch->sync[0]);

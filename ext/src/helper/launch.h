@@ -2,10 +2,12 @@
  *
  *   supervisor                                   child (new namespaces, or joined ones)
  *     id maps, then one byte GO  ------------->   waits
+ *     <-------------------- 'N', mask + sockets   of its network namespace, where netd is to give it interfaces (network.h)
  *     <-------------------- 'T' + descriptor      the terminal's master (SCM_RIGHTS), if there is one
  *     <-------------------- struct pod_handover   with the listener of its calls, where root is emulated; of kind 'U' it
- *     one byte  --------------------------------> waits until its ids are known
+ *     one byte K  ------------------------------> waits until its ids are known
  *     <-------------------- 'B', errno            instead: there can be no listener, and emulation is basic
+ *     one byte N  ------------------------------> waits, just before its filter and exec, until its interfaces are there
  *     <-------------------- struct pod_err        a step failed; the child is gone
  *     <-------------------- end of file           exec worked (the socket is close-on-exec)
  *
@@ -16,6 +18,7 @@
 #include <sys/types.h>
 
 #include "emulator.h"
+#include "network.h"
 #include "plan.h"
 #include "preload.h"
 
@@ -33,6 +36,8 @@ struct pod_launch {
     struct pod_emulator *emulator; /* the parent's side */
     int has_devices; /* real ids: some were made in an earlier run, stat is to show them */
     int basic;                     /* errno: why there is no listener */
+    struct pod_network *network; /* the parent's side; NULL: no network of netd's */
+    int heard; /* the child's: bits of what the parent said (launch.c) */
     int shm; /* --ipc container:X: a copy of X's mount on SHARE_SHM; 0: none */
 };
 

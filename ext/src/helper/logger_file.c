@@ -1,9 +1,11 @@
 #include "logger_file.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* "\n" of the text, which a cut line does not have; the stream; the attributes; the time, written anew for each batch. */
@@ -47,6 +49,7 @@ int pod_log_file_open(struct pod_log_file *file, const struct pod_plan *plan, in
 
     file->dirfd = dirfd;
     file->used = 0;
+    file->lost = 0;
     file->known = file->behind = 0;
     file->compressor = -1;
     file->compress = (pod_plan_u64(plan, POD_KEY_LOG_FLAGS) & POD_LOG_COMPRESS) != 0;
@@ -71,32 +74,90 @@ void pod_log_file_time(struct pod_log_file *file, const struct timespec *now)
         pod_log_stamp(file->closing[i] + file->closing_length - 3 - POD_STAMP, now);
 }
 
-void pod_log_file_flush(struct pod_log_file *file)
+static const char *reason(int errnum)
+{
+    return errnum == ENOSPC   ? "no space left on device"
+           : errnum == EDQUOT ? "disk quota exceeded"
+                              : "input/output error";
+}
+
+/* A record that says how much of the log is missing before it; -1 while there is still no room for it. */
+static int tell_lost(struct pod_log_file *file)
+{
+    char head[128];
+    int length = snprintf(head, sizeof head, "{\"log\":\"pod: %llu bytes of this log were lost: %s",
+                          (unsigned long long)file->lost, reason(file->lost_to));
+    struct iovec parts[2] = {{head, (size_t)length}, {file->closing[1], file->closing_length}};
+    ssize_t wrote = writev(file->fd, parts, 2);
+
+    if (wrote > 0)
+        file->size += (uint64_t)wrote;
+    file->torn = wrote > 0 && (size_t)wrote < (size_t)length + file->closing_length;
+    if (wrote < 0 || file->torn)
+        return -1;
+    file->lost = 0;
+    return 0;
+}
+
+/* What waits is not to be had: its rest may begin in the middle of a line. */
+static void lose(struct pod_log_file *file, size_t bytes, int errnum)
+{
+    file->lost += bytes;
+    file->lost_to = errnum;
+    file->used = 0;
+}
+
+/* The first LENGTH bytes of what waits; the rest comes to the front. */
+static void write_out(struct pod_log_file *file, size_t length)
 {
     size_t done = 0;
 
     if (file->behind)
         pod_log_compress(file);
-    if (file->used && file->torn) {
+    if (length && file->torn) {
         if (write(file->fd, "\n", 1) != 1) {
-            file->used = 0;
+            lose(file, file->used, errno);
             return;
         }
         file->torn = 0;
         file->size++;
     }
-    while (done < file->used) {
-        ssize_t wrote = write(file->fd, file->out + done, file->used - done);
+    if (length && file->lost && tell_lost(file)) {
+        lose(file, file->used, file->lost_to);
+        return;
+    }
+    while (done < length) {
+        ssize_t wrote = write(file->fd, file->out + done, length - done);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
             break; /* full disk: these lines are lost, the container goes on */
         done += (size_t)wrote;
     }
-    if (done < file->used)
-        file->torn = file->size + done > 0;
     file->size += done;
-    file->used = 0;
+    if (done < length) {
+        file->torn = file->size > 0;
+        lose(file, file->used - done, errno);
+        return;
+    }
+    file->used -= length;
+    if (file->used)
+        memmove(file->out, file->out + length, file->used);
+}
+
+void pod_log_file_flush(struct pod_log_file *file)
+{
+    write_out(file, file->used);
+}
+
+/* After a record: what fills the file up to the next multiple of POD_LOG_WHOLE is written, so that what has to be moved is
+ * less than a line. */
+static inline void write_whole(struct pod_log_file *file)
+{
+    size_t whole = POD_LOG_WHOLE - (size_t)(file->size % POD_LOG_WHOLE);
+
+    if (file->used >= whole)
+        write_out(file, whole);
 }
 
 /* Both ends have room for the last block of 16. */
@@ -149,6 +210,7 @@ void pod_log_file_record(struct pod_log_file *file, int stream, const char *byte
     put_closing(file, closing + cut, file->closing_length - cut);
     if (file->max_size && file->size + file->used >= file->max_size)
         pod_log_rotate(file);
+    write_whole(file);
 }
 
 size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *bytes, size_t length,
@@ -167,7 +229,8 @@ size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *byt
         memcpy(out, "{\"log\":\"", 8);
         line = pod_log_escape_line(out + 8, room, bytes + done,
                                    length - done < most ? length - done : most, &wrote);
-        if (!line && file->used && room < most + more) {
+        if (!line && file->used && room < most + more &&
+            memchr(bytes + done, '\n', length - done < most ? length - done : most)) {
             pod_log_file_flush(file); /* it may have been for want of room */
             continue;
         }
@@ -178,6 +241,7 @@ size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *byt
         done += line;
         if (file->max_size && file->size + file->used >= file->max_size)
             pod_log_rotate(file);
+        write_whole(file);
     }
     return done;
 }

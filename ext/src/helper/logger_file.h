@@ -19,7 +19,9 @@
 #define POD_LOG_SIZE 10000000u /* --log-opt max-size and max-file, where they are not given */
 #define POD_LOG_FILES 3u
 #define POD_LOG_SPARE (64u << 20)
-#define POD_LOG_BATCH 40960 /* bytes of one write; a supervisor that logs is to stay below 400 kB */
+#define POD_LOG_WHOLE \
+    65536 /* writes end at such places of the file: whole folios of the page cache, a third cheaper */
+#define POD_LOG_BATCH (POD_LOG_WHOLE + 4096) /* a supervisor that logs is to stay below 400 kB */
 #define POD_STAMP 30 /* characters of a time */
 
 enum pod_log_flags { POD_LOG_COMPRESS = 1 << 0, POD_LOG_NON_BLOCKING = 1 << 1 };
@@ -27,6 +29,8 @@ enum pod_log_flags { POD_LOG_COMPRESS = 1 << 0, POD_LOG_NON_BLOCKING = 1 << 1 };
 struct pod_log_file {
     int dirfd, fd; /* dirfd is the caller's */
     int torn; /* the last write was cut: the next begins a line */
+    int lost_to; /* errno of the write that */
+    uint64_t lost; /* these bytes were lost to; told by a record once there is room */
     int known; /* first and last are true */
     int compress;
     int behind; /* something became full while COMPRESSOR ran */
@@ -52,7 +56,7 @@ void pod_log_file_record(struct pod_log_file *file, int stream, const char *byte
 /* As many records as there are whole lines of at most MOST bytes; returns how many bytes these have. */
 size_t pod_log_file_lines(struct pod_log_file *file, int stream, const char *bytes, size_t length,
                           size_t most);
-/* A full disk loses lines, never the container. */
+/* All that waits. A full disk loses lines, never the container. */
 void pod_log_file_flush(struct pod_log_file *file);
 void pod_log_file_close(struct pod_log_file *file);
 

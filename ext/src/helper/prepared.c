@@ -26,6 +26,8 @@ extern char **environ;
 /* Seconds. A start that is recorded costs a third more, and some inputs differ each time. */
 #define REASON_HOLDS 3600
 #define RENEW_AFTER 10
+/* A start by Python notes that the image is in use (core/image/store.py, note_use). */
+#define START_LASTS 86400
 
 struct command {
     const char *python, *folder, *pyz;
@@ -192,11 +194,11 @@ static char try_file(const struct command *command, int fd, const struct stat *s
     int count = match_words(&plan, command);
     if (count && !is_ascii(command->words + count))
         return 0;
-    if (!count || !pod_prepared_holds(&plan))
+    int joins = !!(pod_plan_u64(&plan, POD_KEY_P_FLAGS) & POD_PREPARED_EXEC);
+    if (!count || !(joins || younger(st, START_LASTS)) || !pod_prepared_holds(&plan))
         return younger(st, RENEW_AFTER) ? 0 : 'r';
     instance.args = command->words + count;
     instance.argv = join(&plan, instance.args);
-    int joins = !!(pod_plan_u64(&plan, POD_KEY_P_FLAGS) & POD_PREPARED_EXEC);
     if (!instance.argv || (!joins && pod_prepared_make(&instance)))
         return 0;
     become_client(&instance);

@@ -9,6 +9,7 @@
  * The file is a plan (core/plan.h) with further keys P_*; core/container/prepared.py writes it and lists the inputs.
  * An empty file says that these words came once before: the next start is recorded. A file too short for a plan says
  * why starts with these words are not recorded; after an hour that is tried again.
+ * A start (not an exec) that was recorded a day ago goes by Python, which notes that the image is used, and is recorded anew.
  * A file whose inputs changed is recorded anew, every ten seconds at most. How it may go wrong, and that nothing is left
  * behind or taken from others, is in tests/ext/test_prepared_faults.py.
  * The folder is the user's own and as trusted as the code beside it; every offset is checked all the same. */

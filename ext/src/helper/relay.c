@@ -30,8 +30,10 @@ void pod_relay_init(struct pod_relay *relay)
         relay->clients[i].fd = -1;
 }
 
-static void drop(struct pod_client *client)
+static void drop(struct pod_relay *relay, struct pod_client *client)
 {
+    if (relay->network)
+        pod_network_forget(relay->network, client->fd);
     close(client->fd);
     *client = (struct pod_client){.fd = -1};
 }
@@ -44,13 +46,13 @@ void pod_relay_add(struct pod_relay *relay, int fd, unsigned streams, int primar
             continue;
         *client = (struct pod_client){.fd = fd, .streams = streams, .primary = primary};
         if (pod_frame_send(fd, POD_FRAME_HELLO, 0, POD_PROTOCOL, NULL, 0) < 0)
-            drop(client);
+            drop(relay, client);
         return;
     }
     close(fd); /* too many: it sees the end and says so */
 }
 
-static void tell(struct pod_client *client, int type, uint32_t value)
+static void tell(struct pod_relay *relay, struct pod_client *client, int type, uint32_t value)
 {
     int64_t since = pod_now_ms();
 
@@ -58,7 +60,7 @@ static void tell(struct pod_client *client, int type, uint32_t value)
         struct pollfd slot = {.fd = client->fd, .events = POLLOUT};
         int full = errno == EAGAIN || errno == ENOBUFS;
         if (!full || (!client->primary && pod_now_ms() - since > STALLED_MS)) {
-            drop(client);
+            drop(relay, client);
             return;
         }
         poll(&slot, 1, 1000);
@@ -69,7 +71,7 @@ void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value)
 {
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (relay->clients[i].fd >= 0)
-            tell(&relay->clients[i], type, value);
+            tell(relay, &relay->clients[i], type, value);
 }
 
 /* Offers the current chunk to those who want it and lack it; forgets it once all have it. */
@@ -90,11 +92,11 @@ static void offer_chunk(struct pod_relay *relay)
             int64_t now = pod_now_ms();
             client->since = client->since ? client->since : now;
             if (!client->primary && now - client->since > STALLED_MS)
-                drop(client);
+                drop(relay, client);
             else
                 waiting = 1;
         } else {
-            drop(client);
+            drop(relay, client);
         }
     }
     if (!waiting)
@@ -158,56 +160,6 @@ static void take_all_output(struct pod_relay *relay, int which)
     relay->resting |= relay->paced & 1 << which;
 }
 
-static void close_input(struct pod_relay *relay)
-{
-    if (relay->in >= 0 && !relay->tty)
-        close(relay->in);
-    if (!relay->tty)
-        relay->in = -1;
-}
-
-static void send_taken(struct pod_client *client)
-{
-    if (client->owed && (pod_frame_send(client->fd, POD_FRAME_TAKEN, 0, 0, NULL, 0) >= 0 ||
-                         (errno != EAGAIN && errno != ENOBUFS)))
-        client->owed = 0;
-}
-
-/* The process has it, or nobody wants it: more may come. */
-static void input_taken(struct pod_relay *relay)
-{
-    relay->input_used = relay->input_done = 0;
-    for (int i = 0; i < POD_CLIENTS_MAX; i++) {
-        struct pod_client *client = &relay->clients[i];
-        client->owed |= client->gave;
-        client->gave = client->held = 0;
-        send_taken(client);
-    }
-}
-
-static void push_input(struct pod_relay *relay)
-{
-    while (relay->in >= 0 && relay->input_done < relay->input_used) {
-        ssize_t wrote = write(relay->in, relay->input + relay->input_done,
-                              relay->input_used - relay->input_done);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0 && errno == EAGAIN)
-            return;
-        if (wrote < 0) {
-            close_input(relay); /* nobody reads: EPIPE */
-            break;
-        }
-        relay->input_done += (size_t)wrote;
-    }
-    if (relay->input_used)
-        input_taken(relay);
-    if (relay->input_eof) {
-        relay->input_eof = 0;
-        close_input(relay);
-    }
-}
-
 static void answer_pause(struct pod_relay *relay, struct pod_client *client, int paused)
 {
     struct pod_err err;
@@ -216,7 +168,7 @@ static void answer_pause(struct pod_relay *relay, struct pod_client *client, int
 
     if (pod_frame_send(client->fd, POD_FRAME_PAUSE, 0, failed ? (uint32_t)err.errnum : 0,
                        failed ? &err : NULL, failed ? sizeof err : 0) < 0)
-        drop(client);
+        drop(relay, client);
 }
 
 static void handle_frame(struct pod_relay *relay, struct pod_client *client,
@@ -235,12 +187,12 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
         relay->input_used = length;
         relay->input_done = 0;
         client->gave = 1;
-        push_input(relay);
+        pod_relay_push_input(relay);
         break;
     case POD_FRAME_EOF:
         if (client->streams & 1 && !relay->keep_in) {
             relay->input_eof = 1;
-            push_input(relay);
+            pod_relay_push_input(relay);
         }
         break;
     case POD_FRAME_WINSIZE:
@@ -260,11 +212,18 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
     case POD_FRAME_QUIT:
         relay->quit = 1;
         break;
+    case POD_FRAME_NETWORK:
+        if (relay->network && !relay->ended)
+            pod_network_ask(relay->network, client->fd, packet->head.value, packet->payload,
+                            length);
+        else
+            pod_frame_send(client->fd, POD_FRAME_NETWORK, 0, ESRCH, NULL, 0);
+        break;
     case POD_FRAME_PAUSE:
         answer_pause(relay, client, packet->head.value != 0);
         break;
     default:
-        drop(client);
+        drop(relay, client);
     }
 }
 
@@ -281,7 +240,7 @@ static void serve_client(struct pod_relay *relay, struct pod_client *client)
     }
     got = pod_frame_receive(client->fd, &packet);
     if (got == -2)
-        drop(client);
+        drop(relay, client);
     else if (got >= 0)
         handle_frame(relay, client, &packet, (size_t)got);
 }
@@ -290,9 +249,9 @@ static void serve_client(struct pod_relay *relay, struct pod_client *client)
 static void look_after(struct pod_relay *relay, struct pod_client *client, int events)
 {
     if (events & POLLOUT)
-        send_taken(client);
+        pod_relay_send_taken(client);
     if (client->held && events & (POLLHUP | POLLERR))
-        drop(client);
+        drop(relay, client);
     else if (!client->held && events & (POLLIN | POLLHUP | POLLERR))
         serve_client(relay, client);
 }
@@ -355,6 +314,7 @@ enum {
     SLOT_IN,
     SLOT_HEALTH,
     SLOT_LOG,
+    SLOT_NETWORK,
     SLOT_CLIENTS
 };
 
@@ -382,6 +342,9 @@ static int fill(struct pod_relay *relay, struct pollfd *slots)
         if (client->pending && !client->primary && !relay->resting)
             timeout = 1000;
     }
+    slots[SLOT_NETWORK].fd = -1;
+    if (relay->network)
+        timeout = pod_network_fill(relay->network, &slots[SLOT_NETWORK], timeout);
     return pod_health_fill(relay->health, &slots[SLOT_HEALTH], timeout);
 }
 
@@ -408,7 +371,7 @@ static void drain(struct pod_relay *relay)
                 for (int i = 0; i < POD_CLIENTS_MAX; i++)
                     if (relay->clients[i].fd >= 0 &&
                         (slots[SLOT_CLIENTS + i].revents & (POLLHUP | POLLERR)))
-                        drop(&relay->clients[i]);
+                        drop(relay, &relay->clients[i]);
             }
             pod_log_wait(&relay->log);
             if (relay->out[which] < 0 || !take_output(relay, which))
@@ -442,7 +405,7 @@ static void turn(struct pod_relay *relay, int64_t timeout)
     if (slots[SLOT_LOG].revents)
         pod_log_push(&relay->log);
     if (slots[SLOT_IN].revents)
-        push_input(relay);
+        pod_relay_push_input(relay);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (relay->clients[i].fd == slots[SLOT_CLIENTS + i].fd)
             look_after(relay, &relay->clients[i], slots[SLOT_CLIENTS + i].revents);
@@ -455,6 +418,8 @@ static void turn(struct pod_relay *relay, int64_t timeout)
         relay->emulator->listener = -1;
     }
     pod_health_tick(relay->health, slots[SLOT_HEALTH].revents);
+    if (relay->network)
+        pod_network_tick(relay->network, slots[SLOT_NETWORK].revents);
 }
 
 void pod_relay_run(struct pod_relay *relay)
@@ -482,7 +447,7 @@ void pod_relay_close(struct pod_relay *relay)
     relay->child = -1;
     relay->input_eof = 0;
     if (relay->input_used)
-        input_taken(relay);
+        pod_relay_input_taken(relay);
 }
 
 int pod_relay_wait(struct pod_relay *relay, int64_t until)

@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "health.h"
 #include "log.h"
+#include "network.h"
 #include "trim.h"
 
 #define POD_CLIENTS_MAX 32
@@ -51,6 +52,7 @@ struct pod_relay {
     struct pod_health *health;     /* NULL: no health check */
     int (*pause)(void *owner, int paused, struct pod_err *err); /* NULL: cannot be paused (exec) */
     void *owner;
+    struct pod_network *network; /* NULL: an exec */
     int ended; /* the process has ended: */
     int status; /* wait(2) status */
     int quit; /* a client said QUIT */
@@ -67,5 +69,11 @@ void pod_relay_close(struct pod_relay *relay);
 int pod_relay_wait(struct pod_relay *relay, int64_t until);
 /* A frame without payload to everyone who is connected. Waits for a slow client as long as output would. */
 void pod_relay_tell(struct pod_relay *relay, int type, uint32_t value);
+
+/* relay_input.c: */
+void pod_relay_push_input(struct pod_relay *relay);
+/* The process has it, or nobody wants it: more may come. */
+void pod_relay_input_taken(struct pod_relay *relay);
+void pod_relay_send_taken(struct pod_client *client);
 
 #endif

@@ -29,7 +29,7 @@
 
 /* X's; -1: not joined. */
 struct theirs {
-    int user, mounts, pid, ipc;
+    int user, mounts, pid, ipc, net;
 };
 
 /* What a process that is inside tells; with a descriptor where it worked. */
@@ -60,6 +60,8 @@ static int open_theirs(const struct pod_plan *plan, struct theirs *theirs, struc
         return -1;
     if ((which & CLONE_NEWIPC) && open_one(pid, "ipc", &theirs->ipc, err))
         return -1;
+    if ((which & CLONE_NEWNET) && open_one(pid, "net", &theirs->net, err))
+        return -1;
     /* After the opens: had the pid been reused before them, the start time would differ now. */
     if (pod_process_start(pid) != pod_plan_u64(plan, POD_KEY_SHARE_START))
         return pod_fail_errno(err, POD_SETNS, ESRCH, "container");
@@ -72,6 +74,7 @@ static void close_theirs(struct theirs *theirs)
     pod_cleanup_fd(&theirs->mounts);
     pod_cleanup_fd(&theirs->pid);
     pod_cleanup_fd(&theirs->ipc);
+    pod_cleanup_fd(&theirs->net);
 }
 
 static _Noreturn void tell(int sock, const struct answer *answer, int fd)
@@ -125,7 +128,8 @@ static _Noreturn void clone_inside(struct pod_launch *launch, const struct their
         (pod_inner_needed(launch->plan) &&
          (launch->inner = pod_inner_offer(launch->host_proc, theirs->mounts, err)) < 0) ||
         (theirs->pid >= 0 && enter(theirs->pid, CLONE_NEWPID, "pid", err)) ||
-        (theirs->ipc >= 0 && enter(theirs->ipc, CLONE_NEWIPC, "ipc", err)))
+        (theirs->ipc >= 0 && enter(theirs->ipc, CLONE_NEWIPC, "ipc", err)) ||
+        (theirs->net >= 0 && enter(theirs->net, CLONE_NEWNET, "net", err)))
         tell(sock, &answer, -1);
     if (unshare((int)namespaces)) {
         pod_fail(err, POD_CLONE, NULL);
@@ -218,7 +222,7 @@ static int start_inside(struct pod_launch *launch, struct theirs *theirs, uint64
 int pod_share_start(struct pod_launch *launch, uint64_t namespaces, pid_t *child, uint64_t *mounts,
                     struct pod_err *err)
 {
-    struct theirs theirs = {-1, -1, -1, -1};
+    struct theirs theirs = {-1, -1, -1, -1, -1};
 
     launch->shm = 0;
     int failed = open_theirs(launch->plan, &theirs, err) ||

@@ -1,4 +1,4 @@
-/* --pid and --ipc container:X: a container in namespaces of another one.
+/* --pid, --ipc and --network container:X: a container in namespaces of another one.
  *
  * X's namespaces belong to X's user namespace, and only who is privileged in there may enter them or mount their /proc. So
  * the container shares the user namespace too, and has no other: a process forked for it (the supervisor stays where it

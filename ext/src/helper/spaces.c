@@ -59,3 +59,44 @@ int pod_spaces_settle(const struct pod_plan *plan, int proc, struct pod_err *err
         return -1;
     return write_sysctls(plan, proc, err);
 }
+
+int pod_spaces_map(const struct pod_plan *plan, struct pod_idmap *map)
+{
+    uint32_t uids, gids;
+
+    map->uid = pod_plan_blob(plan, POD_KEY_UID_MAP, &uids);
+    map->gid = pod_plan_blob(plan, POD_KEY_GID_MAP, &gids);
+    map->uids = uids / (uint32_t)sizeof *map->uid;
+    map->gids = gids / (uint32_t)sizeof *map->gid;
+    map->newuidmap = pod_plan_str(plan, POD_KEY_NEWUIDMAP);
+    map->newgidmap = pod_plan_str(plan, POD_KEY_NEWGIDMAP);
+    map->pins = pod_plan_str(plan, POD_KEY_PINS);
+    return map->uid && map->gid;
+}
+
+static int make_pipe(int *reader, int *writer, struct pod_err *err)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC))
+        return pod_fail(err, POD_OPEN, "pipe");
+    *reader = ends[0];
+    *writer = ends[1];
+    return 0;
+}
+
+/* The container never gets a descriptor of the caller: a file behind `>> log` could be truncated, a terminal typed into. */
+int pod_spaces_stdio(uint64_t flags, int theirs[3], int ours[3], struct pod_err *err)
+{
+    for (int i = 0; i < 3; i++)
+        ours[i] = theirs[i] = -1;
+    if (flags & POD_PLAN_TTY)
+        return 0;
+    if (flags & POD_PLAN_STDIN) {
+        if (make_pipe(&theirs[0], &ours[0], err))
+            return -1;
+    } else if ((theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
+        return pod_fail(err, POD_OPEN, "/dev/null");
+    }
+    return make_pipe(&ours[1], &theirs[1], err) || make_pipe(&ours[2], &theirs[2], err) ? -1 : 0;
+}

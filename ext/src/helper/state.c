@@ -51,11 +51,42 @@ static void compose(struct pod_text *text, const struct pod_plan *plan,
     }
     if (state->emulation)
         add(text, ",\"rootEmulation\":\"%s\"", state->emulation);
+    if (state->network) {
+        pod_text_add_words(text, ",\"network\":");
+        pod_text_add_words(text, state->network);
+    }
     if (!host)
         host = "\"boot\":\"\"";
     pod_text_add(text, ",", 1);
     pod_text_add(text, host, strlen(host));
     pod_text_add(text, "}\n", 2);
+}
+
+/* The link that kept other nodes from starting the same container: the record says so from now on, or that it failed. Never
+ * after "exited": then it is that of the next. */
+static void give_claim_back(int dirfd, const struct pod_plan *plan, const struct pod_state *state,
+                            int failed)
+{
+    if ((pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_CLAIMED) && strcmp(state->status, "exited") &&
+        (!failed || !strcmp(state->status, "created")))
+        unlinkat(dirfd, "starting", 0);
+}
+
+/* Where nothing new can be written (a full disk) the end is told in the block that the file has: its exit code is known to
+ * nobody else. Spaces stand for what is left of the older text. */
+static int write_over(int dirfd, const struct pod_text *text, struct pod_err *err)
+{
+    POD_AUTO_FD int fd = openat(dirfd, "state.json", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    char padded[4096];
+    ssize_t old = fd < 0 ? -1 : pread(fd, padded, sizeof padded, 0);
+    size_t size = old > (ssize_t)text->used ? (size_t)old : text->used;
+
+    if (old <= 0 || (size_t)old == sizeof padded || size > sizeof padded)
+        return -1;
+    memset(padded, ' ', size);
+    memcpy(padded, text->bytes, text->used);
+    return pwrite(fd, padded, size, 0) == (ssize_t)size ? 0
+                                                        : pod_fail(err, POD_STATE, "state.json");
 }
 
 int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_state *state,
@@ -74,7 +105,10 @@ int pod_state_write(int dirfd, const struct pod_plan *plan, const struct pod_sta
     if (failed) {
         pod_fail_errno(err, POD_STATE, text.failed ? ENOMEM : errno, "state.json");
         unlinkat(dirfd, name, 0);
+        if (!text.failed && !strcmp(state->status, "exited"))
+            failed = write_over(dirfd, &text, err);
     }
     free(text.bytes);
+    give_claim_back(dirfd, plan, state, failed);
     return failed ? -1 : 0;
 }

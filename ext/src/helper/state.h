@@ -3,7 +3,7 @@
  *
  *   version 1 · status created|running|exited · pid pidStart (the first process) · supervisor supervisorStart · startedAt
  *   finishedAt (RFC 3339) · exitCode · restartCount · oomKilled · with status running: paused, restarting (between two runs: no pid)
- *   · rootEmulation · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
+ *   · rootEmulation · network (what netd said: Networks, Ports) · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
 #ifndef POD_STATE_H
 #define POD_STATE_H
 
@@ -20,6 +20,7 @@ struct pod_state {
     uint32_t restarts; /* by the policy, since the user's start */
     int oom_killed, paused, restarting;
     const char *emulation; /* "full", "basic" instead of it, or NULL: the record says it */
+    const char *network; /* JSON, or NULL */
     int failed; /* `failure` says what */
     struct pod_err failure;
 };

@@ -20,11 +20,13 @@
 #include "event.h"
 #include "join.h"
 #include "launch.h"
+#include "network.h"
 #include "pause.h"
 #include "relay.h"
 #include "removal.h"
 #include "restart.h"
 #include "share.h"
+#include "spaces.h"
 #include "state.h"
 #include "userns.h"
 
@@ -41,31 +43,18 @@ struct supervisor {
     struct pod_events events;
     char exec_id[65]; /* of an exec */
     struct pod_restart restart;
+    struct pod_network network;
     uint64_t mounts; /* the mount namespace, where the first process is no process 1 */
     struct pod_pause pause;
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
-
-static void read_map(struct supervisor *s)
-{
-    uint32_t uids, gids;
-
-    s->map.uid = pod_plan_blob(s->plan, POD_KEY_UID_MAP, &uids);
-    s->map.gid = pod_plan_blob(s->plan, POD_KEY_GID_MAP, &gids);
-    s->map.uids = uids / (uint32_t)sizeof *s->map.uid;
-    s->map.gids = gids / (uint32_t)sizeof *s->map.gid;
-    s->map.newuidmap = pod_plan_str(s->plan, POD_KEY_NEWUIDMAP);
-    s->map.newgidmap = pod_plan_str(s->plan, POD_KEY_NEWGIDMAP);
-    s->map.pins = pod_plan_str(s->plan, POD_KEY_PINS);
-    s->has_map = s->map.uid && s->map.gid;
-}
 
 /* With sub-ids the supervisor lives in the mapped namespace: it pins it, and it may write identity maps and remove files of any id. */
 static int live_in_mapped_namespace(struct supervisor *s, struct pod_err *err)
 {
     if (!s->map.newuidmap)
         return 0;
-    POD_AUTO_FD int nsfd = pod_userns_open(&s->map, err);
+    POD_AUTO_FD int nsfd = pod_network_namespace(&s->network, s->plan, &s->map, err);
     if (nsfd < 0 || pod_userns_join(nsfd, err))
         return -1;
     return pod_userns_pin(&s->map, err);
@@ -89,36 +78,6 @@ static int listen_for_clients(struct supervisor *s, struct pod_err *err)
         return pod_fail(err, POD_SOCKET, folder);
     s->relay.listener = pod_steal_fd(&fd);
     return 0;
-}
-
-static int make_pipe(int *reader, int *writer, struct pod_err *err)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC))
-        return pod_fail(err, POD_OPEN, "pipe");
-    *reader = ends[0];
-    *writer = ends[1];
-    return 0;
-}
-
-/* The container never gets a descriptor of the caller: a file behind `>> log` could be truncated, a terminal typed into. */
-static int make_stdio(struct supervisor *s, struct pod_err *err)
-{
-    int *theirs = s->launch.stdio;
-
-    for (int i = 0; i < 3; i++)
-        s->ours[i] = theirs[i] = -1;
-    if (s->flags & POD_PLAN_TTY)
-        return 0;
-    if (s->flags & POD_PLAN_STDIN) {
-        if (make_pipe(&theirs[0], &s->ours[0], err))
-            return -1;
-    } else if ((theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
-        return pod_fail(err, POD_OPEN, "/dev/null");
-    }
-    return make_pipe(&s->ours[1], &theirs[1], err) || make_pipe(&s->ours[2], &theirs[2], err) ? -1
-                                                                                              : 0;
 }
 
 static pid_t clone_process(uint64_t namespaces)
@@ -184,9 +143,11 @@ static int start(struct supervisor *s, struct pod_err *err)
     if (!joined && pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_listen(&s->emulator, err))
         return -1;
     s->launch.emulator = &s->emulator;
+    s->launch.network = s->network.plan ? &s->network : NULL;
     s->launch.has_devices = pod_plan_has(s->plan, POD_KEY_FEWER) && s->dirfd >= 0 &&
                             !faccessat(s->dirfd, "owners", F_OK, AT_SYMLINK_NOFOLLOW);
-    if (pod_launch_prepare(&s->launch, s->plan, err) || make_stdio(s, err))
+    if (pod_launch_prepare(&s->launch, s->plan, err) ||
+        pod_spaces_stdio(s->flags, s->launch.stdio, s->ours, err))
         return -1;
     if (!joined && pod_log_open(&s->relay.log, s->plan, s->dirfd, err))
         return -1;
@@ -235,6 +196,17 @@ static int set_paused(void *owner, int paused, struct pod_err *err)
     return failed;
 }
 
+/* The relay's: what netd knows of the container is another now. */
+static void network_changed(void *owner)
+{
+    struct supervisor *s = owner;
+    struct pod_err ignored;
+
+    s->state.network = s->network.state;
+    if (s->state.pid)
+        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+}
+
 static int exit_code(int status)
 {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -269,6 +241,8 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
     struct pod_err ignored;
 
     end_child(s);
+    s->state.network = NULL;
+    pod_network_leave(&s->network);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->state.status = "created";
         s->state.failed = 1;
@@ -283,6 +257,7 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
             pod_events_tell(&s->events, s->plan, "destroy", NULL);
         }
     }
+    pod_network_left(&s->network);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0) {
             pod_frame_send(s->relay.clients[i].fd, POD_FRAME_FAILED, 0, 0, why, sizeof *why);
@@ -300,6 +275,7 @@ static _Noreturn void finish(struct supervisor *s)
     struct pod_err ignored;
     int removed = removes(s);
 
+    pod_network_leave(&s->network);
     if (!(s->flags & POD_PLAN_EXEC)) {
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
          * record says that the container may be started again. */
@@ -315,6 +291,7 @@ static _Noreturn void finish(struct supervisor *s)
         if (s->map.newuidmap)
             pod_userns_unpin(&s->map);
     }
+    pod_network_left(&s->network);
     pod_relay_tell(&s->relay, POD_FRAME_EXIT, (uint32_t)s->state.exit_code);
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0)
@@ -335,13 +312,14 @@ static int running(struct supervisor *s, struct pod_err *err)
         s->state.pid = s->relay.child;
         s->state.pid_start = pod_process_start(s->relay.child);
         s->state.exit_code = 0;
+        s->state.network = s->network.state;
         pod_log_now(s->state.started);
         if (pod_state_write(s->dirfd, s->plan, &s->state, err))
             return -1;
         pod_health_begin(s->relay.health, s->relay.child);
         pod_restart_began(&s->restart);
         pod_event_volumes(&s->events, s->plan, "mount");
-        pod_events_tell(&s->events, s->plan, "start", NULL);
+        pod_event_start(&s->events, s->plan, &s->network);
     } else {
         pod_event_exec(&s->events, s->plan, "exec_start", s->exec_id);
     }
@@ -355,13 +333,16 @@ static void ended(struct supervisor *s)
     pod_health_end(s->relay.health);
     pod_share_end(s->mounts);
     s->mounts = 0;
+    pod_network_release(&s->network);
+    s->state.network = NULL;
     pod_pause_forget(&s->pause);
     pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (s->flags & POD_PLAN_EXEC) {
-        pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id);
+        pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id, NULL);
     } else {
-        pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL);
+        pod_event_die(&s->events, s->plan, s->state.exit_code, s->state.pid_start, NULL,
+                      &s->network);
         pod_event_volumes(&s->events, s->plan, "unmount");
     }
     s->state.pid = 0;
@@ -398,6 +379,8 @@ static int again(struct supervisor *s)
         s->state.exit_code = failure_code(&err);
         pod_log_now(s->state.finished);
         end_child(s);
+        pod_network_release(&s->network);
+        s->state.network = NULL;
         return -1;
     }
     return 0;
@@ -429,7 +412,8 @@ static unsigned wanted_streams(uint64_t flags)
            (flags & POD_PLAN_ATTACH_ERR ? 4u : 0);
 }
 
-_Noreturn void pod_supervise(const struct pod_plan *plan, int control)
+_Noreturn void pod_supervise(const struct pod_plan *plan, int control, int netd,
+                             const struct pod_err *no_netd)
 {
     /* Some hundred kilobytes of buffers: pages that are never touched cost nothing. */
     struct supervisor *s = calloc(1, sizeof *s);
@@ -447,7 +431,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     pod_relay_init(&s->relay);
     s->relay.child = -1;
     pod_relay_add(&s->relay, control, wanted_streams(s->flags), 1);
-    read_map(s);
+    s->has_map = pod_spaces_map(plan, &s->map);
     pod_events_open(&s->events, plan, (s->flags & POD_PLAN_EXEC) != 0);
     if (s->flags & POD_PLAN_EXEC) {
         pod_event_new_id(s->exec_id);
@@ -456,17 +440,21 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control)
     s->dirfd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
     pod_emulator_init(&s->emulator, plan, s->dirfd);
     s->relay.emulator = &s->emulator;
-    if (folder && s->dirfd < 0) {
-        pod_fail(&err, POD_STATE, folder);
-        finish_failed(s, &err);
-    }
     memcpy(s->state.started, "0001-01-01T00:00:00Z", 21);
     memcpy(s->state.finished, "0001-01-01T00:00:00Z", 21);
+    int failed = pod_network_init(&s->network, plan, s->dirfd, netd, &err);
+    if (folder && s->dirfd < 0)
+        failed = pod_fail(&err, POD_STATE, folder);
+    if (failed || no_netd->step != POD_NONE)
+        finish_failed(s, failed ? &err : no_netd);
     if (!(s->flags & POD_PLAN_EXEC))
         s->relay.health = pod_health_new(plan, s->dirfd);
     if (!(s->flags & POD_PLAN_EXEC)) {
         s->relay.pause = set_paused;
         s->relay.owner = s;
+        s->relay.network = &s->network;
+        s->network.changed = network_changed;
+        s->network.owner = s;
     }
     pod_restart_init(&s->restart, plan);
     if (watch_children(s, &err) || settle_in(s, &err) || start(s, &err))

@@ -25,6 +25,9 @@ struct pod_apart_answer {
  * struct pod_sandbox. FD and the other descriptors stay the caller's. */
 int pod_apart_start(int fd, const struct pod_extract_options *options, int userns,
                     struct pod_apart *apart, struct pod_err *err);
+/* pod_decompress in such a process, which has no directory at all; result.sum is what came of it. */
+int pod_apart_plain(int fd, int target, uint64_t max_bytes, int userns, struct pod_apart *apart,
+                    struct pod_err *err);
 /* Waits for its end; -1 with what it said, or step WAIT where it was killed. */
 int pod_apart_finish(struct pod_apart *apart, struct pod_extract_result *result,
                      struct pod_err *err);

@@ -4,12 +4,14 @@
 #include "unpack.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "../core/beneath.h"
+#include "../core/page.h"
 
 /* ext4 with 256-byte inodes ends in 2446; and no program expects times before 1901. */
 #define SECONDS_MIN (-(INT64_C(1) << 31))
@@ -106,6 +108,32 @@ static int set_ids(struct pod_unpack *unpack, int fd, int force, struct pod_err 
     return errno == EINVAL || errno == EPERM ? 1 : fail_here(unpack, POD_CHOWN, err);
 }
 
+/* What the disk does not say of the file or directory FD goes with it as an attribute, too, which overlayfs copies up: the
+ * record is by path, and what a container has changed or renamed is another inode from its next start on. HAD: there may be
+ * one of an earlier entry. Where the disk refuses, the record alone holds. */
+static int note_owner(struct pod_unpack *unpack, int fd, mode_t type, unsigned flags, int had,
+                      struct pod_err *err)
+{
+    const struct pod_tar_entry *entry = unpack->entry;
+    char text[64];
+    int length;
+
+    if (fd < 0 || unpack->options->merge)
+        return 0;
+    if (!(flags & POD_OWNER_DEVICE) && (!(flags & POD_OWNER_IDS) || unpack->options->mapped)) {
+        if (had)
+            fremovexattr(fd, POD_OWNER_XATTR);
+        return 0;
+    }
+    length = flags & POD_OWNER_DEVICE
+                 ? snprintf(text, sizeof text, "%u:%u:%c:%u:%u", entry->uid, entry->gid,
+                            type == S_IFCHR ? 'c' : 'b', entry->major, entry->minor)
+                 : snprintf(text, sizeof text, "%u:%u", entry->uid, entry->gid);
+    if (!fsetxattr(fd, POD_OWNER_XATTR, text, (size_t)length, 0) || is_refusal(errno))
+        return 0;
+    return fail_here(unpack, POD_XATTR, err);
+}
+
 /* Writes the record of the entry at unpack->full, if there is anything to say. */
 static int record_device(struct pod_unpack *unpack, mode_t type, unsigned flags, uint32_t major,
                          uint32_t minor, struct pod_err *err)
@@ -149,11 +177,12 @@ int pod_unpack_set_file(struct pod_unpack *unpack, int fd, mode_t type, unsigned
     /* chown(2) clears setuid and setgid: the mode comes after it; security.capability too. */
     if (entry->mode & (07000 | unpack->umask) && fchmod(fd, entry->mode) < 0)
         return fail_here(unpack, POD_CHMOD, err);
-    if (set_xattrs(unpack, fd, err) < 0)
+    flags |= ids ? POD_OWNER_IDS : 0;
+    if (set_xattrs(unpack, fd, err) < 0 || note_owner(unpack, fd, type, flags, 0, err) < 0)
         return -1;
     if (futimens(fd, times) < 0)
         return fail_here(unpack, POD_UTIMES, err);
-    return record(unpack, type, flags | (ids ? POD_OWNER_IDS : 0), err);
+    return record(unpack, type, flags, err);
 }
 
 int pod_unpack_set_ahead(struct pod_unpack *unpack, int fd, mode_t *mode, struct timespec *times,
@@ -162,7 +191,7 @@ int pod_unpack_set_ahead(struct pod_unpack *unpack, int fd, mode_t *mode, struct
     const struct pod_tar_entry *entry = unpack->entry;
     int ids = set_ids(unpack, fd, 0, err);
 
-    if (ids < 0)
+    if (ids < 0 || note_owner(unpack, fd, S_IFREG, ids ? POD_OWNER_IDS : 0, 0, err) < 0)
         return -1;
     *mode = entry->mode & (07000 | unpack->umask) ? entry->mode : (mode_t)-1;
     times[0] = times[1] = entry_time(entry);
@@ -194,7 +223,8 @@ int pod_unpack_set_directory(struct pod_unpack *unpack, struct pod_dir *dir, int
     dir->mode = unpack->entry->mode;
     dir->times[0] = dir->times[1] = entry_time(unpack->entry);
     ids = set_ids(unpack, dir->fd, force, err);
-    if (ids < 0 || set_xattrs(unpack, dir->fd, err) < 0)
+    if (ids < 0 || set_xattrs(unpack, dir->fd, err) < 0 ||
+        note_owner(unpack, dir->fd, S_IFDIR, ids ? POD_OWNER_IDS : 0, force, err) < 0)
         return -1;
     return record(unpack, S_IFDIR, ids ? POD_OWNER_IDS : 0, err);
 }

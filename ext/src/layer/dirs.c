@@ -19,6 +19,8 @@ struct pod_dirs {
     struct pod_names *names;
     int (*settle)(void *, struct pod_err *); /* or NULL */
     void *settle_context;
+    int (*want)(void *, struct pod_err *); /* or NULL */
+    void *want_context;
     size_t depth; /* of dirs in use; dirs[0] is the root */
     char path[PATH_MAX];
     char todo[PATH_MAX];
@@ -28,6 +30,11 @@ struct pod_dirs {
 struct pod_dir *pod_dirs_top(struct pod_dirs *dirs)
 {
     return &dirs->dirs[dirs->depth - 1];
+}
+
+int pod_dirs_is_deep(const struct pod_dirs *dirs)
+{
+    return dirs->depth > POD_DIRS_FOLDERS_MAX;
 }
 
 const char *pod_dirs_path(const struct pod_dirs *dirs)
@@ -70,6 +77,7 @@ int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_er
     made->overlay = overlay;
     made->names = NULL;
     made->settle = NULL;
+    made->want = NULL;
     made->depth = 1;
     made->path[0] = '\0';
     memset(&made->dirs[0], 0, sizeof made->dirs[0]);
@@ -87,6 +95,12 @@ void pod_dirs_on_settle(struct pod_dirs *dirs, int (*settle)(void *, struct pod_
 {
     dirs->settle = settle;
     dirs->settle_context = context;
+}
+
+void pod_dirs_on_want(struct pod_dirs *dirs, int (*want)(void *, struct pod_err *), void *context)
+{
+    dirs->want = want;
+    dirs->want_context = context;
 }
 
 static int settle(struct pod_dirs *dirs, struct pod_err *err)
@@ -224,8 +238,8 @@ static int push(struct pod_dirs *dirs, const char *name, struct stat *st, struct
     int here = pod_dirs_top(dirs)->fd;
     int fd = openat(here, name, DIRECTORY);
 
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) { /* makers have some, and give them back */
-        if (settle(dirs, err) < 0)
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && dirs->want) {
+        if (dirs->want(dirs->want_context, err) < 0)
             return -1;
         fd = openat(here, name, DIRECTORY);
     }

@@ -21,6 +21,8 @@
 
 /* Of the deepest ones; others are opened again when they are come back to. */
 #define POD_DIRS_OPEN_MAX 24
+/* Of the ones nearest to the root, which have a descriptor more each: a limit of 64 is enough for both. */
+#define POD_DIRS_FOLDERS_MAX 16
 /* Every name has a byte and a slash at least. */
 #define POD_DIRS_DEPTH_MAX (PATH_MAX / 2 + 1)
 
@@ -44,6 +46,8 @@ int pod_dirs_open(int rootfd, int overlay, struct pod_dirs **dirs, struct pod_er
  * find them: a directory entered again, names forgotten. */
 void pod_dirs_on_settle(struct pod_dirs *dirs, int (*settle)(void *, struct pod_err *),
                         void *context);
+/* Calls WANT when no descriptor is to be had: others shall give theirs back. */
+void pod_dirs_on_want(struct pod_dirs *dirs, int (*want)(void *, struct pod_err *), void *context);
 /* Goes to the directory PATH ("" is the root; no leading slash, no "." or ".."); missing ones are
  * made when MAKE (0755). Step
  * TAR_PATH. */
@@ -57,6 +61,8 @@ int pod_dirs_push_new(struct pod_dirs *dirs, const char *name, struct stat *st,
 /* The directory at the top: its descriptor, its path without links, what is put aside. */
 struct pod_dir *pod_dirs_top(struct pod_dirs *dirs);
 const char *pod_dirs_path(const struct pod_dirs *dirs);
+/* Whether makers get no files of the directory at the top: enough on the way have a folder. */
+int pod_dirs_is_deep(const struct pod_dirs *dirs);
 /* Anything may have happened in the directory at the top. */
 void pod_dirs_forget_top(struct pod_dirs *dirs);
 /* Before NAME is made in the directory at the top: 1 where nothing has it, and no writer is to make it; 0: look, nothing is

@@ -153,24 +153,24 @@ static int leave_to_writers(struct pod_unpack *unpack, int *fd, struct pod_err *
     }
 }
 
-/* A small file that nothing is in the way of, and that needs nothing but content, mode and times. */
+/* A small file of root's that nothing is in the way of, and that needs nothing but content, mode and times. */
 static int can_be_left_to_makers(const struct pod_unpack *unpack)
 {
     const struct pod_tar_entry *entry = unpack->entry;
 
     return unpack->makers && unpack->fresh && !entry->sparse && !entry->xattr_count &&
-           entry->size <= POD_MADE_MAX && pod_tar_is_at_hand(unpack->tar) &&
-           !(unpack->options->mapped && (entry->uid || entry->gid));
+           entry->size <= POD_MADE_MAX && pod_tar_is_at_hand(unpack->tar) && !entry->uid &&
+           !entry->gid;
 }
 
-/* 1: done; 0: no descriptor is left for the directory. */
+/* 1: done; 0: no descriptor is left for the directory, or those on the way down have enough. */
 static int leave_to_makers(struct pod_unpack *unpack, struct pod_err *err)
 {
     struct pod_dir *dir = pod_dirs_top(unpack->dirs);
     struct pod_making making = {.name = unpack->name, .mode = unpack->entry->mode & 0777};
     struct timespec times[2];
 
-    if (!dir->folder &&
+    if (!dir->folder && !pod_dirs_is_deep(unpack->dirs) && !pod_makers_starve(unpack->makers) &&
         pod_folder_open(dir->fd, pod_dirs_path(unpack->dirs), &dir->folder, err) < 0)
         return -1;
     if (!dir->folder)

@@ -118,6 +118,13 @@ static void before_wait(void *context)
         pod_makers_begin(unpack->makers);
 }
 
+static int want_descriptors(void *context, struct pod_err *err)
+{
+    struct pod_unpack *unpack = context;
+
+    return settle(unpack, err) < 0 || pod_writers_drain(unpack->writers, err) < 0 ? -1 : 0;
+}
+
 /* Source first: only blocks that stay can be left to writers. */
 static int open_stages(struct pod_unpack *unpack, int fd, struct pod_err *err)
 {
@@ -138,8 +145,12 @@ static int open_stages(struct pod_unpack *unpack, int fd, struct pod_err *err)
         pod_dirs_open(options->root_fd, options->dialect == POD_DIALECT_OVERLAY, &unpack->dirs,
                       err) < 0)
         return -1;
-    if (unpack->makers)
+    if (unpack->makers) {
+        pod_makers_on_want(unpack->makers, pod_writers_wake, unpack->writers);
         pod_dirs_on_settle(unpack->dirs, pod_makers_settle, unpack->makers);
+    }
+    if (unpack->writers)
+        pod_dirs_on_want(unpack->dirs, want_descriptors, unpack);
     return pod_owners_begin(options->owners_fd, &unpack->owners, err);
 }
 

@@ -10,6 +10,7 @@
 #include "../core/beneath.h"
 #include "../core/whiteout.h"
 #include "entrypath.h"
+#include "linkcopy.h"
 
 /* Of records, to find those of devices that hard links lead to: a second of work. */
 #define VISITS_MAX (UINT64_C(1) << 27)
@@ -67,23 +68,44 @@ static int find_target(struct pod_unpack *unpack, struct target *target, struct 
     return hold_target(unpack, parent, target, err);
 }
 
+/* One more name, or a copy where there can be none. All of the target is on the disk by then. */
+static int link_or_copy(struct pod_unpack *unpack, const struct target *target, struct pod_err *err)
+{
+    struct pod_linked link = {target->dirfd, here(unpack), target->name, unpack->name, target->st};
+    uint64_t left = unpack->options->max_bytes - unpack->bytes;
+
+    if (linkat(target->dirfd, target->name, here(unpack), unpack->name, 0) == 0)
+        return 0;
+    if (!pod_link_is_refused(errno))
+        return fail_here(unpack, POD_LINK, err);
+    if (unpack->writers && pod_writers_drain(unpack->writers, err) < 0)
+        return -1;
+    if (fstatat(target->dirfd, target->name, &link.st, AT_SYMLINK_NOFOLLOW) < 0)
+        return fail_here(unpack, POD_LINK, err);
+    /* One large file and many links to it: an archive that is small and fills the disk. */
+    if (S_ISREG(link.st.st_mode) && (uint64_t)link.st.st_size > left)
+        return fail(unpack, POD_LIMIT, EFBIG, err);
+    if (S_ISREG(link.st.st_mode))
+        unpack->bytes += (uint64_t)link.st.st_size;
+    pod_owners_count_copy(unpack->owners);
+    return pod_link_copy(&link, err);
+}
+
 /* A descriptor of the target itself would need /proc, which is out of reach here (core/sandbox.h), or, for AT_EMPTY_PATH,
  * CAP_DAC_READ_SEARCH in the first user namespace (linkat(2), before 6.10): so a shut directory is opened for the call. */
-static int link_target(struct pod_unpack *unpack, const struct target *target)
+static int link_target(struct pod_unpack *unpack, const struct target *target, struct pod_err *err)
 {
     struct stat directory;
-    int failed, errnum;
+    int failed;
 
     if (!target->shut)
-        return linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
+        return link_or_copy(unpack, target, err);
     if (fstat(target->dirfd, &directory) < 0 ||
         fchmod(target->dirfd, (directory.st_mode & 07777) | 0700) < 0)
-        return -1;
-    failed = linkat(target->dirfd, target->name, here(unpack), unpack->name, 0);
-    errnum = errno;
-    if (fchmod(target->dirfd, directory.st_mode & 07777) < 0)
-        return -1;
-    errno = errnum;
+        return fail_here(unpack, POD_LINK, err);
+    failed = link_or_copy(unpack, target, err);
+    if (fchmod(target->dirfd, directory.st_mode & 07777) < 0 && !failed)
+        return fail_here(unpack, POD_LINK, err);
     return failed;
 }
 
@@ -144,7 +166,7 @@ int pod_unpack_link(struct pod_unpack *unpack, struct pod_err *err)
     is_device = find_device(unpack, &target, &device, err);
     if (is_device < 0)
         return -1;
-    if (link_target(unpack, &target) < 0)
-        return fail_here(unpack, POD_LINK, err);
+    if (link_target(unpack, &target, err) < 0)
+        return -1;
     return pod_unpack_set_link(unpack, &target.st, is_device ? &device : NULL, err);
 }

@@ -13,6 +13,7 @@
 struct pod_owners_writer {
     int fd;
     uint64_t offset; /* of the next record */
+    uint64_t copies;
     uint64_t *index;
     size_t count;
     size_t room;
@@ -357,6 +358,11 @@ static int sort_file(struct pod_owners_writer *writer, struct pod_err *err)
     return 0;
 }
 
+void pod_owners_count_copy(struct pod_owners_writer *writer)
+{
+    writer->copies++;
+}
+
 int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err)
 {
     struct file_header header;
@@ -369,6 +375,7 @@ int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err)
     header.header_size = HEADER_SIZE;
     header.count = writer->count;
     header.index = writer->offset;
+    header.copies = writer->copies;
     header.size = writer->offset + writer->count * sizeof *writer->index;
     if (writer->count && write_all(writer->fd, writer->index, writer->count * sizeof *writer->index,
                                    header.index, err) < 0)

@@ -9,9 +9,9 @@
  *   16 u64 count              12 u32  gid
  *   24 u64 offset of index    16 u32  mode, type bits included (stat's st_mode)
  *   32 u64 file size          20 u32  device major
- *   40 zero                   24 u32  device minor
- *                             28 u16  bytes of path
- *                             30 u16  extended attributes
+ *   40 u64 hard links that    24 u32  device minor
+ *      are copies             28 u16  bytes of path
+ *   48 zero                   30 u16  extended attributes
  *                             32      path, NUL; then per attribute: u16 bytes of name, u32 bytes of value, name, value
  *
  * Paths are relative to the layer, without "." or "..", and go through no link; "" is the layer's
@@ -69,6 +69,8 @@ int pod_owners_add_read(struct pod_owners_writer *writer, const struct pod_owner
  * minor are set. *VISITS counts the records that were looked at: those of devices, mostly. */
 int pod_owners_find_device(struct pod_owners_writer *writer, const char *path,
                            struct pod_owner *device, uint64_t *visits, struct pod_err *err);
+/* A hard link became a copy: the header tells how many. */
+void pod_owners_count_copy(struct pod_owners_writer *writer);
 /* Sorts, and writes index and header. */
 int pod_owners_end(struct pod_owners_writer *writer, struct pod_err *err);
 void pod_owners_close(struct pod_owners_writer **writer);

@@ -20,7 +20,8 @@ struct file_header {
     uint64_t count;
     uint64_t index;
     uint64_t size;
-    uint64_t zero[3];
+    uint64_t copies;
+    uint64_t zero[2];
 };
 _Static_assert(sizeof(struct file_header) == HEADER_SIZE, "header layout");
 

@@ -22,7 +22,7 @@ from pod.core.errors import PodError
         (["foo"], 1, "pod: 'foo' is not a pod command.\nhint: See 'pod --help'\n"),
         (["rn"], 1, "pod: 'rn' is not a pod command.\nhint: See 'pod --help' (did you mean 'run'?)\n"),
         (["container", "rn"], 1, "pod: 'container rn' is not a pod command.\nhint: See 'pod container --help'"),
-        (["build", "."], 1, "pod: 'build' is not there yet in this version\n"),
+        (["compose", "up"], 1, "pod: 'compose' is not there yet in this version\n"),
         (["compose", "up", "-d"], 1, "pod: 'compose' is not there yet in this version\n"),
         (["swarm", "init", "--advertise-addr", "x"], 1, "pod: swarm, service, stack and node: "),
         (["stack"], 1, "pod: swarm, service, stack and node: "),

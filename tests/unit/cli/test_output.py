@@ -163,3 +163,12 @@ def test_document_escapes_what_could_steer_a_terminal(capsys: pytest.CaptureFixt
     assert json.loads(text) == [document]
     assert "\\u009b31mé\\u202e\\udb40\\udc01\\ud800" in text
     assert "本" in text
+
+
+def test_labelled_rows_have_a_label_and_its_heading_is_the_last_part_of_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [({"Name": "a"}, {"com.example.my-own_label": "1"}), ({"Name": "b"}, {})]
+    template = 'table {{.Name}}|{{.Label "com.example.my-own_label"}}'
+    output.format_labelled(template, {"Name": "NAME"}, rows)
+    assert capsys.readouterr().out.splitlines() == ["NAME|my own label", "a|1", "b|"]

@@ -43,7 +43,7 @@ def made(tmp_path: Path, status: str, state: dict[str, Any], **config: Any) -> C
 def column(one: Container, name: str, *, whole: bool = False) -> Any:
     view = ps.View(Engine({}, root=one.directory), whole=whole, size=False)
     view.now = NOW
-    return ps._FIELDS[name](one, view)
+    return ps.FIELDS[name](one, view)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,18 @@ def test_image_loses_its_digest_unless_nothing_is_to_be_cut(tmp_path: Path) -> N
 
 
 def test_ports_are_listed_and_found(tmp_path: Path) -> None:
+    bound = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]
+    end = {"IPAddress": "172.17.0.2", "GlobalIPv6Address": "fd00::2"}
     one = made(
         tmp_path,
         "running",
-        {},
+        {"network": {"Networks": {"bridge": end}, "Ports": {"80/tcp": bound}}},
         Config={"ExposedPorts": {"443/tcp": {}, "53/udp": {}, "80/tcp": {}}},
         HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}},
     )
-    assert column(one, "Ports") == "53/udp, 443/tcp, 0.0.0.0:8080->80/tcp"
+    assert column(one, "Ports") == "53/udp, 443/tcp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+    assert column(one, "IPAddresses") == ["bridge:172.17.0.2", "bridge:fd00::2"]
+    assert column(one, "Networks") == "bridge"
     engine = Engine({}, root=str(tmp_path))
     for wanted, found in (
         ({"publish": ["80"]}, True),
@@ -153,7 +157,3 @@ def test_ports_that_are_neighbours_are_one(found: list[ports.Port], text: str) -
 def test_port_ranges_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(PodError, match="invalid port range"):
         ports.read_range(text)
-
-
-def test_label_heading_is_the_last_part_of_its_name() -> None:
-    assert ps._label_heading("com.example.my-own_label") == "my own label"

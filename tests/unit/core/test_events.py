@@ -82,6 +82,22 @@ def test_emit_by_many_through_rotations_loses_and_tears_nothing(
         assert os.stat(f"{engine.paths.root}/{path}").st_size <= 56 << 10
 
 
+def test_reader_that_looks_late_has_what_was_rotated_away_before_it_looked(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for whole in (True, False):
+        reader = events.Reader(engine, whole=whole)  # there is no file yet
+        monkeypatch.setattr(events, "MAX_FILE", 200)
+        for number in range(2):
+            events.emit(engine, "volume", "create", "v", {"n": str(number), "pad": "p" * 200})
+        assert os.path.exists(f"{engine.paths.root}/events.1")
+        assert _numbers(list(reader.read())) == [0, 1]
+        assert list(reader.read()) == []
+        reader.close()
+        for name in ("events", "events.1"):
+            os.unlink(f"{engine.paths.root}/{name}")
+
+
 def test_reader_from_now_on_gives_only_what_comes(engine: Engine) -> None:
     events.emit(engine, "volume", "create", "v", {"n": "1"})
     reader = events.Reader(engine, whole=False)

@@ -95,3 +95,12 @@ def test_store_when_its_marker_was_cut_then_it_is_written_again(
     Path(engine.paths.version).write_bytes(cut)
     after_reboot(engine, monkeypatch)
     assert Path(engine.paths.version).read_text() == "1\n"
+
+
+@pytest.mark.parametrize("data", CUT)
+def test_cut_record_of_a_network_goes(engine: Engine, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    lost = put(f"{engine.paths.networks}/{ID}.json", data)
+    kept = put(f"{engine.paths.networks}/{OTHER}.json", b'{"version": 1}')
+    after_reboot(engine, monkeypatch)
+    assert not lost.exists()
+    assert kept.exists()

@@ -18,9 +18,10 @@ OWN = plan.CLONE_NEWUSER | plan.CLONE_NEWNS | plan.CLONE_NEWCGROUP
 @pytest.mark.parametrize(
     ("fields", "bits"),
     [
-        ({}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS),
+        ({}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS | plan.CLONE_NEWNET),
+        ({"network": "host"}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS),
         ({"network": "none"}, OWN | plan.CLONE_NEWPID | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS | plan.CLONE_NEWNET),
-        ({"pid": "host", "ipc": "host", "uts": "host"}, OWN),
+        ({"pid": "host", "ipc": "host", "uts": "host"}, OWN | plan.CLONE_NEWNET),
     ],
 )
 def test_namespaces_of_the_modes(fields: dict[str, Any], bits: int) -> None:

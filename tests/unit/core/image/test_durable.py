@@ -14,6 +14,7 @@ from pod.core.errors import StoreCorrupt
 from pod.core.image import blobs, durable, install, layers, pull
 from pod.core.image.store import Image
 from pod.core.oci import platform
+from pod.core.runtime import plaintree
 from tests.unit.core.image.conftest import Built, Pusher, archive
 
 HOST = platform.host().architecture
@@ -133,3 +134,36 @@ def test_recover_when_another_host_shares_the_store_then_its_marks_stay(
     assert after_reboot(engine, monkeypatch).run_dir
     assert marks(engine) == before
     assert install.store.by_id(engine, pulled.id).id == pulled.id
+
+
+def test_recover_when_rebooted_then_a_containers_copy_is_made_anew(
+    engine: Engine, pulled: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable.settle(engine)
+    folder = Path(engine.paths.container("c" * 64))
+    folder.mkdir(parents=True)
+    source = layers.ensure_flat(engine, pulled) + "/diff"
+    durable.settle(engine)
+    plaintree.make(engine, source, f"{folder}/rootfs", engine.idmap)
+    assert marks(engine) == ["tree@" + "c" * 64]
+    Path(folder, "rootfs/a").write_text("")
+    later = after_reboot(engine, monkeypatch)
+    assert later.run_dir
+    assert marks(later) == []
+    assert not Path(folder, "rootfs").exists()
+    plaintree.make(later, source, f"{folder}/rootfs", later.idmap)
+    assert Path(folder, "rootfs/a").read_text() == "1"
+    durable.settle(later)
+
+
+def test_recover_when_a_containers_copy_is_on_disk_then_it_stays(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Path(engine.paths.container("d" * 64), "rootfs")
+    kept.mkdir(parents=True)
+    durable.mark_tree(engine, "d" * 64)
+    durable.settle(engine)
+    durable.mark_tree(engine, "..")  # no id
+    later = after_reboot(engine, monkeypatch)
+    assert later.run_dir
+    assert kept.is_dir()

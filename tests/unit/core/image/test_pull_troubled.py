@@ -14,7 +14,7 @@ from pod.core.engine import Engine
 from pod.core.errors import DigestMismatch, PodError, RegistryError
 from pod.core.image import blobs, layers, layout, pull, store
 from pod.core.oci import platform
-from pod.core.registry import retry, transport
+from pod.core.registry import framing, retry, transport
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, Told, archive
 from tests.unit.core.image.test_interrupted import hidden, in_child
@@ -289,7 +289,7 @@ def test_pull_when_the_body_trickles_then_too_slow(
 
 
 def test_pull_when_headers_drip_then_bounded(engine: Engine, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "HEAD_TIME", 0.5)
+    monkeypatch.setattr(framing, "HEAD_TIME", 0.5)
     monkeypatch.setattr(retry, "ATTEMPTS", 2)
     server.rules({"path": "/manifests/", "drip": 0.1})
     began = time.monotonic()

@@ -1,0 +1,1 @@
+"""Building images from Dockerfiles: the language, contexts, the engine and its cache."""

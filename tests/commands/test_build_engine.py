@@ -1,0 +1,202 @@
+"""What builds make: steps, stages, the cache, what killed builds leave. The command itself: test_build_command.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_run_plain_tree import on_overlay
+from tests.support import podcli
+from tests.support.podcli import Pod, Result
+
+
+class Folder:
+    """A context, and builds of it."""
+
+    def __init__(self, pod: Pod, path: Path, base: str) -> None:
+        self.pod = pod
+        self.path = path
+        self.base = base
+        path.mkdir()
+
+    def write(self, name: str, text: str) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text).replace("BASE", self.base))
+
+    def build(self, *flags: str, **environ: str) -> Result:
+        words = ["build", "--progress", "plain", "--network", "none", "-t", "made:1", *flags, str(self.path)]
+        return self.pod(*words, env=environ, timeout=120) if environ else self.pod(*words, timeout=120)
+
+    def run(self, script: str) -> str:
+        return self.pod("run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "made:1", "-c", script).ok()
+
+
+@pytest.fixture
+def folder(pod: Pod, busybox: str, tmp_path: Path) -> Folder:
+    pod("pull", "-q", busybox).ok()
+    return Folder(pod, tmp_path / "context", busybox)
+
+
+def cached(result: Result) -> int:
+    result.ok()
+    return result.err.count(" CACHED\n")
+
+
+def test_build_of_several_stages_has_what_each_made(folder: Folder) -> None:
+    folder.write("a.txt", "one\n")
+    folder.write("sub/b.txt", "two\n")
+    folder.write(".dockerignore", "skip*\n")
+    folder.write("skipped", "no\n")
+    folder.write(
+        "Dockerfile",
+        """
+        FROM BASE AS first
+        ARG WHO=me
+        ENV A=1 B="two words"
+        WORKDIR /app
+        COPY . .
+        RUN echo "$WHO $A $B" >out && ls
+        FROM BASE AS other
+        RUN echo other >/o
+        FROM BASE
+        COPY --from=first --chown=33:44 /app/out /app/sub /final/
+        COPY --from=other /o /o
+        COPY <<EOF /heredoc
+        line
+        EOF
+        LABEL x=y
+        CMD ["/bin/sh"]
+        """,
+    )
+    folder.build("--build-arg", "WHO=you", "--label", "z=1").ok()
+    assert folder.run("cat /final/out /final/b.txt /o /heredoc; stat -c %u:%g:%a /final/out; ls /").startswith(
+        "you 1 two words\ntwo\nother\nline\n33:44:644\n"
+    )
+    (document,) = json.loads(folder.pod("image", "inspect", "made:1").ok())
+    assert document["Config"]["Labels"] == {"x": "y", "z": "1"}
+    assert document["Config"]["Cmd"] == ["/bin/sh"]
+    history = folder.pod("history", "--no-trunc", "--format", "{{.CreatedBy}}", "made:1").ok().splitlines()
+    assert history[:3] == ['CMD ["/bin/sh"]', "LABEL x=y", "COPY <<EOF /heredoc # buildkit"]
+
+
+def test_build_again_does_nothing_and_gives_the_same_image(folder: Folder) -> None:
+    folder.write("a.txt", "one\n")
+    folder.write("Dockerfile", "FROM BASE\nRUN date +%N >/time\nCOPY a.txt /a\nRUN echo >/b\nLABEL x=1\n")
+    assert cached(folder.build()) == 0
+    first = folder.pod("images", "-q", "--no-trunc", "made:1").ok()
+    again = folder.build()
+    assert cached(again) == 3
+    assert folder.pod("images", "-q", "--no-trunc", "made:1").ok() == first
+    os.utime(folder.path / "a.txt", (1, 1))
+    assert cached(folder.build()) == 3  # times are no content
+    folder.write("a.txt", "another\n")
+    assert cached(folder.build()) == 1
+    assert cached(folder.build("--no-cache")) == 0
+
+
+def test_build_that_fails_says_where_and_goes_on_from_there(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM BASE\nRUN echo kept >/kept\nRUN echo words; exit 7\n")
+    failed = folder.build()
+    assert failed.code == 1
+    assert 'process "/bin/sh -c echo words; exit 7" did not complete successfully: exit code: 7' in failed.err
+    assert "Dockerfile:3" in failed.err
+    assert ">>> RUN echo words; exit 7" in failed.err
+    folder.write("Dockerfile", "FROM BASE\nRUN echo kept >/kept\nRUN echo words\n")
+    assert cached(folder.build()) == 1
+    assert folder.pod("ps", "-aq").ok() == ""
+
+
+def test_cache_mount_stays_and_secrets_leave_nothing(folder: Folder, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hidden-words")
+    folder.write(
+        "Dockerfile",
+        """
+        FROM BASE
+        ARG N
+        RUN --mount=type=cache,target=/c --mount=type=secret,id=s --mount=type=tmpfs,target=/t \\
+            --mount=type=bind,target=/ctx \\
+            echo $N >>/c/n && cp /c/n /n && wc -c </run/secrets/s >>/n && ls /ctx >>/n && touch /t/x
+        """,
+    )
+    for number in ("1", "2"):
+        folder.build("--build-arg", f"N={number}", "--secret", f"id=s,src={secret}").ok()
+    assert folder.run("cat /n; ls -d /c /t /ctx /run/secrets 2>/dev/null || true") == "1\n2\n12\nDockerfile\n"
+    found = subprocess.run(
+        ["grep", "-rl", "hidden-words", str(folder.pod.root)], capture_output=True, text=True, check=False
+    )
+    assert found.stdout == ""
+
+
+def test_base_and_cache_survive_prunes_while_they_are_needed(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM BASE\nRUN echo kept >/kept\n")
+    folder.build().ok()
+    folder.pod("rmi", "-f", "made:1").ok()
+    folder.pod("image", "prune", "-f").ok()
+    assert cached(folder.build()) == 1
+    assert folder.run("cat /kept") == "kept\n"
+
+
+def test_builds_of_one_epoch_are_alike_to_the_byte(folder: Folder) -> None:
+    folder.write("a.txt", "one\n")
+    folder.write("Dockerfile", "FROM BASE\nWORKDIR /w\nCOPY a.txt .\nRUN echo x >y && mkdir z\n")
+    found = set()
+    for _ in range(2):
+        folder.build("--no-cache", SOURCE_DATE_EPOCH="1700000000").ok()
+        found.add(folder.pod("images", "-q", "--no-trunc", "made:1").ok())
+        os.utime(folder.path / "a.txt")
+    assert len(found) == 1
+    assert folder.run("stat -c %Y /w/y /w/z /w/a.txt").split() == ["1700000000"] * 3
+
+
+def test_build_that_is_killed_leaves_what_the_next_one_heals(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM BASE\nRUN --mount=type=secret,id=s cat /run/secrets/s; sleep 1000\n")
+    argv = folder.pod.argv("build", "--network", "none", "--secret", "id=s,env=HOME", str(folder.path))
+    process = subprocess.Popen(
+        argv, env=folder.pod.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    work = folder.pod.root / "builder" / "work"
+    podcli.until(lambda: bool(list(work.glob("*/state.json"))), 20, "the step to run")
+    (state,) = [json.loads(path.read_text()) for path in work.glob("*/state.json")]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    folder.write("Dockerfile", "FROM BASE\nRUN echo y >/y\n")
+    folder.build().ok()
+    assert list(work.iterdir()) == []
+    places = [Path("/dev/shm"), *Path("/tmp").glob(f"pod-{os.getuid()}-*")]
+    assert [path for place in places for path in place.glob(f"pod-secret-{os.getuid()}-*.{process.pid}")] == []
+    podcli.until(lambda: not Path(f"/proc/{state['pid']}").exists(), 10, "the step to end")
+
+
+def test_build_that_is_interrupted_ends_within_a_second_or_so(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM BASE\nRUN trap '' INT TERM; sleep 1000\n")
+    argv = folder.pod.argv("build", "--network", "none", str(folder.path))
+    process = subprocess.Popen(argv, env=folder.pod.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    work = folder.pod.root / "builder" / "work"
+    podcli.until(lambda: bool(list(work.glob("*/state.json"))), 20, "the step to run")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert list(work.iterdir()) == []
+
+
+def test_build_where_there_is_no_overlay(folder: Folder, tmp_path: Path) -> None:
+    folder.write("a.txt", "one\n")
+    steps = "RUN rm /etc/passwd; echo x >/x\nWORKDIR /w\nCOPY a.txt .\nRUN cat /x >>a.txt\n"
+    folder.write("Dockerfile", "FROM BASE\n" + steps)
+    place = tmp_path / "plain"
+    place.mkdir()
+    done = on_overlay(
+        folder.pod,
+        place,
+        ["build", "-q", "--network", "none", "-t", "made:1", str(folder.path)],
+        ["run", "--rm", "--network", "none", "made:1", "sh", "-c", "cat /w/a.txt; test -e /etc/passwd || echo gone"],
+    )
+    assert done.ok().splitlines()[1:] == ["one", "x", "gone"]
