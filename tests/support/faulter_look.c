@@ -167,6 +167,7 @@ static void normalise(const char *from, char *to, size_t size)
     while (*from && used + 40 < size) {
         size_t hex = strspn(from, "0123456789abcdef"), digits = strspn(from, "0123456789");
         int started = used && (isalnum((unsigned char)to[used - 1]) || to[used - 1] == '_');
+        int hour = digits == 2 && from[2] == ':';
         int name = 0;
 
         while (name < NAMES && !(*names[name].folder && strncmp(from, names[name].folder, strlen(names[name].folder)) == 0))
@@ -177,7 +178,7 @@ static void normalise(const char *from, char *to, size_t size)
         } else if (hex >= ID_LENGTH) {
             to[used++] = '#';
             from += hex;
-        } else if (digits && (digits > 2 || !started)) {
+        } else if (digits && (digits > 2 || hour || !started)) {
             to[used++] = 'N';
             from += digits;
         } else {
