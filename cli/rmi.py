@@ -27,19 +27,25 @@ COMMAND = Command(
 def main(engine: Engine, options: Options) -> int:
     """Goes on after an image that cannot be removed; its error is said and the status is 1."""
     from pod.cli import each
+    from pod.core.image import remove
+
+    trash: list[str] = []
 
     def act(name: str) -> None:
         try:
-            _remove(engine, name, options)
+            _remove(engine, name, options, trash)
         except NoSuchImage as error:
             if not options["force"]:
                 raise
             output.error(error)
 
-    return each.each(options.args, act)
+    try:
+        return each.each(options.args, act)
+    finally:
+        remove.empty_later(engine, trash)
 
 
-def _remove(engine: Engine, name: str, options: Options) -> None:
+def _remove(engine: Engine, name: str, options: Options, trash: list[str]) -> None:
     from pod.core.container import model
     from pod.core.image import remove, variant
 
@@ -51,5 +57,5 @@ def _remove(engine: Engine, name: str, options: Options) -> None:
         except FileNotFoundError:
             return False
 
-    for removal in remove.remove(engine, name, force=options["force"], is_running=is_running):
+    for removal in remove.remove(engine, name, force=options["force"], is_running=is_running, trash=trash):
         output.line(str(removal))

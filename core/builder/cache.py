@@ -138,8 +138,7 @@ def remove(engine: Engine, keys: list[str]) -> int:
                 freed += max(images.unlink(engine.paths.blob(layer["digest"])), 0)
             if layer["chainID"] not in chains:
                 trash += images.into_trash(engine, engine.paths.layer(engine.idmap.key, layer["chainID"]))
-    for path in trash:
-        images.empty(engine, path)
+    images.empty(engine, trash)
     return freed
 
 

@@ -2,7 +2,8 @@
 
     bind      the folder itself where it can only be read and nothing in it is ignored, else a copy that is thrown away;
               of a stage or an image its layers
-    cache     <store>/builder/mounts/<key>/_data, like a volume: kept from build to build, in no layer
+    cache     <store>/builder/mounts/<key>/_data, like a volume: kept from build to build, in no layer; begins empty or as
+              what ``from`` names
     secret    a file in memory that ends with the step    ssh    the socket of the caller's agent
     tmpfs     memory
 """
@@ -18,6 +19,7 @@ import stat
 from pod.core import statefile
 from pod.core.builder import copy_step, copying, secret_files, state, working
 from pod.core.builder.copying import CopyWishes, Host
+from pod.core.container import lifecycle
 from pod.core.errors import PodError
 from pod.core.oci import digest as digests
 from pod.core.runtime import userns
@@ -56,7 +58,7 @@ class Mounts:
         if mount.kind == "bind":
             told += [mount.source, self._content_key(mount)]
         elif mount.kind == "cache":
-            told += [mount.id, mount.source]
+            told += [mount.id, mount.source, *([self._content_key(mount)] if mount.origin else [])]
         elif mount.kind == "tmpfs":
             told.append(mount.size)
         else:
@@ -132,11 +134,8 @@ class Mounts:
         if not mount.origin and mount.readonly and not context.ignore:
             source = os.readlink(f"/proc/self/fd/{context.fd}")
             return {**_bind(source, target), "Subpath": _clean(mount.source)}
-        copied = self._stack.enter_context(working.Working(self._run.engine, state.scratch(self._run.platform, "")))
-        picked = self._picked(mount)
-        copied.plan(lambda plan_fd: picked.into(plan_fd, "/", is_folder=True))
-        source = copied.root
-        if picked.single and mount.source and not os.path.isdir(source + "/" + _clean(mount.source)):
+        source = self._copied(mount).root
+        if self._picked(mount).single and mount.source and not os.path.isdir(source + "/" + _clean(mount.source)):
             name = posixpath.basename(_clean(mount.source))
             if os.path.isfile(f"{source}/{name}"):
                 source = f"{source}/{name}"
@@ -173,21 +172,43 @@ class Mounts:
         raise PodError("RUN --mount=type=cache: a thousand steps use it at once")
 
     def _fill(self, mount: RunMount, data: str) -> None:
-        """A new cache, empty, with the owner and mode that are told."""
-        engine = self._run.engine
+        """A new cache: empty or what ``from`` has at ``source``, with the owner and mode that are told."""
         temporary = f"{data}.{os.getpid()}"
-        os.makedirs(temporary, 0o755, exist_ok=True)
-        os.chmod(temporary, mount.mode if mount.mode is not None else 0o755)
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.mkdir(temporary, 0o755)
+        if mount.origin:
+            os.rename(self._copied(mount).root, temporary)
+        if mount.mode is not None or not mount.origin:
+            os.chmod(temporary, mount.mode if mount.mode is not None else 0o755)
         if mount.uid or mount.gid:
-            uid, gid = mount.uid or 0, mount.gid or 0
-            if engine.idmap.kind == "single":
-                os.chmod(temporary, 0o777)  # whoever it is in there is the caller
-            else:
-                userns.call_mapped(engine, engine.idmap, lambda: _chown(temporary, uid, gid))
-        with contextlib.suppress(OSError):
+            self._give(temporary, mount)
+        try:
             os.rename(temporary, data)
-        if os.path.isdir(temporary):
-            shutil.rmtree(temporary, ignore_errors=True)
+        except OSError:  # another step was faster, or we are told why by the mount
+            lifecycle.put_away(self._run.engine, [temporary])
+
+    def _copied(self, mount: RunMount) -> Working:
+        """A root file system with what the mount's ``source`` has, at its top; it goes with the step."""
+        copied = self._stack.enter_context(working.Working(self._run.engine, state.scratch(self._run.platform, "")))
+        picked = self._picked(mount)
+        copied.plan(lambda plan_fd: picked.into(plan_fd, "/", is_folder=True))
+        return copied
+
+    def _give(self, path: str, mount: RunMount) -> None:
+        """The owner that the mount tells, on the disk or as the root emulator finds it (ext/src/emulator/records.h)."""
+        engine = self._run.engine
+        uid, gid = mount.uid or 0, mount.gid or 0
+        if engine.idmap.kind != "single":
+            userns.call_mapped(engine, engine.idmap, lambda: _chown(path, uid, gid))
+            return
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        try:
+            os.chmod(path, mode | 0o200)  # who may not write may set no attribute
+            os.setxattr(path, "user.pod.owner", f"{uid}:{gid}".encode())
+            os.chmod(path, mode)
+        except OSError as error:
+            text = f"RUN --mount={mount.written}: it is root's: {(error.strerror or 'failed').lower()} (user attributes)"
+            engine.progress("warning", {"text": text})
 
     def _tmpfs(self, mount: RunMount, place: Working, number: int) -> dict[str, Any]:
         options = "rw,nosuid,nodev,mode=755" + (f",size={mount.size}" if mount.size else "")
@@ -210,11 +231,10 @@ class Mounts:
         folder = self._stack.enter_context(secret_files.folder(self._run.engine))
         path = f"{folder}/{number}"
         secret_files.write(path, content, mount.mode if mount.mode is not None else 0o400)
-        engine = self._run.engine
-        if (mount.uid or mount.gid) and engine.idmap.kind != "single":
-            os.chmod(folder, 0o711)
-            uid, gid = mount.uid or 0, mount.gid or 0
-            userns.call_mapped(engine, engine.idmap, lambda: _chown(path, uid, gid))
+        if mount.uid or mount.gid:
+            if self._run.engine.idmap.kind != "single":
+                os.chmod(folder, 0o711)
+            self._give(path, mount)
         return path
 
     def _agent(self, mount: RunMount, place: Working, number: int) -> dict[str, Any] | None:

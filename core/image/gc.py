@@ -149,8 +149,7 @@ def _put_back(engine: Engine, name: Reference, ref: dict[str, object]) -> None:
 
 
 def _empty_trash(engine: Engine) -> None:
-    for name in storedir.names(engine.paths.trash):
-        remove.empty(engine, f"{engine.paths.trash}/{name}")
+    remove.empty(engine, [f"{engine.paths.trash}/{name}" for name in storedir.names(engine.paths.trash)])
 
 
 def _forget_marks(engine: Engine) -> None:

@@ -132,8 +132,7 @@ class _Undone:
                 trash += remove.into_trash(self._engine, self._engine.paths.layer(self._engine.idmap.key, chain))
             for digest in self._blobs - kept:
                 remove.unlink(self._engine.paths.blob(digest))
-        for path in trash:
-            remove.empty(self._engine, path)
+        remove.empty(self._engine, trash)
 
     def _made(self) -> set[str]:
         """Chain ids of the layers that were not extracted before."""

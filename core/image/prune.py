@@ -88,8 +88,7 @@ def sweep(engine: Engine) -> int:
                 if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
                     reclaimed += sizes.trees(engine, [path])[path]
                     trash += remove.into_trash(engine, path)
-    for path in trash:
-        remove.empty(engine, path)
+    remove.empty(engine, trash)
     return reclaimed
 
 

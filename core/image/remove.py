@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import events, statefile, storedir
+from pod.core import background, events, statefile, storedir
 from pod.core.errors import ImageInUse, InvalidReference, PodError
 from pod.core.image import built_layers, layout, store, unpacking
 from pod.core.oci import digest as digests
@@ -53,8 +53,11 @@ class User:
         self.running = running
 
 
-def remove(engine: Engine, name: str, *, force: bool, is_running: Callable[[str], bool]) -> list[Removal]:
-    """Removes ``name`` as the module says; ``is_running(container id)`` comes from who knows containers.
+def remove(
+    engine: Engine, name: str, *, force: bool, is_running: Callable[[str], bool], trash: list[str] | None = None
+) -> list[Removal]:
+    """Removes ``name`` as the module says; ``is_running(container id)`` comes from who knows containers. The trees of
+    its layers are added to ``trash``, for :func:`empty_later`; without a list they are removed before it returns.
 
     NoSuchImage where there is none, ImageInUse where a container or another repository forbids it.
     """
@@ -77,7 +80,7 @@ def remove(engine: Engine, name: str, *, force: bool, is_running: Callable[[str]
     for _ in removals:
         events.emit(engine, "image", "untag", image.id, {"name": image.id})
     if len(doomed) == len(refs) and not users:
-        removals += delete(engine, [image]).removals
+        removals += delete(engine, [image], trash=trash).removals
     layout.write_index(engine)
     return removals
 
@@ -172,18 +175,21 @@ class Outcome:
         self.reclaimed = 0
 
 
-def delete(engine: Engine, images: Sequence[Image], disk: Disk | None = None) -> Outcome:
+def delete(
+    engine: Engine, images: Sequence[Image], disk: Disk | None = None, *, trash: list[str] | None = None
+) -> Outcome:
     """Removes the records of images without names or containers, and the blobs and layers that no other image has.
 
     An image that was given a name or a container since it was looked at stays. Who publishes on another node of a
     shared home does not see our lock: so blobs are renamed, the records read again, and what one of them needs gets its
     name back; the other looks after it has published (install). A layer is made anew from its blob where it is missed.
-    ``disk`` says what layers take, for the sum; without it that is what their archives had.
+    ``disk`` says what layers take, for the sum; without it that is what their archives had. ``trash`` is as for
+    :func:`remove`.
     """
     from pod.core.image.sizes import Sizes
 
     outcome = Outcome()
-    trash: list[str] = []
+    trees: list[str] = []
     hidden: dict[str, str] = {}
     with store.collection_lock(engine, publish=False):
         gone = _unpublish(engine, images)
@@ -201,7 +207,7 @@ def delete(engine: Engine, images: Sequence[Image], disk: Disk | None = None) ->
             kept_chains.update(chains)  # Named once, by the first image that had it.
             outcome.removals += [Removal("Deleted", chain) for chain in chains]
             outcome.reclaimed += sum(disk.tree(chain) if disk else sizes.of(chain) or 0 for chain in chains)
-            trash += _to_trash(engine, image, chains)
+            trees += _to_trash(engine, image, chains)
         for digest in _orphaned_indexes(engine, manifests, kept_blobs):
             _hide(engine, digest, hidden)
         kept_blobs, _ = kept(engine)
@@ -210,8 +216,10 @@ def delete(engine: Engine, images: Sequence[Image], disk: Disk | None = None) ->
                 os.rename(path, engine.paths.blob(digest))
             else:
                 outcome.reclaimed += max(unlink(path), 0)
-    for path in trash:
-        empty(engine, path)
+    if trash is not None:
+        trash += trees
+    else:
+        empty(engine, trees)
     return outcome
 
 
@@ -329,10 +337,17 @@ def into_trash(engine: Engine, path: str) -> list[str]:
     return [target]
 
 
-def empty(engine: Engine, path: str) -> None:
-    """Removes a tree from the trash; what cannot be removed stays there, with a warning."""
-    try:
-        unpacking.remove_tree(engine, path, engine.idmap)
-    except (OSError, PodError) as error:
-        text = f"remove image: {path}: {error}; it stays in the trash"
-        engine.progress("warning", {"text": text})
+def empty(engine: Engine, paths: Sequence[str]) -> None:
+    """Removes trees from the trash; what cannot be removed stays there, with a warning."""
+    for path in paths:
+        try:
+            unpacking.remove_tree(engine, path, engine.idmap)
+        except (OSError, PodError) as error:
+            text = f"remove image: {path}: {error}; it stays in the trash"
+            engine.progress("warning", {"text": text})
+
+
+def empty_later(engine: Engine, paths: Sequence[str]) -> None:
+    """:func:`empty` in the background; what stays is removed by the next ``ps`` or ``rm``."""
+    if paths:
+        background.run(lambda: empty(engine, paths))

@@ -135,6 +135,40 @@ def test_cache_mount_stays_and_secrets_leave_nothing(folder: Folder, tmp_path: P
     assert found.stdout == ""
 
 
+def test_cache_mount_begins_with_what_from_names_and_then_is_its_own(folder: Folder) -> None:
+    folder.write(
+        "Dockerfile",
+        """
+        FROM BASE AS seed
+        RUN mkdir -p /seed/sub /seed/own && echo begun >/seed/sub/a && chown -R 33:44 /seed/own
+        FROM BASE
+        ARG N
+        RUN --mount=type=cache,target=/seeded,from=seed,source=/seed \
+            echo $N >>/seeded/sub/a && cat /seeded/sub/a >/a && stat -c %u:%g:%a /seeded /seeded/own >>/a
+        """,
+    )
+    for number in ("1", "2"):
+        folder.build("--build-arg", f"N={number}").ok()
+    assert folder.run("cat /a") == "begun\n1\n2\n0:0:755\n33:44:755\n"
+    folder.write("Dockerfile", "FROM BASE\nRUN --mount=type=cache,target=/d,from=BASE,source=/nowhere true\n")
+    failed = folder.build()
+    assert failed.code == 1
+    assert "/nowhere" in failed.err
+
+
+def test_mounts_have_the_owners_that_are_told(folder: Folder) -> None:
+    folder.write(
+        "Dockerfile",
+        """
+        FROM BASE
+        RUN --mount=type=cache,target=/owned,uid=33,gid=44,mode=0750 --mount=type=secret,id=s,uid=55,gid=66,mode=0440 \
+            stat -c %u:%g:%a /owned /run/secrets/s >/n
+        """,
+    )
+    folder.build("--secret", "id=s,env=HOME").ok()
+    assert folder.run("cat /n") == "33:44:750\n55:66:440\n"
+
+
 def test_base_and_cache_survive_prunes_while_they_are_needed(folder: Folder) -> None:
     folder.write("Dockerfile", "FROM BASE\nRUN echo kept >/kept\n")
     folder.build().ok()
