@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages, working
 from pod.core.builder import context as contexts
+from pod.core.container import build_leftovers
 from pod.core.errors import PodError
 from pod.core.image import built_layers, layout
 from pod.core.oci import platform as platforms
@@ -53,7 +54,7 @@ def build(engine: Engine, wishes: Wishes) -> Built:
     host.require_userns(engine)
     _refuse(wishes)
     layout.prepare(engine)
-    working.collect(engine)
+    build_leftovers.collect(engine)
     events = Events(engine)
     try:
         with contexts.open_context(engine, wishes.context, stdin_fd=wishes.stdin_fd, file=wishes.file) as context:

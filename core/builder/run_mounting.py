@@ -2,8 +2,8 @@
 
     bind      the folder itself where it can only be read and nothing in it is ignored, else a copy that is thrown away;
               of a stage or an image its layers
-    cache     <store>/builder/mounts/<key>/_data, like a volume: kept from build to build, in no layer; begins empty or as
-              what ``from`` names
+    cache     <store>/builder/mounts/<key>/_data, like a volume: kept from build to build, in no layer; begins empty or
+              as what ``from`` names
     secret    a file in memory that ends with the step    ssh    the socket of the caller's agent
     tmpfs     memory
 """
@@ -17,9 +17,9 @@ import shutil
 import stat
 
 from pod.core import statefile
-from pod.core.builder import copy_step, copying, secret_files, state, working
+from pod.core.builder import copy_step, copying, state, working
 from pod.core.builder.copying import CopyWishes, Host
-from pod.core.container import lifecycle
+from pod.core.container import lifecycle, secret_files
 from pod.core.errors import PodError
 from pod.core.oci import digest as digests
 from pod.core.runtime import userns
@@ -207,7 +207,8 @@ class Mounts:
             os.setxattr(path, "user.pod.owner", f"{uid}:{gid}".encode())
             os.chmod(path, mode)
         except OSError as error:
-            text = f"RUN --mount={mount.written}: it is root's: {(error.strerror or 'failed').lower()} (user attributes)"
+            why = (error.strerror or "failed").lower()
+            text = f"RUN --mount={mount.written}: it is root's: user attributes: {why}"
             engine.progress("warning", {"text": text})
 
     def _tmpfs(self, mount: RunMount, place: Working, number: int) -> dict[str, Any]:

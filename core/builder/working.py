@@ -2,7 +2,8 @@
 
     <store>/builder/work/<id>.<mark>.<pid>/     as a container's folder (docs/state.md)
 
-The name says who is at work; of one that is gone the next build ends the process and removes the folder.
+The name says who is at work; of one that is gone the next build, or ps, ends the process and removes the folder
+(container/build_leftovers.py).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import contextlib
 import os
 
 from pod.core import host, rundir, statefile
-from pod.core.builder import cache, secret_files
+from pod.core.builder import cache
 from pod.core.builder.state import State
-from pod.core.container import lifecycle, model, planning, spec, view
+from pod.core.container import build_leftovers, lifecycle, model, planning, spec, view
 from pod.core.errors import PodError
 from pod.core.image import commit, compress
 from pod.core.runtime import launch
@@ -67,7 +68,7 @@ class Working:
         return self
 
     def __exit__(self, *_: object) -> None:
-        throw_away(self._engine, self.container.directory, self.container.id)
+        build_leftovers.throw_away(self._engine, self.container.directory, self.container.id)
 
     def run(self, stdout: int, stderr: int, wait: Callable[[int], int]) -> int:
         """Runs it with the two descriptors and an empty stdin; the exit code, 125 and up where it could not begin.
@@ -87,7 +88,7 @@ class Working:
             code = wait(client)
         except BaseException:
             _until_begun(container.directory, client)
-            end(engine, container.directory)
+            build_leftovers.end(engine, container.directory)
             os.waitpid(client, 0)
             raise
         self._look_again()
@@ -178,29 +179,6 @@ def _become(engine: Engine, plan: bytes, stdout: int, stderr: int) -> None:
 # ---- ends
 
 
-def end(engine: Engine, directory: str) -> None:
-    """Ends what runs in the folder of a step, and waits until its supervisor has written that down."""
-    import time
-
-    try:
-        state = statefile.read(directory + "/state.json")
-    except (OSError, PodError):
-        return
-    here = engine.host
-    if state.get("status") != "running" or (state.get("machine"), state.get("boot")) != (here.machine, here.boot):
-        return
-    for name in ("pid", "supervisor"):
-        pid, start = int(state.get(name, 0)), int(state.get(name + "Start", 0))
-        for _ in range(200):
-            if not model.process_lives(pid, start):
-                break
-            if name == "pid":
-                lifecycle.send(pid, start, 9)
-            time.sleep(0.01)
-        else:
-            lifecycle.send(pid, start, 9)
-
-
 def _until_begun(directory: str, client: int) -> None:
     """After an interrupt: waits until the start has told whom to end, or has come to nothing; 5 s at most."""
     import time
@@ -213,31 +191,6 @@ def _until_begun(directory: str, client: int) -> None:
         time.sleep(0.01)
 
 
-def throw_away(engine: Engine, directory: str, container_id: str) -> None:
-    """The folder of a step that is done; the trash is emptied at the end of the build."""
-    import shutil
-
-    shutil.rmtree(rundir.container_dir(engine, container_id), ignore_errors=True)
-    lifecycle.put_away(engine, [directory])
-
-
 def end_build(engine: Engine) -> None:
     """At the end of a build: the bytes of all its folders go, in the background."""
     lifecycle.throw_away(engine, [])
-
-
-def collect(engine: Engine) -> None:
-    """Ends and removes what killed builds have left."""
-    secret_files.collect(engine)
-    try:
-        names = os.listdir(engine.paths.build_work)
-    except FileNotFoundError:
-        return
-    for name in names:
-        container_id, _, maker = name.partition(".")
-        path = f"{engine.paths.build_work}/{name}"
-        if rundir.is_litter(engine, path, maker):
-            end(engine, path)
-            throw_away(engine, path, container_id)
-
-

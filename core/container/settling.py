@@ -69,9 +69,22 @@ def _collect_litter(engine: Engine) -> None:
         from pod.core.network import leftovers as network_leftovers
 
         network_leftovers.collect(engine)
+    if _has_dead_build(engine):
+        from pod.core.container import build_leftovers
+
+        build_leftovers.collect(engine)
     folders = [(f"{engine.paths.containers}/{name}", name[66:]) for name in entries]
     stale = [path for path, maker in folders if rundir.is_litter(engine, path, maker)]
     if stale or (os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash)):
         from pod.core.container import lifecycle
 
         lifecycle.throw_away(engine, stale)
+
+
+def _has_dead_build(engine: Engine) -> bool:
+    """Whether a step of a build lies there whose build was killed."""
+    try:
+        names = os.listdir(engine.paths.build_work)
+    except FileNotFoundError:
+        return False
+    return any(rundir.is_litter(engine, f"{engine.paths.build_work}/{name}", name[65:]) for name in names)
