@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pod.cli import build_outputs, run_request, run_values
+from pod.core.builder.scopes import PREDEFINED
 from pod.core.builder.wishes import Wishes
 from pod.core.errors import InvalidReference, UsageError
 from pod.core.oci import platform as platforms
@@ -111,7 +112,9 @@ def tags(given: list[str]) -> list[Reference]:
 
 
 def build_args(given: list[str], environ: Mapping[str, str]) -> dict[str, str | None]:
-    """--build-arg NAME=VALUE; a bare NAME takes the caller's value, and is left out where there is none."""
+    """--build-arg NAME=VALUE; a bare NAME takes the caller's value, and is left out where there is none. The caller's
+    proxies are given too.
+    """
     found: dict[str, str | None] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -121,6 +124,9 @@ def build_args(given: list[str], environ: Mapping[str, str]) -> dict[str, str | 
             found[name] = value
         elif name in environ:
             found[name] = environ[name]
+    for name in PREDEFINED:
+        if name not in found and environ.get(name):
+            found[name] = environ[name]  # as Docker's client does with the proxies of its config.json
     return found
 
 

@@ -17,7 +17,7 @@ import shutil
 import stat
 
 from pod.core import statefile
-from pod.core.builder import copy_step, copying, state, working
+from pod.core.builder import certificates, copy_step, copying, state, working
 from pod.core.builder.copying import CopyWishes, Host
 from pod.core.container import lifecycle, secret_files
 from pod.core.errors import PodError
@@ -121,8 +121,18 @@ class Mounts:
             entry = makers[mount.kind](mount, place, number)
             if entry is not None:
                 found.append(entry)
+        found += self._certificates(place)
         place.container.config["Mounts"] = found
         place.container.config["Config"]["Env"] += [f"{key}={value}" for key, value in self.environment.items()]
+
+    def _certificates(self, place: Working) -> list[dict[str, Any]]:
+        content = certificates.bundle(self._run.engine.environ)
+        if not content:
+            return []
+        folder = f"{place.container.directory}/certificates"
+        certificates.write(folder, content)
+        place.container.config["Config"]["Env"] += certificates.variables(place.container.config["Config"]["Env"])
+        return [_bind(folder, certificates.TARGET)]
 
     def _bind(self, mount: RunMount, place: Working, number: int) -> dict[str, Any]:
         target = self._target(mount)

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CA_FILES = (
+CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -53,7 +53,7 @@ def _add_authorities(context: ssl.SSLContext, environ: Mapping[str, str]) -> Non
         return
     context.load_default_certs()
     if not context.cert_store_stats()["x509_ca"]:
-        for path in _CA_FILES:  # A Python built elsewhere looks for its CAs where they are not.
+        for path in CA_FILES:  # A Python built elsewhere looks for its CAs where they are not.
             if os.path.exists(path):
                 context.load_verify_locations(path)
                 break

@@ -169,6 +169,29 @@ def test_mounts_have_the_owners_that_are_told(folder: Folder) -> None:
     assert folder.run("cat /n") == "33:44:750\n55:66:440\n"
 
 
+def test_proxies_and_authorities_of_the_host_reach_run_and_leave_nothing(folder: Folder, tmp_path: Path) -> None:
+    bundle = tmp_path / "authorities"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nhost-authority\n")
+    folder.write(
+        "Dockerfile",
+        """
+        FROM BASE
+        ENV PIP_CERT=/own
+        RUN echo "$http_proxy $PIP_CERT $(tail -n 1 "$SSL_CERT_FILE") $(cat "$APT_CONFIG")" >/said
+        """,
+    )
+    folder.build(http_proxy="http://proxy.test:3128", SSL_CERT_FILE=str(bundle)).ok()
+    look = "cat /said; env; find / -xdev -name '*certificates'; grep -rl host-authority /etc /run /var; true"
+    said = folder.run(look)
+    assert said.startswith(
+        'http://proxy.test:3128 /own host-authority Acquire::https::CAInfo "/run/pod-host-certificates/ca.pem";\n'
+    )
+    assert "certificates" not in said.partition("\n")[2]
+    assert "proxy.test" not in said.partition("\n")[2]
+    assert "proxy.test" not in folder.pod("history", "--no-trunc", "made:1").ok()
+    assert cached(folder.build()) == 1  # neither is in a key
+
+
 def test_base_and_cache_survive_prunes_while_they_are_needed(folder: Folder) -> None:
     folder.write("Dockerfile", "FROM BASE\nRUN echo kept >/kept\n")
     folder.build().ok()
