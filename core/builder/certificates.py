@@ -1,4 +1,4 @@
-"""What RUN sees of the host's certificates where those are not everyone's: a proxy that opens TLS, a mirror of one's own.
+"""What RUN sees of the host's certificates where those are not everyone's: a proxy that opens TLS, a mirror.
 
 The bundle and a file for apt lie in a read-only folder that is in no layer; variables name it that are in no history
 and no cache key, and never take the place of the image's or the Dockerfile's own.

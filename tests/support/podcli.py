@@ -196,7 +196,7 @@ class Pod:
             if left:
                 self("rm", "-f", "-v", *left)
             if (self.root / "builder" / "cache").exists():
-                self("builder", "prune", "-a", "-f")
+                self("builder", "prune", "-a", "-f", timeout=300)
 
     def leftovers(self) -> list[str]:
         """What is left of containers: processes, mounts, records. Empty when all is well; waits a little for it."""
