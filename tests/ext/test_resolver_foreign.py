@@ -426,7 +426,7 @@ def test_answers_that_nobody_reads_are_bounded(world: World, web: resolving.Box)
         most = max(most, *(world.counts()[2] for _ in range(20)))
         time.sleep(0.05)
     assert 0 < most <= 1 << 20
-    resolving.quiet(world, 20)
+    resolving.quiet(world, 60)
 
 
 def test_a_container_that_goes_leaves_nothing(world: World, web: resolving.Box) -> None:

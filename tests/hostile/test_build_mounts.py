@@ -33,6 +33,7 @@ def build(pod: Pod, folder: Path, text: str, *flags: str) -> Result:
     return pod(*words, timeout=120)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("target", ["/out", "/up/made", "/../../up/secret/../made"])
 @pytest.mark.parametrize("kind", ["cache", "tmpfs", "bind,rw", "secret,id=s"])
 def test_mount_when_the_target_is_a_link_out_then_inside(
@@ -91,6 +92,7 @@ def test_mount_when_its_place_becomes_a_link_then_nothing_outside_is_removed(
     victim.rmdir()
 
 
+@pytest.mark.alike
 def test_cache_mount_when_another_step_swaps_its_source_for_links_then_never_out(
     pod: Pod, base: str, outside: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_cache_mount_when_another_step_swaps_its_source_for_links_then_never_out
     assert 0 in codes
 
 
+@pytest.mark.alike
 def test_cache_mount_when_stages_race_for_it_then_each_has_its_turn_or_its_own(
     pod: Pod, base: str, tmp_path: Path
 ) -> None:
