@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pod.cli import build_outputs, run_request, run_values
+from pod.core import moments
 from pod.core.builder.scopes import PREDEFINED
 from pod.core.builder.wishes import Wishes
 from pod.core.errors import InvalidReference, UsageError
@@ -36,6 +37,10 @@ def wishes(engine: Engine, options: Options) -> Wishes:
         raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
     found.tags = tags(options["tag"])
     found.build_args = build_args(options["build-arg"], engine.environ)
+    epoch = found.build_args.get("SOURCE_DATE_EPOCH")
+    if epoch is not None:
+        engine.environ["SOURCE_DATE_EPOCH"] = epoch
+    moments.source_date_epoch(engine.environ)  # a bad one is said before anything is done
     found.labels = run_values.labels([], options["label"])
     found.annotations = manifest_annotations(options["annotation"])
     found.no_cache, found.pull = options["no-cache"], options["pull"]

@@ -7,7 +7,7 @@ import time
 
 from pod.cli.options import Command
 from pod.core import moments
-from pod.core.errors import InvalidReference, UsageError
+from pod.core.errors import InvalidReference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def _reference(text: str) -> Reference:
 
 def _created() -> str:
     """Now, or what SOURCE_DATE_EPOCH says (https://reproducible-builds.org/specs/source-date-epoch/), RFC 3339, UTC."""
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    if not text:
+    seconds = moments.source_date_epoch(os.environ)
+    if seconds is None:
         return moments.rfc3339(time.time_ns())
-    if not text.isascii() or not text.isdigit() or len(text) > 11:
-        raise UsageError(f"invalid SOURCE_DATE_EPOCH: {text[:40]!r}", hint="it is a number of seconds since 1970")
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(text)))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 
+from pod.core.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +49,15 @@ def rfc3339(nanoseconds: int) -> str:
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int | None:
-    """$SOURCE_DATE_EPOCH in seconds (https://reproducible-builds.org/specs/source-date-epoch/); None where it is no
-    number, or not set.
+    """$SOURCE_DATE_EPOCH in seconds (https://reproducible-builds.org/specs/source-date-epoch/); None where it is not
+    set. UsageError where it is no number.
     """
     text = environ.get("SOURCE_DATE_EPOCH", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 11:
+        raise UsageError(f"invalid SOURCE_DATE_EPOCH: {text[:40]!r}", hint="it is a number of seconds since 1970")
+    return int(text)
 
 
 def instant(text: object) -> int | None:

@@ -205,12 +205,15 @@ def test_builds_of_one_epoch_are_alike_to_the_byte(folder: Folder) -> None:
     folder.write("a.txt", "one\n")
     folder.write("Dockerfile", "FROM BASE\nWORKDIR /w\nCOPY a.txt .\nRUN echo x >y && mkdir z\n")
     found = set()
-    for _ in range(2):
-        folder.build("--no-cache", SOURCE_DATE_EPOCH="1700000000").ok()
+    given = {"SOURCE_DATE_EPOCH": "1700000000"}
+    for flags, environ in (((), given), (("--build-arg", "SOURCE_DATE_EPOCH=1700000000"), {})):
+        folder.build("--no-cache", *flags, **environ).ok()
         found.add(folder.pod("images", "-q", "--no-trunc", "made:1").ok())
         os.utime(folder.path / "a.txt")
     assert len(found) == 1
     assert folder.run("stat -c %Y /w/y /w/z /w/a.txt").split() == ["1700000000"] * 3
+    bad = folder.build(SOURCE_DATE_EPOCH="yesterday")
+    assert (bad.code, bad.err.splitlines()[0]) == (125, "pod: invalid SOURCE_DATE_EPOCH: 'yesterday'")
 
 
 @pytest.mark.parametrize("following", ["build", "ps"])
