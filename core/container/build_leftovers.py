@@ -1,4 +1,4 @@
-"""What a build that was killed leaves: a step's container that nobody lists (builder/working.py), and its secrets."""
+"""What a build that was killed leaves: a step's container that nobody lists (builder/working.py), secrets, holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from pod.core import rundir, statefile
 from pod.core.container import lifecycle, model, secret_files
 from pod.core.errors import PodError
+from pod.core.image import built_layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def throw_away(engine: Engine, directory: str, container_id: str) -> None:
 def collect(engine: Engine) -> None:
     """Ends and removes what killed builds have left."""
     secret_files.collect(engine)
+    built_layers.held(engine)
     try:
         names = os.listdir(engine.paths.build_work)
     except FileNotFoundError:

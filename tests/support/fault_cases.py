@@ -25,9 +25,12 @@ BEFORE_THE_REGISTRY_FORGETS = 100_000.0
 HIDDEN = (
     *("blobs/*/.*", "refs/.*", "images/.*", "layers/*/.*", "containers/.*", "volumes/.*", "names/*"),
     *(".index.json.*", "cache/seccomp/.*", "networks/*", "networks/names/*"),
+    *("builder/cache/.*", "builder/work/*", "builder/holds/*"),
 )
 """What may be half made, and temporary files."""
 _PROBLEM = re.compile(r"^pod: ", re.M)
+_STEP_SAID = re.compile(r"^------\n.*?^------\n", re.M | re.S)
+"""The output of a step of a build that failed, which can be that of its start."""
 
 
 class Case(NamedTuple):
@@ -51,6 +54,10 @@ _BRIDGE = b"bridge".hex()
 _ID = r"[0-9a-f]{64}\n"
 _IMAGES = r"Deleted Images:\n((untagged|deleted): .*\n)+\n"
 _FREED = r"Total reclaimed space: .*\n"
+_GONE = r"Deleted build cache objects:\n([0-9a-f]{25}\n)+\n"
+_BUILD = ("build", "-q", "--network", "none", "-t", "built:1", "BASE/context")
+_STEPS = 2
+"""Of that build's: those that the cache keeps."""
 
 CASES = {
     "pull": Case(("pull", "-q", "IMAGE"), "absent", r"\S+\n", 1, 16),
@@ -68,6 +75,8 @@ CASES = {
     "load": Case(("load", "-i", "BASE/image.tar.gz"), "absent", r"Loaded image: \S+\n", 1, 6),
     "import": Case(("import", "BASE/layer.tar", "imported:1"), "image", r"sha256:[0-9a-f]{64}\n", 1, 4),
     "commit": Case(("commit", NAME, "committed:1"), "written", r"sha256:[0-9a-f]{64}\n", 1, 6),
+    "build": Case(_BUILD, "image", r"sha256:[0-9a-f]{64}\n", 1, 8),
+    "builder prune": Case(("builder", "prune", "-f"), "steps", rf"{_GONE}{_FREED}", 1, 4),
     "image prune": Case(("image", "prune", "-af"), "image", f"{_IMAGES}{_FREED}", 1, 5),
     "system prune": Case(
         ("system", "prune", "-af", "--volumes"), "created",
@@ -121,8 +130,11 @@ class World:
         self._make()
         self.config = self.pod("images", "-q", "--no-trunc").ok().strip()
         self._imported = self._committed = False
+        self._builds = True
         self.pod.variables["SOURCE_DATE_EPOCH"] = "0"  # The same image by each import, and each commit.
         self._write_archives()
+        self._write_context()
+        self._forget_built(whole=True)
         self._settle(None)
         self.base = self._tree()
 
@@ -149,6 +161,14 @@ class World:
         (base / "image.tar").unlink()
         (base / "layer.tar").write_bytes(archives.layer({"hello": b"hello"}))
 
+    def _write_context(self) -> None:
+        """A short build: a file, a command, a label."""
+        folder = self.pod.base / "context"
+        folder.mkdir(exist_ok=True)
+        (folder / "file").write_bytes(b"content\n" * 20_000)
+        steps = ("COPY file /srv/new", "RUN busybox cat /srv/new /srv/new >/srv/twice", "LABEL made=true")
+        (folder / "Dockerfile").write_text("\n".join([f"FROM {self.image}", *steps, ""]))
+
     def argv(self, case: Case) -> list[str]:
         """The command line that is traced."""
         places = {"IMAGE": self.image, "TARGET": self.target, "BASE": str(self.pod.base)}
@@ -162,11 +182,12 @@ class World:
     def prepare(self, case: Case) -> None:
         """What there is before the command: "absent" (not even the image), "image", "tagged" (for a push), "created",
         "written" (a container that ran, and made a file), "running", "volume", "network", "apart" (a network, and a
-        container that is not on it).
+        container that is not on it), "steps" (of a build, whose image is gone).
         """
         self._forget_prepared()
         self._imported = case.command[0] == "import"
         self._committed = case.command[0] == "commit"
+        self._builds = case.command[0] in ("build", "builder")
         for path in self.pod.base.glob("saved.tar*"):
             path.unlink()
         if case.before == "absent":
@@ -180,6 +201,9 @@ class World:
             self.pod("network", "create", NETWORK).ok()
             if case.before == "apart":
                 self.pod("create", "--name", NAME, "--network", "bridge", self.image, "sleep", "1000").ok()
+        elif case.before == "steps":
+            self._build()
+            self.pod("rmi", "built:1").ok()
         elif case.before == "written":
             words = "echo x >/written; touch -d '1970-01-02 00:00' /written"
             self.pod("run", *_RUN[:4], self.image, "sh", "-c", words).ok()  # without what starts make anew
@@ -207,7 +231,8 @@ class World:
             return "refused"
         if not fault and outcome.code == 137:  # it looks as if the program had been killed
             return "refused"
-        assert len(_PROBLEM.findall(outcome.err)) == 1, f"no clear line: {told}"
+        said = _STEP_SAID.sub("", outcome.err)
+        assert len(_PROBLEM.findall(said)) == 1, f"no clear line: {told}"
         assert "Traceback" not in outcome.err, f"a traceback: {told}"
         codes = {125, 126, 127} if case.command[0] in ("run", "exec") else {case.code}
         if case.command[0] == "exec":  # docs/commands.md: before there is a program, any other failure
@@ -230,6 +255,7 @@ class World:
         if NAME in listed:
             self.pod("rm", "-f", "-v", NAME).ok()
         self._forget_pushed(whole=whole)
+        self._forget_built(whole=whole)
         if VOLUME in os.listdir(self.pod.root / "volumes"):
             self.pod("volume", "rm", VOLUME).ok()
         if self.pod("network", "ls", "-q", "-f", f"name={NETWORK}").ok():
@@ -251,6 +277,38 @@ class World:
         if self._committed and NAME in listed:
             self.pod("commit", NAME, "committed:1").ok()
             self.pod("rmi", "committed:1").ok()
+
+    def _build(self) -> int:
+        """That build; how many of its steps were there."""
+        done = self.pod("build", "--progress", "plain", *_BUILD[2:-1], str(self.pod.base / "context"))
+        done.ok()
+        return done.err.count(" CACHED\n")
+
+    def _forget_built(self, *, whole: bool) -> None:
+        """The image, if there is one, works; the next build goes on where that one ended; then both go."""
+        if not self._builds:
+            return
+        builder = self.pod.root / "builder"
+        if self._made():
+            self._use_built()
+        known = [path for path in builder.glob("cache/*") if len(path.name) == 64]
+        assert self._build() == len(known), f"of {len(known)} steps that are known others were taken"
+        left = [str(path) for name in ("work", "holds") for path in builder.glob(f"{name}/*")]
+        assert not left, f"builds at work are left: {left}"
+        records = sorted(path.name for path in builder.glob("cache/*"))
+        assert len(records) == _STEPS, f"records of {_STEPS} steps: {records}"
+        if whole:
+            self._use_built()
+            assert self._build() == _STEPS, "its steps are not known"
+        self.pod("rmi", "built:1").ok()
+        self.pod("builder", "prune", "-af").ok()
+
+    def _made(self) -> bool:
+        return "built:1" in self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split()
+
+    def _use_built(self) -> None:
+        words = ("run", "--rm", "--network", "none", "built:1", "sh", "-c", "busybox wc -c </srv/twice")
+        assert self.pod(*words).ok().strip() == "320000"
 
     def _forget_pushed(self, *, whole: bool) -> None:
         """The name that was to be pushed goes; with ``whole`` it is pushed first."""
