@@ -41,7 +41,7 @@ def main(engine: Engine, options: Options) -> int:
 
         return build_check.check(engine, wishes)
     wishes.quiet = how == "quiet"
-    with build_progress.View(how, sys.stderr, engine.progress) as view:
+    with _Ending(), build_progress.View(how, sys.stderr, engine.progress) as view:
         engine.progress = view
         built = _build(engine, wishes, view)
         view.end(built.warnings)
@@ -51,6 +51,41 @@ def main(engine: Engine, options: Options) -> int:
 
         output.line(_id(built))
     return 0
+
+
+class _Ending:
+    """SIGTERM, and SIGHUP of a closed terminal, end a build as SIGINT does: what runs is ended and tidied up. Then the
+    process ends by that signal. Who ignores one (nohup) keeps it so.
+    """
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._before: list[int] = []
+
+    def __enter__(self) -> _Ending:
+        import signal
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._before.append(number)
+                signal.signal(number, self._take)
+        return self
+
+    def _take(self, number: int, _: object) -> None:
+        import signal
+
+        self._taken = number
+        for one in self._before:
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number in self._before:
+            signal.signal(number, signal.SIG_DFL)
+        if self._taken:
+            os.kill(os.getpid(), self._taken)
 
 
 def _wants_check(options: Options) -> bool:

@@ -15,3 +15,6 @@ def enter_idmap(pins: str, uid_extents: bytes, gid_extents: bytes, newuidmap: st
 
     ``pins`` is the folder where living namespaces of this map are found (ext/src/core/userns.h). There is no way back.
     """
+
+def end_with_parent(parent: int, number: int) -> None:
+    """In a child: it gets that signal when ``parent``, which forked it, ends; at once where that is gone already."""

@@ -36,6 +36,10 @@ cdef extern from "userns.h":
     int pod_userns_open(const pod_idmap *map, pod_err *err) nogil
     int pod_userns_enter(int nsfd, pod_err *err) nogil
 
+cdef extern from "<sys/prctl.h>":
+    const int PR_SET_PDEATHSIG
+    int prctl(int option, ...) nogil
+
 cdef extern from "probe.h":
     int pod_probe(const char *name, const char *scratch, pod_err *err) nogil
     int pod_probe_range(const pod_idmap *map, pod_err *err) nogil
@@ -108,3 +112,9 @@ def enter_idmap(str pins, bytes uid_extents, bytes gid_extents, str newuidmap, s
         os.close(namespace)
     if result:
         raise failure(&err)
+
+
+def end_with_parent(int parent, int number):
+    prctl(PR_SET_PDEATHSIG, <unsigned long> number, <unsigned long> 0, <unsigned long> 0, <unsigned long> 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)

@@ -122,8 +122,12 @@ def _forget(folder: str, *, deep: bool) -> None:
 
 def _run(environ: Mapping[str, str], folder: str, place: str, *arguments: str) -> str:
     """What git says on its output. PodError where it fails."""
+    import functools
+    import signal
     import subprocess
     import tempfile
+
+    from pod.ext import process
 
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _OWN}
     kept.update(
@@ -136,6 +140,7 @@ def _run(environ: Mapping[str, str], folder: str, place: str, *arguments: str) -
             done = subprocess.run(
                 ["git", *_OPTIONS, *arguments], env=kept, cwd=folder, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, check=False, umask=0o022,
+                preexec_fn=functools.partial(process.end_with_parent, os.getpid(), signal.SIGTERM),
             )  # fmt: skip
         except FileNotFoundError:
             hint = "install git on this host, or clone the repository and name its folder"

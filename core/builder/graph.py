@@ -14,6 +14,7 @@ from pod.core import statefile
 from pod.core.builder.stage_run import Finished, StageRun
 from pod.core.builder.state import State
 from pod.core.errors import BuildFailed, PodError
+from pod.ext import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,9 +89,6 @@ class Graph:
 
     def carry_out(self, index: int, writer: int) -> NoReturn:
         """In the child."""
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when it is over
-
         def tell(event: dict[str, Any]) -> None:
             _write(writer, {"event": event})
 
@@ -100,12 +98,16 @@ class Graph:
 
         self._engine.progress = progress
         try:
+            signal.signal(signal.SIGTERM, _interrupt)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # the parent says when it is over
+            process.end_with_parent(self._builder, signal.SIGTERM)
             found = self._stage(index, tell).run()
             _write(writer, {"state": found.state.to_dict(), "args": found.args})
         except PodError as error:
             _write(writer, {"error": _told(error)})
-        except KeyboardInterrupt:
-            pass
+        except (KeyboardInterrupt, BrokenPipeError):
+            pass  # nobody waits for it any more
         except BaseException as error:  # noqa: BLE001 - a fork must not run the parent's handlers
             _write(writer, {"error": {"message": f"build: {error!r}", "hint": None, "code": 1}})
         finally:

@@ -2,7 +2,8 @@
 
     <store>/builder/work/<id>.<mark>.<pid>/     as a container's folder (docs/state.md)
 
-The name says who is at work; of one that is gone the next build, or ps, ends the process and removes the folder
+The name says who is at work. What runs ends with the builder, however that ends; the folder of one that is gone
+goes with the next build, or ps
 (container/build_leftovers.py).
 """
 
@@ -79,6 +80,7 @@ class Working:
         host.require_network(engine, container.config["HostConfig"]["NetworkMode"])
         attachment = planning.Attachment()
         attachment.sig_proxy = False
+        attachment.bound = True
         os.makedirs(rundir.container_dir(engine, container.id), 0o700, exist_ok=True)
         plan = lifecycle.prepare_start(engine, container, attachment)
         client = os.fork()

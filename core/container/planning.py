@@ -28,6 +28,7 @@ class Attachment:
     """The caller's side of a start: which streams, which terminal, what a detached start prints."""
 
     __slots__ = (
+        "bound",
         "claimed",
         "created",
         "detach",
@@ -44,6 +45,7 @@ class Attachment:
     )
 
     def __init__(self) -> None:
+        self.bound = False  # it ends with the caller, however that ends
         self.claimed = False  # claims.py: the supervisor gives it back
         self.created = False  # the client tells of the creation too: it is just made
         self.detach = False
@@ -61,6 +63,7 @@ class Attachment:
     def flags(self) -> int:
         """Bits of enum pod_plan_flags."""
         bits = plan.DETACH if self.detach else 0
+        bits |= plan.BOUND if self.bound else 0
         bits |= plan.CLAIMED if self.claimed else 0
         if not self.detach:
             bits |= plan.ATTACH_IN if self.stdin else 0

@@ -120,6 +120,7 @@ NO_LOG = 1 << 14
 SAY_DETACHED = 1 << 15
 PROBE = 1 << 20
 CLAIMED = 1 << 21
+BOUND = 1 << 22
 
 # enum pod_log_flags
 LOG_COMPRESS, LOG_NON_BLOCKING = 1, 2

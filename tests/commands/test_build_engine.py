@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -239,16 +242,116 @@ def test_build_that_is_killed_leaves_what_the_next_command_heals(folder: Folder,
     podcli.until(lambda: not Path(f"/proc/{state['pid']}").exists(), 10, "the step to end")
 
 
-def test_build_that_is_interrupted_ends_within_a_second_or_so(folder: Folder) -> None:
-    folder.write("Dockerfile", "FROM BASE\nRUN trap '' INT TERM; sleep 1000\n")
-    argv = folder.pod.argv("build", "--network", "none", str(folder.path))
-    process = subprocess.Popen(argv, env=folder.pod.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    work = folder.pod.root / "builder" / "work"
-    podcli.until(lambda: bool(list(work.glob("*/state.json"))), 20, "the step to run")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=5)
-    assert process.returncode == 130
-    assert list(work.iterdir()) == []
+ONE = "FROM BASE\nRUN echo first >/first\nRUN trap '' HUP INT TERM; sleep 1000\n"
+TWO = (
+    "FROM BASE AS one\nRUN echo first >/first\nRUN trap '' HUP INT TERM; sleep 1000\n"
+    "FROM BASE AS two\nRUN trap '' HUP INT TERM; sleep 1001\n"
+    "FROM scratch\nCOPY --from=one /first /\nCOPY --from=two /etc/passwd /\n"
+)
+
+
+class Sleeping:
+    """A build whose last RUN, or two of which, sleep and take no signals."""
+
+    def __init__(self, folder: Folder, text: str) -> None:
+        self.folder = folder
+        self.work = folder.pod.root / "builder" / "work"
+        folder.write("Dockerfile", text)
+        self.argv = ["build", "--progress", "plain", "--network", "none", str(folder.path)]
+        self.count = 2 if text == TWO else 1
+        self.pids: set[int] = set()
+
+    def runs(self) -> bool:
+        states = []
+        for path in self.work.glob("*/state.json"):
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                states.append(json.loads(path.read_text()))
+        pids = {state["pid"] for state in states if state["status"] == "running"}
+        self.pids = {pid for pid in pids if b"sleep" in self.words(pid)}
+        return len(self.pids) == self.count
+
+    @staticmethod
+    def words(pid: int) -> bytes:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return b""
+
+    def ended(self) -> bool:
+        return not any(self.words(pid) for pid in self.pids)
+
+    def goes_on(self) -> None:
+        """The next build has what was done before."""
+        self.folder.write("Dockerfile", "FROM BASE\nRUN echo first >/first\n")
+        assert cached(self.folder.build()) == 1
+        assert list(self.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [ONE, TWO], ids=["one stage", "two stages"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_build_when_a_signal_comes_then_its_steps_end_and_the_next_goes_on(
+    folder: Folder, text: str, number: signal.Signals
+) -> None:
+    build = Sleeping(folder, text)
+    process = folder.pod.start(*build.argv)
+    podcli.until(build.runs, 30, "the steps to run")
+    since = time.monotonic()
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert time.monotonic() - since < 3  # a second, on a machine that does nothing else
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert build.ended()
+    assert list(build.work.iterdir()) == []
+    build.goes_on()
+
+
+@pytest.mark.parametrize("text", [ONE, TWO], ids=["one stage", "two stages"])
+def test_build_when_its_terminal_closes_then_its_steps_end_and_the_next_goes_on(folder: Folder, text: str) -> None:
+    build = Sleeping(folder, text)
+    terminal = folder.pod.terminal(*build.argv)
+    podcli.until(build.runs, 30, "the steps to run")
+    terminal.hang_up()
+    podcli.until(lambda: build.ended() and not list(build.work.iterdir()), 10, "the steps and their folders to go")
+    build.goes_on()
+
+
+def test_build_when_hangups_are_ignored_then_it_goes_on(folder: Folder) -> None:
+    build = Sleeping(folder, "FROM BASE\nRUN while ! test -e /go; do sleep 0.1; done\n")
+    process = subprocess.Popen(
+        ["nohup", *folder.pod.argv(*build.argv)], env=folder.pod.environ(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    podcli.until(lambda: bool(list(build.work.glob("*/state.json"))), 30, "the step to run")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("text", [ONE, TWO], ids=["one stage", "two stages"])
+def test_build_when_it_is_killed_then_its_steps_end_by_themselves(folder: Folder, text: str) -> None:
+    build = Sleeping(folder, text)
+    process = folder.pod.start(*build.argv)
+    podcli.until(build.runs, 30, "the steps to run")
+    process.kill()
+    process.wait()
+    podcli.until(build.ended, 10, "the steps to end")
+    build.goes_on()
+
+
+def test_build_when_it_is_killed_while_git_waits_then_git_ends(folder: Folder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        process = folder.pod.start("build", f"git://127.0.0.1:{server.getsockname()[1]}/x.git")
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(20)
+            assert b"git-upload-pack" in connection.recv(4096)
+            process.kill()
+            process.wait()
+            assert connection.recv(4096) == b""  # git has ended, and its side with it
 
 
 def test_build_where_there_is_no_overlay(folder: Folder, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -55,6 +56,35 @@ def test_disk_when_it_fills_up_then_lost_lines_are_told_and_the_exit_code_is_kep
     small("rm", "speaks").ok()
     sh(small, f"rm {small.pod.root}/filler")
     assert small("run", "--rm", "--network", "none", image, "echo", "again").ok() == "again\n"
+
+
+@pytest.mark.parametrize("full", ["RUN", "layer", "COPY"])
+def test_build_when_the_disk_is_full_then_it_says_so_and_the_next_goes_on(small, registry, tmp_path, full):
+    """By what a RUN writes; by the layer of what it has written; by a COPY."""
+    context = tmp_path / "context"
+    context.mkdir()
+    begin = f"FROM {registry.name('busybox:latest')}\nRUN echo first >/first\n"
+    (context / "large").write_bytes(os.urandom(14 << 20 if full == "COPY" else 0))
+    steps = {
+        "RUN": "RUN dd if=/dev/urandom of=/large bs=1M count=40",
+        "layer": "RUN dd if=/dev/urandom of=/large bs=1M count=14",
+        "COPY": "COPY large /one\nCOPY large /two",
+    }
+    (context / "Dockerfile").write_text(f"{begin}{steps[full]}\n")
+    build = ("build", "--progress", "plain", "--network", "none", "-t", "made:1", str(context))
+    failed = small(*build)
+    assert failed.code == 1, failed
+    assert "no space left on device" in failed.err.lower(), failed
+    assert "Traceback" not in failed.err, failed
+    (context / "Dockerfile").write_text(f"{begin}RUN cat /first >/second\n")
+    done = small(*build)
+    done.ok()
+    assert done.err.count(" CACHED\n") == 1, done
+    assert small("run", "--rm", "--network", "none", "made:1", "cat", "/second").ok() == "first\n"
+    root = small.pod.root
+    sh(small, f"ls -A {root}/builder/work {root}/blobs/sha256 >{tmp_path}/left")
+    left = (tmp_path / "left").read_text().splitlines()
+    assert not [name for name in left if name.startswith(".") or name.count(".") == 2], left
 
 
 @pytest.mark.slow  # that nothing happens takes its time

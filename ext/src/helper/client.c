@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -394,6 +395,8 @@ int pod_client_run(const struct pod_plan *plan)
     struct pod_err err, no_netd = {.step = POD_NONE};
     int pair[2], netd = -1;
 
+    if (pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_BOUND)
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     /* Told by the supervisor, who takes away what is there of the container already. */
     if (pod_plan_has(plan, POD_KEY_NET) && (netd = pod_network_connect(plan, NULL, &err)) < 0)
         no_netd = err;

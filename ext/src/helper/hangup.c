@@ -19,9 +19,11 @@ int pod_hangup_look(struct pod_relay *relay, int timeout)
         return timeout;
     if (relay->bound && relay->clients[0].fd < 0) {
         relay->bound = 0;
-        relay->kill_at = pod_now_ms() + POD_HANGUP_GRACE;
-        signal_group(relay, SIGHUP);
-        signal_group(relay, SIGCONT);
+        relay->kill_at = pod_now_ms() + relay->grace;
+        if (relay->grace) {
+            signal_group(relay, SIGHUP);
+            signal_group(relay, SIGCONT);
+        }
     }
     if (!relay->kill_at)
         return timeout;

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "emulator.h"
 #include "event.h"
+#include "hangup.h"
 #include "join.h"
 #include "launch.h"
 #include "network.h"
@@ -461,7 +462,8 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control, int netd,
         finish_failed(s, &err);
     if (s->launch.basic)
         pod_relay_tell(&s->relay, POD_FRAME_BASIC, (uint32_t)s->launch.basic);
-    s->relay.bound = (s->flags & POD_PLAN_EXEC) && !(s->flags & POD_PLAN_DETACH);
+    s->relay.bound = (s->flags & (POD_PLAN_EXEC | POD_PLAN_BOUND)) && !(s->flags & POD_PLAN_DETACH);
+    s->relay.grace = s->flags & POD_PLAN_BOUND ? 0 : POD_HANGUP_GRACE;
     if (running(s, &err))
         finish_failed(s, &err);
     do {
