@@ -7,7 +7,7 @@ import os
 import posixpath
 import tempfile
 
-from pod.core.builder import accounts, copying, metadata, remote, working
+from pod.core.builder import accounts, copying, layouts, metadata, remote, working
 from pod.core.builder import context as contexts
 from pod.core.builder.copying import CopyWishes, Host, Inside
 from pod.core.builder.operations import Add, Copy
@@ -123,21 +123,19 @@ def state_of(run: StageRun, name: str) -> Any:
         if index is None or index not in run.done:
             raise PodError(f"build context {name}: no stage {told[7:]!r} was built before it is needed")
         return run.done[index].state
+    if is_folder(run, name):
+        hint = "what stands for an image is docker-image://… or oci-layout://…"
+        raise PodError(f"build context {name}: files, and no image: {told}", hint=hint)
     return state.of_image(run.engine, run.image(told.removeprefix("docker-image://")))
 
 
 def is_folder(run: StageRun, name: str) -> bool:
     """Whether it is a --build-context of files: neither an image nor a stage."""
     told = run.wishes.build_contexts.get(name)
-    return told is not None and not told.startswith(("docker-image://", "target:"))
+    return told is not None and not told.startswith(("docker-image://", "target:", layouts.PREFIX))
 
 
 def _named(run: StageRun, told: str, stack: contextlib.ExitStack) -> Host:
-    if told.startswith("oci-layout:"):
-        raise PodError(
-            f"build context {told}: OCI layouts are not taken here",
-            hint="pod load -i the layout first, and name the image that it gives",
-        )
     context = stack.enter_context(contexts.open_named(run.engine, told))
     return Host(context.fd, context.ignore)
 

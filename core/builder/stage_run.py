@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from pod.core.builder import cache, copy_step, metadata, run_step, state
+from pod.core.builder import cache, copy_step, layouts, metadata, run_step, state
 from pod.core.builder.operations import Add, Copy, Operation, Run, Workdir
 from pod.core.builder.scopes import Scope
 from pod.core.errors import BuildFailed, NoSuchImage, PodError
@@ -98,7 +98,7 @@ class StageRun:
             self.state = state.scratch(self.platform, cache.now(self.engine))
         else:
             with Shown(self, f"FROM {stage.base}"):
-                self.state = state.of_image(self.engine, self.image(stage.base))
+                self.state = copy_step.state_of(self, stage.base).copy()
         self.scope.env = dict(entry.partition("=")[::2] for entry in self.state.config.get("Env") or [])
 
     def _triggers(self) -> list[tuple[Operation, Instruction]]:
@@ -114,7 +114,9 @@ class StageRun:
         """An image that the file names: of the store, or pulled. It is kept while this process lives."""
         found: Image | None = None
         wanted = str(self.platform)
-        if not self.wishes.pull:
+        if name.startswith(layouts.PREFIX):
+            found = layouts.image(self.engine, name, self.platform)
+        elif not self.wishes.pull:
             try:
                 found = store.resolve(self.engine, name)
                 theirs = platform.parse("/".join(filter(None, (found.record.get("os"), found.record["architecture"]))))

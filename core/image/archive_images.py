@@ -7,7 +7,7 @@ is none a manifest is made: of the configuration, and of the layers as they are 
 from __future__ import annotations
 
 from pod.core import statefile
-from pod.core.errors import DigestMismatch, InvalidReference
+from pod.core.errors import DigestMismatch, InvalidReference, NoSuchImage
 from pod.core.image.archive_tar import ArchiveError
 from pod.core.oci import digest as digests
 from pod.core.oci import image_spec
@@ -124,7 +124,45 @@ def document(members: Members, name: str, limit: int) -> Any:
 # ---- OCI layouts
 
 
+def of_layout(members: Members, tag: str, digest: str) -> Found:
+    """The image of an OCI layout that has the tag or, where that is said, the digest. Without either "latest", or the
+    only one. NoSuchImage where there is none.
+    """
+    index, source = _index_of(members)
+    if digest:
+        found = [entry for entry in index.manifests if entry.digest == digest]
+    else:
+        found = [entry for entry in index.manifests if _tag(entry) == (tag or references.DEFAULT_TAG)]
+        found = found or (index.manifests if not tag and len(index.manifests) == 1 else [])
+    if not found:
+        known = ", ".join(sorted({_tag(entry) or entry.digest for entry in index.manifests})[:20])
+        asked = digest or tag or references.DEFAULT_TAG
+        raise NoSuchImage(f"OCI layout {members.shown}: no image {asked!r}", hint=f"it has {known}")
+    raw, _ = source.manifest(found[0].digest)
+    return Found([], raw, found[0].media_type, source)
+
+
+def _tag(entry: Descriptor) -> str:
+    """What an entry of index.json is called, without a repository."""
+    text = entry.annotations.get(REF_NAME, "")
+    return text.rpartition(":")[2] if "/" not in text.rpartition(":")[2] else ""
+
+
 def _of_layout(members: Members, wanted: Sequence[Platform]) -> list[Found]:
+    index, source = _index_of(members)
+    found: dict[str, Found] = {}
+    for entry in _chosen(index.manifests, wanted):
+        image = found.get(entry.digest)
+        if image is None:
+            raw, _ = source.manifest(entry.digest)
+            image = found[entry.digest] = Found([], raw, entry.media_type, source)
+        name = _name(entry)
+        if name is not None and name not in image.names:
+            image.names.append(name)
+    return list(found.values())
+
+
+def _index_of(members: Members) -> tuple[image_spec.Index, ArchiveSource]:
     raw = members.read("index.json", image_spec.MAX_MANIFEST)
     layout = document(members, "oci-layout", 4096)
     if not isinstance(layout, dict) or layout.get("imageLayoutVersion") != "1.0.0":
@@ -136,17 +174,7 @@ def _of_layout(members: Members, wanted: Sequence[Platform]) -> list[Found]:
     assert isinstance(index, image_spec.Index)
     if not index.manifests:
         raise ArchiveError(f"read archive: {members.shown}: its index.json names no image")
-    source = ArchiveSource(members)
-    found: dict[str, Found] = {}
-    for entry in _chosen(index.manifests, wanted):
-        image = found.get(entry.digest)
-        if image is None:
-            raw, _ = source.manifest(entry.digest)
-            image = found[entry.digest] = Found([], raw, entry.media_type, source)
-        name = _name(entry)
-        if name is not None and name not in image.names:
-            image.names.append(name)
-    return list(found.values())
+    return index, ArchiveSource(members)
 
 
 def _name(entry: Descriptor) -> Reference | None:

@@ -50,7 +50,8 @@ enum pod_plan_flags {
     POD_PLAN_SAY_DETACHED = 1 << 15, /* attach, exec: detaching is told, as 1 */
     POD_PLAN_CLAIMED = 1
         << 21, /* DIR has a link "starting" (core/container/claims.py), which goes with the first record */
-    POD_PLAN_BOUND = 1 << 22, /* what runs ends with its client, at once, and the client with its caller */
+    POD_PLAN_BOUND = 1
+        << 22, /* what runs ends with its client, at once, and the client with its caller */
     POD_PLAN_PROBE = 1 << 20, /* with EXEC: a probe of the supervisor's own (helper/health.h) */
 };
 

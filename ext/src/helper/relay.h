@@ -47,10 +47,10 @@ struct pod_relay {
     int resting;  /* such a pipe was emptied: it may fill up before it is looked at again */
     struct pod_emulator *emulator; /* started when the first call waits for it */
     struct pod_trim trim;
-    int bound;       /* the process is to end with its primary client, clients[0]: exec, a build's step */
-    int64_t grace;   /* milliseconds that it then has, after SIGHUP; 0: none, and no SIGHUP */
+    int bound; /* the process is to end with its primary client, clients[0]: exec, a build's step */
+    int64_t grace; /* milliseconds that it then has, after SIGHUP; 0: none, and no SIGHUP */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */
-    struct pod_health *health;     /* NULL: no health check */
+    struct pod_health *health; /* NULL: no health check */
     int (*pause)(void *owner, int paused, struct pod_err *err); /* NULL: cannot be paused (exec) */
     void *owner;
     struct pod_network *network; /* NULL: an exec */
