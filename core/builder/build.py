@@ -9,7 +9,7 @@ Events, as ``engine.progress("build", …)``: {"state": "plan", "steps": how man
 
 from __future__ import annotations
 
-from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages, working
+from pod.core.builder import cache_elsewhere, check, dockerfile, export, graph, scopes, stage_run, stages, working
 from pod.core.builder import context as contexts
 from pod.core.container import build_leftovers
 from pod.core.errors import PodError
@@ -72,8 +72,12 @@ def build(engine: Engine, wishes: Wishes) -> Built:
             unused = scopes.unused(plan, wishes.build_args)
             if unused:
                 events.warn(f"one or more build-args {unused} were not consumed".replace("'", ""))
-            found = graph.Graph(engine, wishes, plan, context, events.tell).run()
+            elsewhere = cache_elsewhere.open_caches(engine, wishes, events.warn)
+            found = graph.Graph(engine, wishes, plan, context, events.tell, elsewhere).run()
         built = Built(_finished(found, wishes))
+        if any(one["type"] == "inline" for one in wishes.cache_to):
+            cache_elsewhere.inline(built.state, events.keys, engine)
+        cache_elsewhere.write(engine, wishes, events.keys, built.state)
         built.steps, built.warnings = events.steps, events.warnings
         if wishes.makes_image:
             built.image = _publish(engine, built.state, wishes)
@@ -92,13 +96,11 @@ def _refuse(wishes: Wishes) -> None:
         raise PodError(
             "--squash: layers are kept apart", hint="a last stage with FROM scratch and COPY --from=… / / has one layer"
         )
-    for flag, given in (("cache-from", wishes.cache_from), ("cache-to", wishes.cache_to)):
-        kinds = {one.get("type", "registry") for one in given}
-        if kinds:
-            raise PodError(
-                f"--{flag}: caches elsewhere ({', '.join(sorted(kinds))}) are not supported",
-                hint="steps are kept in the store, from build to build",
-            )
+    if any(one["type"] == "registry" for one in wishes.cache_to):
+        raise PodError(
+            "--cache-to type=registry: caches that are no images are not supported",
+            hint="--cache-to type=inline puts it into the image: push that, and name it to --cache-from",
+        )
 
 
 def _check(file: Dockerfile, wishes: Wishes, context: Context, events: Events) -> None:
@@ -153,11 +155,16 @@ class Events:
         self._numbers: dict[tuple[int, int], int] = {}
         self.steps: list[dict[str, Any]] = []
         self.warnings: list[str] = []
+        self.keys: list[str] = []
+        """Of the steps that are in the cache."""
 
     def tell(self, event: dict[str, Any]) -> None:
         """One event of a stage."""
         if event["state"] == "warning":
             self.warn(event["text"])
+            return
+        if event["state"] == "key":
+            self.keys.append(event["key"])
             return
         key = (event.pop("index"), event.pop("local"))
         number = self._numbers.setdefault(key, len(self._numbers) + 1)

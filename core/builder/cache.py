@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pod.core.engine import Engine
     from pod.core.image.commit import Layer
 
-_MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
+MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 
 class Step:
@@ -78,7 +78,7 @@ def keep(engine: Engine, key: str, layer: Layer | None, chain_of: Callable[[str]
             assert sides is not None
             layer.blob.publish(sides.digest)
             entry = {
-                "digest": sides.digest, "mediaType": _MEDIA_TYPE, "size": sides.size, "diffID": sides.diff_id,
+                "digest": sides.digest, "mediaType": MEDIA_TYPE, "size": sides.size, "diffID": sides.diff_id,
                 "chainID": chain_of(sides.diff_id), "unpacked": sides.raw_size,
             }  # fmt: skip
         record = {"version": 1, "layer": entry, "created": created, "description": description[:1000]}

@@ -127,7 +127,7 @@ def _run(environ: Mapping[str, str], folder: str, place: str, *arguments: str) -
     import subprocess
     import tempfile
 
-    from pod.ext import process
+    from pod.core.runtime import userns
 
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _OWN}
     kept.update(
@@ -140,7 +140,7 @@ def _run(environ: Mapping[str, str], folder: str, place: str, *arguments: str) -
             done = subprocess.run(
                 ["git", *_OPTIONS, *arguments], env=kept, cwd=folder, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, check=False, umask=0o022,
-                preexec_fn=functools.partial(process.end_with_parent, os.getpid(), signal.SIGTERM),
+                preexec_fn=functools.partial(userns.end_with_parent, os.getpid(), signal.SIGTERM),
             )  # fmt: skip
         except FileNotFoundError:
             hint = "install git on this host, or clone the repository and name its folder"

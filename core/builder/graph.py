@@ -14,13 +14,14 @@ from pod.core import statefile
 from pod.core.builder.stage_run import Finished, StageRun
 from pod.core.builder.state import State
 from pod.core.errors import BuildFailed, PodError
-from pod.ext import process
+from pod.core.runtime import userns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
+    from pod.core.builder.cache_elsewhere import Elsewhere
     from pod.core.builder.context import Context
     from pod.core.builder.stages import Plan
     from pod.core.builder.wishes import Wishes
@@ -35,12 +36,15 @@ _AT_ONCE = max(2, os.cpu_count() or 1)
 class Graph:
     """All needed stages of a plan."""
 
-    def __init__(self, engine: Engine, wishes: Wishes, plan: Plan, context: Context, tell: Tell) -> None:
+    def __init__(
+        self, engine: Engine, wishes: Wishes, plan: Plan, context: Context, tell: Tell, elsewhere: Elsewhere
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._wishes = wishes
         self._plan = plan
         self._context = context
         self._tell = tell
+        self._elsewhere = elsewhere
         self._builder = os.getpid()
         self._done: dict[int, Finished] = {}
         self._children: dict[int, _Child] = {}
@@ -85,7 +89,10 @@ class Graph:
         return self._needs(index) <= set(self._done)
 
     def _stage(self, index: int, tell: Tell) -> StageRun:
-        return StageRun(self._engine, self._wishes, self._plan, index, self._context, self._done, tell, self._builder)
+        return StageRun(
+            self._engine, self._wishes, self._plan, index, self._context, self._done, tell, self._builder,
+            self._elsewhere,
+        )  # fmt: skip
 
     def carry_out(self, index: int, writer: int) -> NoReturn:
         """In the child."""
@@ -101,7 +108,7 @@ class Graph:
             signal.signal(signal.SIGTERM, _interrupt)
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # the parent says when it is over
-            process.end_with_parent(self._builder, signal.SIGTERM)
+            userns.end_with_parent(self._builder, signal.SIGTERM)
             found = self._stage(index, tell).run()
             _write(writer, {"state": found.state.to_dict(), "args": found.args})
         except PodError as error:

@@ -1,7 +1,7 @@
 """--build-context NAME=oci-layout://PATH[:TAG|@DIGEST]: an image of an OCI layout on this host.
 
-It is installed as `load` installs it: each digest is held against what it promises, sizes are bounded, and no link leads
-out of the folder. It gets no name.
+It is installed as `load` installs it: each digest is held against what it promises, sizes are bounded, and no link
+leads out of the folder. It gets no name.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.builder.cache import Step
+    from pod.core.builder.cache_elsewhere import Elsewhere
     from pod.core.builder.context import Context
     from pod.core.builder.dockerfile import Instruction
     from pod.core.builder.stages import Plan, Stage
@@ -52,7 +53,7 @@ class StageRun:
 
     def __init__(
         self, engine: Engine, wishes: Wishes, plan: Plan, index: int, context: Context, done: dict[int, Finished],
-        tell: Tell, builder: int,
+        tell: Tell, builder: int, elsewhere: Elsewhere,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.wishes = wishes
@@ -64,6 +65,7 @@ class StageRun:
         self.scope = Scope(plan.meta_args, wishes.build_args, {}, plan.file.escape)
         self._tell = tell
         self._builder = builder
+        self._elsewhere = elsewhere
         self._progress = metadata.Progress()
         self._number = 0
         self._total = count(plan, index)
@@ -150,20 +152,26 @@ class StageRun:
     def lookup(self, parts: list[Any]) -> tuple[str, Step | None]:
         """The key of a step on this state, and what the cache has of it."""
         key = cache.key_of(self.engine, [self.state.chain, *parts])
-        return key, None if self._uncached else cache.find(self.engine, key)
+        if self._uncached:
+            return key, None
+        found = cache.find(self.engine, key)
+        return key, found or self._elsewhere.bring(
+            self.engine, key, self._chain_with, lambda text: self.tell("warning", text=text)
+        )
+
+    def _chain_with(self, diff_id: str) -> str:
+        return image_spec.chain_ids([*(one["diffID"] for one in self.state.layers), diff_id])[-1]
 
     def keep(self, key: str, layer: Layer, shown: str) -> Step:
         """Publishes the layer of a step that was just done."""
-        diff_ids = [one["diffID"] for one in self.state.layers]
-        return cache.keep(
-            self.engine, key, layer, lambda diff_id: image_spec.chain_ids([*diff_ids, diff_id])[-1], shown
-        )
+        return cache.keep(self.engine, key, layer, self._chain_with, shown)
 
     def add(self, step: Step, created_by: str) -> None:
         """The step's layer and line of history."""
         assert step.layer is not None
         self.state.add_layer(step.layer, step.created)
         self.state.note(created_by, empty=False, author=self._progress.author)
+        self.tell("key", key=step.key)
 
     def tell(self, event: str, **more: Any) -> None:
         """An event of the step that is shown at the moment."""

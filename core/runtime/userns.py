@@ -245,3 +245,10 @@ def _unpack(answer: bytes) -> PodError:
     if not (isinstance(found, type) and issubclass(found, PodError)) or found is errors.LaunchFailed:
         found = PodError
     return found(message, hint=hint)
+
+
+def end_with_parent(parent: int, number: int) -> None:
+    """In a child: it gets that signal when ``parent``, which forked it, ends; at once where that is gone already."""
+    from pod.ext import process
+
+    process.end_with_parent(parent, number)

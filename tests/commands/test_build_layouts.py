@@ -89,7 +89,8 @@ def test_layout_when_it_is_not_what_it_says_then_it_is_refused(
 def test_from_when_a_context_names_another_image_then_that_is_the_base(pod: Pod, layout: Path, tmp_path: Path) -> None:
     loaded = pod("load", "-i", str(layout)).ok()
     assert "made:1" in loaded
-    built(pod, tmp_path / "c", "FROM nowhere\nRUN cat /made >/again\n", "--build-context", "nowhere=docker-image://made:1").ok()
+    text = "FROM nowhere\nRUN cat /made >/again\n"
+    built(pod, tmp_path / "c", text, "--build-context", "nowhere=docker-image://made:1").ok()
     assert pod("run", "--rm", "--network", "none", "built:1", "cat", "/again").ok() == "made\n"
     failed = built(pod, tmp_path / "c", "FROM files\n", "--build-context", f"files={tmp_path}")
     failed.failed(1, "files, and no image")
