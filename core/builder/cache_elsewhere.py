@@ -128,8 +128,7 @@ def _read_folder(found: Elsewhere, folder: str) -> None:
     steps = document.get("steps") if isinstance(document, dict) and document.get("version") == 1 else None
     if not isinstance(steps, list) or len(steps) > _MOST_STEPS:
         raise ValueError(f"{FILE} is of another version, or damaged")
-    for step in steps:
-        key, entry = _checked(step)
+    for key, entry in [_checked(step) for step in steps]:  # all of them are sound, or none is taken
         found.add(key, entry, os.path.abspath(folder))
 
 
