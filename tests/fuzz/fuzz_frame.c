@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../ext/src/helper/hangup.h"
 #include "../../ext/src/helper/relay.c"
 #include "fuzz.h"
 
@@ -91,6 +92,7 @@ static void begin(unsigned how)
     relay.owner = &relay;
     relay.bound = how >> 1 & 1;
     relay.keep_in = how >> 2 & 1;
+    relay.grace = how >> 3 & 1 ? 0 : POD_HANGUP_GRACE;
     for (int i = 0; i < 3; i++)
         CLAIM(!pipe2(pipes[i], O_CLOEXEC | O_NONBLOCK));
     relay.in = pipes[0][1];
