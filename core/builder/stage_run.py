@@ -100,17 +100,41 @@ class StageRun:
             self.state = state.scratch(self.platform, cache.now(self.engine))
         else:
             with Shown(self, f"FROM {stage.base}"):
+                if copy_step.is_folder(self, stage.base):
+                    raise PodError(
+                        f"build context {stage.base} has files: FROM takes an image",
+                        hint="an image as a context: --build-context NAME=docker-image://IMAGE",
+                    )
                 self.state = copy_step.state_of(self, stage.base).copy()
         self.scope.env = dict(entry.partition("=")[::2] for entry in self.state.config.get("Env") or [])
 
     def _triggers(self) -> list[tuple[Operation, Instruction]]:
         """ONBUILD of the base, be it an image or a stage, which goes no further."""
-        from pod.core.builder import instructions
+        from pod.core.builder import instructions, stages
 
         texts = self.state.config.pop("OnBuild", None) or []
         found = instructions.triggers(texts)
         self._total += sum(isinstance(one, LAYERED) for one, _ in found)
+        for operation, instruction in found:
+            for name in stages.origins(operation):
+                if name not in self.wishes.build_contexts and name not in self.stage.stages:
+                    self._take(name, instruction)
         return found
+
+    def _take(self, name: str, instruction: Instruction) -> None:
+        """The stage of this file that a trigger of an image takes files from, which no plan knew of: built now."""
+        from pod.core.builder import stages
+
+        found = stages.origin(self.plan, name, instruction)
+        if found is None:
+            return
+        self.stage.stages[name] = found
+        self.stage.needs.append(found)
+        for index in stages.needed(self.plan, found):
+            if index not in self.done:
+                made = StageRun(self.engine, self.wishes, self.plan, index, self.context, self.done, self._tell,
+                                self._builder)  # fmt: skip
+                self.done[index] = made.run()
 
     def image(self, name: str) -> Image:
         """An image that the file names: of the store, or pulled. It is kept while this process lives."""

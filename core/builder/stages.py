@@ -1,6 +1,7 @@
 """Stages of a Dockerfile: which there are, what each stands on, which of them the target needs. Pure.
 
     plan          a Dockerfile to its stages, global ARGs replaced in FROM; BuildFailed names the line
+    origin        the stage that such a name means      needed   the stages that one takes, itself at the end
     origins       the names of stages, images and contexts that an operation takes files from
     inherited     what ONBUILD of another stage makes of a stage
 
@@ -109,7 +110,7 @@ def plan(
     made.target = _find_target(made, target)
     for stage in made.stages:
         _link(made, stage, contexts)
-    made.needed = _needed(made)
+    made.needed = needed(made, made.target)
     for index in made.needed:
         _check_base(made, made.stages[index], contexts)
     return made
@@ -196,7 +197,7 @@ def _link(made: Plan, stage: Stage, contexts: Collection[str]) -> None:
         stage.needs.append(stage.base_stage)
     for operation, instruction in [*inherited(made, stage), *stage.operations]:
         for name in origins(operation):
-            found = None if name in contexts else _origin(made, name, instruction)
+            found = None if name in contexts else origin(made, name, instruction)
             if found is None:
                 continue
             stage.stages[name] = found
@@ -212,7 +213,7 @@ def inherited(made: Plan, stage: Stage) -> list[tuple[Operation, Instruction]]:
     return [(one.inner, instruction) for one, instruction in base.operations if isinstance(one, Onbuild)]
 
 
-def _origin(made: Plan, name: str, instruction: Instruction) -> int | None:
+def origin(made: Plan, name: str, instruction: Instruction) -> int | None:
     """The stage that a --from means; None for an image."""
     if name.isascii() and name.isdigit():
         if len(name) > 9 or int(name) >= len(made.stages):
@@ -221,11 +222,11 @@ def _origin(made: Plan, name: str, instruction: Instruction) -> int | None:
     return made.names.get(name.lower())
 
 
-def _needed(made: Plan) -> list[int]:
-    """The stages that the target needs, each after those that it needs itself. No recursion: files are strangers'."""
+def needed(made: Plan, target: int) -> list[int]:
+    """The stages that ``target`` needs, each after those that it needs itself. No recursion: files are strangers'."""
     done: list[int] = []
     state = dict.fromkeys(range(len(made.stages)), 0)
-    todo = [made.target]
+    todo = [target]
     while todo:
         index = todo[-1]
         if state[index] == 2:

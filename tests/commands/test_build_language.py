@@ -70,3 +70,33 @@ def test_heredoc_when_its_name_leads_out_then_refused(pod: Pod, tmp_path: Path) 
     result = pod("build", str(tmp_path))
     result.failed(1, "line 2", "invalid name of a file")
     assert not target.exists()
+
+
+def test_from_when_a_context_has_files_then_refused_and_of_an_image_taken(
+    pod: Pod, busybox: str, tmp_path: Path
+) -> None:
+    config = build(pod, tmp_path, "FROM thing\nENV A=1\n", "--build-context", f"thing=docker-image://{busybox}")
+    assert config["Cmd"] == ["sh"]
+    pod("rmi", "built:language").ok()
+    done = pod("build", "--build-context", f"thing={tmp_path}", str(tmp_path))
+    done.failed(1, "build context thing has files", "docker-image://")
+
+
+def test_triggers_of_an_image_when_they_take_from_stages_then_those_are_built_first(
+    pod: Pod, busybox: str, tmp_path: Path
+) -> None:
+    """Also with stages at the same time; what leads round in a circle is refused."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nONBUILD COPY --from=source /s /copied\n")
+    pod("build", "-q", "-t", "built:triggers", str(tmp_path)).ok()
+    text = (
+        "FROM scratch AS before\nCOPY <<s /s\ncontent\ns\nFROM scratch AS source\nCOPY --from=before /s /s\n"
+        "FROM scratch AS other\nCOPY Dockerfile /\nFROM built:triggers\nCOPY --from=other /Dockerfile /\n"
+    )
+    build(pod, tmp_path, text)
+    assert pod("run", "--rm", "built:language", "cat", "/copied").ok() == "content\n"
+    pod("rmi", "built:language").ok()
+    (tmp_path / "Dockerfile").write_text(
+        "FROM built:triggers AS last\nFROM scratch AS source\nCOPY --from=last /copied /s\nFROM last\n"
+    )
+    pod("build", str(tmp_path)).failed(1, "circular dependency detected")
+    pod("rmi", "built:triggers").ok()
