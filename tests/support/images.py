@@ -26,6 +26,7 @@ from tests.support.registry import Registry
 
 SUITES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
+BUILDAH_SUITE = "trixie"
 
 
 class Workshop:
@@ -103,14 +104,23 @@ def _archive(name: str, suite: str, *packages: str) -> Path:
 
 def debian_tree(suite: str) -> Path:
     """An unpacked Debian with its Python, readable by everyone; root only, since its files are root's."""
-    path = places.trees() / suite
+    return _tree(suite, suite, "python3-minimal,libpython3-stdlib")
+
+
+def buildah_tree() -> Path:
+    """An unpacked Debian with the buildah that the corpus of Dockerfiles is held against; root only."""
+    return _tree("buildah", BUILDAH_SUITE, "buildah,ca-certificates,git,netavark")
+
+
+def _tree(name: str, suite: str, packages: str) -> Path:
+    path = places.trees() / name
     if not path.exists():
         if os.getuid() != 0:
             raise tools.CommandFailed("only root makes trees")
-        partial = path.with_name(f".{suite}.{os.getpid()}")
+        partial = path.with_name(f".{name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir(mode=0o755)
-        include = "--include=python3-minimal,libpython3-stdlib"
+        include = f"--include={packages}"
         tools.call(["mmdebstrap", "--variant=minbase", "--mode=root", include, suite, str(partial)], timeout=900)
         partial.chmod(0o755)
         partial.rename(path)
