@@ -100,11 +100,6 @@ class StageRun:
             self.state = state.scratch(self.platform, cache.now(self.engine))
         else:
             with Shown(self, f"FROM {stage.base}"):
-                if copy_step.is_folder(self, stage.base):
-                    raise PodError(
-                        f"build context {stage.base} has files: FROM takes an image",
-                        hint="an image as a context: --build-context NAME=docker-image://IMAGE",
-                    )
                 self.state = copy_step.state_of(self, stage.base).copy()
         self.scope.env = dict(entry.partition("=")[::2] for entry in self.state.config.get("Env") or [])
 

@@ -79,7 +79,7 @@ def test_from_when_a_context_has_files_then_refused_and_of_an_image_taken(
     assert config["Cmd"] == ["sh"]
     pod("rmi", "built:language").ok()
     done = pod("build", "--build-context", f"thing={tmp_path}", str(tmp_path))
-    done.failed(1, "build context thing has files", "docker-image://")
+    done.failed(1, "build context thing: files, and no image", "docker-image://")
 
 
 def test_triggers_of_an_image_when_they_take_from_stages_then_those_are_built_first(
