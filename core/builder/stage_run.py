@@ -127,8 +127,10 @@ class StageRun:
         self.stage.needs.append(found)
         for index in stages.needed(self.plan, found):
             if index not in self.done:
-                made = StageRun(self.engine, self.wishes, self.plan, index, self.context, self.done, self._tell,
-                                self._builder)  # fmt: skip
+                made = StageRun(
+                    self.engine, self.wishes, self.plan, index, self.context, self.done, self._tell, self._builder,
+                    self._elsewhere,
+                )  # fmt: skip
                 self.done[index] = made.run()
 
     def image(self, name: str) -> Image:
