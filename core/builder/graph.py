@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Tell = Callable[[dict[str, Any]], None]
 
 _MOST_LINE = 64 << 20
-_AT_ONCE = max(2, os.cpu_count() or 1)
+_AT_ONCE = max(4, os.cpu_count() or 1)
 
 
 class Graph:

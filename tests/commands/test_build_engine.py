@@ -172,6 +172,17 @@ def test_mounts_have_the_owners_that_are_told(folder: Folder) -> None:
     assert folder.run("cat /n") == "33:44:750\n55:66:440\n"
 
 
+def test_four_stages_that_wait_for_each_other_run_at_once(folder: Folder) -> None:
+    meet = "touch /c/$N; for _ in $(seq 300); do [ $(ls /c | wc -l) = 4 ] && exit 0; sleep 0.1; done; exit 3"
+    stages = "".join(
+        f"FROM BASE AS s{number}\nENV N={number}\nRUN --mount=type=cache,target=/c,id=meet {meet}\nRUN echo $N >/n\n"
+        for number in range(4)
+    )
+    folder.write("Dockerfile", f"{stages}FROM BASE\n" + "".join(f"COPY --from=s{n} /n /n{n}\n" for n in range(4)))
+    folder.build().ok()
+    assert folder.run("cat /n?") == "0\n1\n2\n3\n"
+
+
 def test_proxies_and_authorities_of_the_host_reach_run_and_leave_nothing(folder: Folder, tmp_path: Path) -> None:
     bundle = tmp_path / "authorities"
     bundle.write_text("-----BEGIN CERTIFICATE-----\nhost-authority\n")
