@@ -9,9 +9,9 @@ Events, as ``engine.progress("build", …)``: {"state": "plan", "steps": how man
 
 from __future__ import annotations
 
-from pod.core.builder import cache_elsewhere, check, dockerfile, export, graph, scopes, stage_run, stages, working
+from pod.core import storedir
+from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages
 from pod.core.builder import context as contexts
-from pod.core.container import build_leftovers
 from pod.core.errors import PodError
 from pod.core.image import built_layers, layout
 from pod.core.oci import platform as platforms
@@ -54,7 +54,10 @@ def build(engine: Engine, wishes: Wishes) -> Built:
     host.require_userns(engine)
     _refuse(wishes)
     layout.prepare(engine)
-    build_leftovers.collect(engine)
+    if built_layers.held(engine) or storedir.names(engine.paths.build_work):
+        from pod.core.container import build_leftovers
+
+        build_leftovers.collect(engine)
     events = Events(engine)
     try:
         with contexts.open_context(engine, wishes.context, stdin_fd=wishes.stdin_fd, file=wishes.file) as context:
@@ -72,12 +75,17 @@ def build(engine: Engine, wishes: Wishes) -> Built:
             unused = scopes.unused(plan, wishes.build_args)
             if unused:
                 events.warn(f"one or more build-args {unused} were not consumed".replace("'", ""))
-            elsewhere = cache_elsewhere.open_caches(engine, wishes, events.warn)
+            elsewhere = None
+            if wishes.cache_from:
+                from pod.core.builder import cache_elsewhere
+
+                elsewhere = cache_elsewhere.open_caches(engine, wishes, events.warn)
             found = graph.Graph(engine, wishes, plan, context, events.tell, elsewhere).run()
         built = Built(_finished(found, wishes))
-        if any(one["type"] == "inline" for one in wishes.cache_to):
-            cache_elsewhere.inline(built.state, events.keys, engine)
-        cache_elsewhere.write(engine, wishes, events.keys, built.state)
+        if wishes.cache_to:
+            from pod.core.builder import cache_elsewhere
+
+            cache_elsewhere.write(engine, wishes, events.keys, built.state)
         built.steps, built.warnings = events.steps, events.warnings
         if wishes.makes_image:
             built.image = _publish(engine, built.state, wishes)
@@ -87,7 +95,10 @@ def build(engine: Engine, wishes: Wishes) -> Built:
         return built
     finally:
         built_layers.let_all_go(engine)
-        working.end_build(engine)
+        if storedir.names(engine.paths.trash):
+            from pod.core.container import lifecycle
+
+            lifecycle.throw_away(engine, [])  # in the background
 
 
 def _refuse(wishes: Wishes) -> None:
@@ -131,6 +142,8 @@ def _finished(state: State, wishes: Wishes) -> State:
 
 
 def _viewed(engine: Engine, found: State, work: Callable[[int], Any]) -> Any:
+    from pod.core.builder import working
+
     with working.Working(engine, found) as place:
         return place.plan(work)
 

@@ -195,14 +195,16 @@ def _read_image(engine: Engine, found: Elsewhere, name: str, wishes: Wishes) -> 
 # ---- --cache-to
 
 
-def inline(state: State, keys: Sequence[str], engine: Engine) -> None:
+def _inline(state: State, keys: Sequence[str], engine: Engine) -> None:
     """Writes the keys of the state's own layers into its configuration."""
     records = _records(engine, keys, state)
     state.base[MEMBER] = {one["layer"]["diffID"]: {"key": key, "created": one["created"]} for key, one in records}
 
 
 def write(engine: Engine, wishes: Wishes, keys: Sequence[str], state: State) -> None:
-    """To the folders of --cache-to. ``keys``: of all steps of this build."""
+    """To the folders of --cache-to, and into the state. ``keys``: of all steps of this build."""
+    if any(one["type"] == "inline" for one in wishes.cache_to):
+        _inline(state, keys, engine)
     for one in wishes.cache_to:
         if one["type"] == "local":
             steps = _records(engine, keys, None if one.get("mode") == "max" else state)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 
-from pod.core.registry import tls
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +27,8 @@ def bundle(environ: Mapping[str, str]) -> bytes:
     named = environ.get("SSL_CERT_FILE")
     if not named and not any(_has_files(folder) for folder in _ADDED):
         return b""
+    from pod.core.registry import tls  # with ssl: for a step that runs alone
+
     for path in [named] if named else tls.CA_FILES:
         try:
             with open(path, "rb") as file:

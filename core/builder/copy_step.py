@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-import tempfile
 
-from pod.core.builder import accounts, copying, layouts, metadata, remote, working
+from pod.core.builder import accounts, copying, metadata, origins, remote, working
 from pod.core.builder import context as contexts
 from pod.core.builder.copying import CopyWishes, Host, Inside
 from pod.core.builder.operations import Add, Copy
-from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,35 +102,11 @@ def _origin(run: StageRun, operation: Copy, stack: contextlib.ExitStack) -> Orig
 
 def origin_of(run: StageRun, name: str, stack: contextlib.ExitStack) -> Origin:
     """What --from means: a named context, a stage, an image."""
-    if is_folder(run, name):
+    if origins.is_folder(run, name):
         return _named(run, run.wishes.build_contexts[name], stack)
-    place = working.Working(run.engine, state_of(run, name))
+    place = working.Working(run.engine, origins.state_of(run, name))
     stack.enter_context(place)
     return Inside(stack.enter_context(place.planned()))
-
-
-def state_of(run: StageRun, name: str) -> Any:
-    """The state of a stage or an image that the file names."""
-    from pod.core.builder import state
-
-    if name in run.stage.stages:
-        return run.done[run.stage.stages[name]].state
-    told = run.wishes.build_contexts.get(name, name)
-    if told.startswith("target:"):
-        index = run.plan.names.get(told[7:].lower())
-        if index is None or index not in run.done:
-            raise PodError(f"build context {name}: no stage {told[7:]!r} was built before it is needed")
-        return run.done[index].state
-    if is_folder(run, name):
-        hint = "what stands for an image is docker-image://… or oci-layout://…"
-        raise PodError(f"build context {name}: files, and no image: {told}", hint=hint)
-    return state.of_image(run.engine, run.image(told.removeprefix("docker-image://")))
-
-
-def is_folder(run: StageRun, name: str) -> bool:
-    """Whether it is a --build-context of files: neither an image nor a stage."""
-    told = run.wishes.build_contexts.get(name)
-    return told is not None and not told.startswith(("docker-image://", "target:", layouts.PREFIX))
 
 
 def _named(run: StageRun, told: str, stack: contextlib.ExitStack) -> Host:
@@ -145,6 +119,8 @@ def inline(
     stack: contextlib.ExitStack,
 ) -> copying.Picked:  # fmt: skip
     """Files of the names that heredocs have, 0644 unless told."""
+    import tempfile
+
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="heredocs-", dir=run.engine.run_dir))
     for heredoc in heredocs:
         fd = os.open(f"{folder}/{heredoc.name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)

@@ -12,28 +12,18 @@ Archives replace what was there once they are whole. Progress is told as steps a
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import time
 
-from pod.core.container import view
 from pod.core.errors import PodError
-from pod.core.image import archive_write, commit, save
-from pod.core.image.store import Image
-from pod.core.oci import digest as digests
-from pod.core.oci import image_spec
-from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from pod.core.builder.wishes import Output, Wishes
+    from pod.core.builder.wishes import Wishes
     from pod.core.engine import Engine
-
-_FAILED = "export"
-_STDOUT = 1
+    from pod.core.image.store import Image
 
 
 class Product:
@@ -84,7 +74,7 @@ class Told:
 
 
 @contextlib.contextmanager
-def _step(engine: Engine, number: int, name: str) -> Iterator[Told]:
+def step(engine: Engine, number: int, name: str) -> Iterator[Told]:
     told = Told(engine, number, name)
     try:
         yield told
@@ -101,7 +91,7 @@ def export(engine: Engine, wishes: Wishes, product: Product, image: Image | None
     """
     if image is not None:
         found = image.id, str(image.record["manifest"])
-        with _step(engine, first, "exporting to image") as told:
+        with step(engine, first, "exporting to image") as told:
             told.line(f"writing image {image.id} done")
             for name in wishes.tags:
                 told.line(f"naming to {name.canonical()} done")
@@ -114,134 +104,21 @@ def export(engine: Engine, wishes: Wishes, product: Product, image: Image | None
                 _push(engine, wishes, first)
                 first += 1
             continue
+        from pod.core.builder import exporting
+
         if output.kind in ("local", "tar"):
-            (_local if output.kind == "local" else _tar)(engine, product, output.attributes["dest"], first)
+            write = exporting.local if output.kind == "local" else exporting.tar
+            write(engine, product, output.attributes["dest"], first)
         else:
-            digest = _archive(engine, wishes, product, output, first)
+            digest = exporting.archive(engine, wishes, product, output, first)
             found = found if image is not None else digest
         first += 1
     return found
 
 
-# ---- images
-
-
 def _push(engine: Engine, wishes: Wishes, number: int) -> None:
     from pod.core.image import push
 
-    with _step(engine, number, "pushing " + ", ".join(name.familiar() for name in wishes.tags)):
+    with step(engine, number, "pushing " + ", ".join(name.familiar() for name in wishes.tags)):
         for name in wishes.tags:
             push.push(engine, name.canonical())
-
-
-def _archive(engine: Engine, wishes: Wishes, product: Product, output: Output, number: int) -> tuple[str, str]:
-    attributes = output.attributes
-    chosen = _unpublished(product, wishes)
-    chosen.names = list(wishes.tags)
-    form, compress = "docker-archive", ""
-    if output.kind == "oci":
-        form, compress = "oci-archive", attributes.get("compression", "gzip").replace("uncompressed", "")
-    only_plain = attributes.get("force-compression") != "true"
-    dest = attributes["dest"]
-    with _step(engine, number, f"exporting to {output.kind} image format") as told:
-        if attributes.get("tar") == "false":
-            with archive_write.whole_folder(dest, _FAILED) as folder:
-                target: archive_write.Target = archive_write.Tree(folder)
-                save.save(engine, [chosen], target, form, compress, only_plain=only_plain)
-        else:
-            with _file(dest) as descriptor:
-                target = archive_write.Tar(descriptor)
-                save.save(engine, [chosen], target, form, compress, only_plain=only_plain)
-        assert chosen.documents is not None
-        told.line(f"exporting config {chosen.image.id} done")
-    return chosen.image.id, digests.of(chosen.documents[1])
-
-
-def _unpublished(product: Product, wishes: Wishes) -> save.Chosen:
-    """The image that it is, without a record in the store."""
-    raw, manifest = commit.documents(product.document, product.layers, wishes.annotations)
-    record = {
-        "version": 1,
-        "id": digests.of(raw),
-        "manifest": digests.of(manifest),
-        "mediaType": image_spec.OCI_MANIFEST,
-        "architecture": product.document.get("architecture", ""),
-        "os": product.document.get("os", "linux"),
-        "variant": product.document.get("variant", ""),
-        "size": product.size,
-        "layers": product.layers,
-    }
-    return save.Chosen(Image(record), (raw, manifest))
-
-
-# ---- trees
-
-
-@contextlib.contextmanager
-def _file(dest: str) -> Iterator[int]:
-    if dest == "-":
-        yield _STDOUT
-        return
-    with archive_write.whole_file(dest, _FAILED) as descriptor:
-        yield descriptor
-
-
-def _tar(engine: Engine, product: Product, dest: str, number: int) -> None:
-    def work(plan_fd: int) -> dict[str, Any]:
-        return view.Job("export", plan_fd, "/", stream=descriptor, flags=view.NO_TOP).result()
-
-    with _step(engine, number, "exporting to tarball"), _file(dest) as descriptor:
-        _told(engine, _tried(lambda: product.view(work)), ("sockets",), "cannot be in an archive")
-
-
-def _local(engine: Engine, product: Product, dest: str, number: int) -> None:
-    """Into a folder that may hold something already: names that are there are replaced, others stay."""
-    folder = os.path.abspath(dest)
-
-    def work(plan_fd: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        flags = view.PLAIN_MODES | view.NO_DEVICES | view.NO_TOP
-        return view.through_pipe(
-            lambda stream: view.Job("pack", plan_fd, "/", stream=stream, base=".", flags=flags),
-            lambda stream: view.Job("unpack", -1, folder, stream=stream),
-        )
-
-    with _step(engine, number, "exporting to client directory") as told:
-        made = _made(folder)
-        try:
-            for result in _tried(lambda: product.view(work)):
-                _told(engine, result, ("sockets", "devices"), "a folder of the caller's does not get")
-        except BaseException:
-            if made:
-                shutil.rmtree(made, ignore_errors=True)
-            raise
-        told.line(f"copying files to {dest} done")
-
-
-def _made(folder: str) -> str:
-    """Makes the folder; the topmost one that was missing, "" for none."""
-    missing = ""
-    above = folder
-    while not os.path.lexists(above):
-        missing, above = above, os.path.dirname(above)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise PodError(f"{_FAILED}: {folder}: {(error.strerror or 'failed').lower()}") from None
-    return missing
-
-
-def _tried(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except StepError as error:
-        if error.step == "COPY" and error.errno in (20, 21):
-            text = f"{_FAILED}: {error.path}: a folder and something else have that name"
-            raise PodError(text, hint="export to an empty folder") from None
-        raise view.words(error, _FAILED) from None
-
-
-def _told(engine: Engine, result: dict[str, Any], kinds: Sequence[str], why: str) -> None:
-    for kind in kinds:
-        if result[kind]:
-            text = f"{result[kind]} {kind} left out, which {why}; one is {result['name']!r}"
-            engine.progress("warning", {"text": text})

@@ -7,14 +7,12 @@ JSON, and last its state or what went wrong. It ends when its parent does.
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 
 from pod.core import statefile
 from pod.core.builder.stage_run import Finished, StageRun
 from pod.core.builder.state import State
 from pod.core.errors import BuildFailed, PodError
-from pod.core.runtime import userns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class Graph:
     """All needed stages of a plan."""
 
     def __init__(
-        self, engine: Engine, wishes: Wishes, plan: Plan, context: Context, tell: Tell, elsewhere: Elsewhere
+        self, engine: Engine, wishes: Wishes, plan: Plan, context: Context, tell: Tell, elsewhere: Elsewhere | None
     ) -> None:  # fmt: skip
         self._engine = engine
         self._wishes = wishes
@@ -56,6 +54,8 @@ class Graph:
             for index in needed:
                 self._done[index] = self._stage(index, self._tell).run()
             return self._done[self._plan.target].state
+        import selectors
+
         selector = selectors.DefaultSelector()
         try:
             waiting = list(needed)
@@ -108,6 +108,8 @@ class Graph:
             signal.signal(signal.SIGTERM, _interrupt)
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # the parent says when it is over
+            from pod.core.runtime import userns
+
             userns.end_with_parent(self._builder, signal.SIGTERM)
             found = self._stage(index, tell).run()
             _write(writer, {"state": found.state.to_dict(), "args": found.args})

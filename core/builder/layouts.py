@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core.builder.wishes import LAYOUT
 from pod.core.errors import PodError
 from pod.core.image import archive_images, archive_members, durable, load
 from pod.core.oci import digest as digests
@@ -18,12 +19,9 @@ if TYPE_CHECKING:
     from pod.core.image.store import Image
     from pod.core.oci.platform import Platform
 
-PREFIX = "oci-layout:"
-
-
 def parse(told: str) -> tuple[str, str, str]:
     """The path, the tag and the digest that it says, "" for none."""
-    path = told[len(PREFIX) :].removeprefix("//")
+    path = told[len(LAYOUT) :].removeprefix("//")
     front, at, digest = path.rpartition("@")
     if at and digest.startswith("sha256:"):
         if not digests.is_hex(digest[7:]) or len(digest) != 71:

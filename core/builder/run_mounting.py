@@ -13,11 +13,10 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-import shutil
 import stat
 
 from pod.core import statefile
-from pod.core.builder import certificates, copy_step, copying, state, working
+from pod.core.builder import certificates, copy_step, copying, origins, state, working
 from pod.core.builder.copying import CopyWishes, Host
 from pod.core.container import lifecycle, secret_files
 from pod.core.errors import PodError
@@ -73,12 +72,12 @@ class Mounts:
 
     def _content_key(self, mount: RunMount) -> str:
         if self._is_tree(mount):
-            return str(copy_step.state_of(self._run, mount.origin).chain)
+            return str(origins.state_of(self._run, mount.origin).chain)
         return self._picked(mount).digest
 
     def _is_tree(self, mount: RunMount) -> bool:
         """Whether it is of a stage or an image."""
-        return bool(mount.origin) and not copy_step.is_folder(self._run, mount.origin)
+        return bool(mount.origin) and not origins.is_folder(self._run, mount.origin)
 
     def _picked(self, mount: RunMount) -> copying.Picked:
         """What is copied of it: looked at for the key and, where it has to be, copied as it was then."""
@@ -137,7 +136,7 @@ class Mounts:
     def _bind(self, mount: RunMount, place: Working, number: int) -> dict[str, Any]:
         target = self._target(mount)
         if self._is_tree(mount) and mount.readonly:
-            layers = copy_step.state_of(self._run, mount.origin).layers
+            layers = origins.state_of(self._run, mount.origin).layers
             return {"Type": "image", "Layers": layers, "Source": mount.origin, "Destination": target, "RW": False,
                     "Subpath": mount.source.lstrip("/")}  # fmt: skip
         context = self._run.context
@@ -184,7 +183,7 @@ class Mounts:
     def _fill(self, mount: RunMount, data: str) -> None:
         """A new cache: empty or what ``from`` has at ``source``, with the owner and mode that are told."""
         temporary = f"{data}.{os.getpid()}"
-        shutil.rmtree(temporary, ignore_errors=True)
+        lifecycle.put_away(self._run.engine, [temporary] if os.path.exists(temporary) else [])
         os.mkdir(temporary, 0o755)
         if mount.origin:
             os.rename(self._copied(mount).root, temporary)

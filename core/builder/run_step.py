@@ -12,13 +12,15 @@ import os
 import select
 import time
 
-from pod.core.builder import metadata, run_mounting, working
+from pod.core.builder import metadata
 from pod.core.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from pod.core.builder import working
     from pod.core.builder.dockerfile import Instruction
     from pod.core.builder.operations import Run
     from pod.core.builder.stage_run import StageRun
@@ -41,17 +43,23 @@ def run(stage_run: StageRun, operation: Run, instruction: Instruction) -> None:
     args = stage_run.scope.visible_args()
     created_by = metadata.run_words(argv, args)
     with Shown(stage_run, f"RUN {_shown(operation)}") as shown, contextlib.ExitStack() as stack:
-        mounts = run_mounting.Mounts(stage_run, operation, stack)
-        process = _process(stage_run, operation, argv, args)
-        process.env += [f"{name}={value}" for name, value in stage_run.scope.proxies().items()]
+        seen = _surroundings(stage_run, operation)
+        mounts = None
+        if operation.mounts:
+            from pod.core.builder import run_mounting
+
+            mounts = run_mounting.Mounts(stage_run, operation, stack)
         heredoc = operation.program
         parts = [
-            "run", argv, _environment(stage_run, args), process.user, process.workdir, process.network,
-            process.add_hosts, process.shm_size, process.ulimits, mounts.key, str(stage_run.platform),
-            heredoc.text if heredoc is not None else "",
+            "run", argv, _environment(stage_run, args), *seen, mounts.key if mounts is not None else [],
+            str(stage_run.platform), heredoc.text if heredoc is not None else "",
         ]  # fmt: skip
         key, step = stage_run.lookup(parts)
         if step is None:
+            from pod.core.builder import run_mounting, working
+
+            process = _process(stage_run, argv, args, seen)
+            mounts = mounts or run_mounting.Mounts(stage_run, operation, stack)
             with working.Working(stage_run.engine, stage_run.state, process) as place:
                 mounts.prepare(place)
                 _execute(stage_run, place, instruction, argv)
@@ -83,18 +91,22 @@ def _environment(stage_run: StageRun, args: dict[str, str]) -> list[str]:
     return metadata.with_env(list(stage_run.state.config.get("Env") or []), list(args.items()))
 
 
-def _process(
-    stage_run: StageRun, operation: Run, argv: list[str], args: dict[str, str]
-) -> working.Process:
+def _surroundings(stage_run: StageRun, operation: Run) -> list[Any]:
+    """What a cache key has of a process besides its program: user, directory, network, hosts, /dev/shm, limits."""
     config, wishes = stage_run.state.config, stage_run.wishes
-    process = working.Process(
-        argv, _environment(stage_run, args), str(config.get("User") or ""), str(config.get("WorkingDir") or "/")
-    )
     network = operation.network if operation.network != "default" else wishes.network
-    process.network = "bridge" if network == "default" else network
-    process.add_hosts = list(wishes.add_hosts)
-    process.shm_size = wishes.shm_size
-    process.ulimits = list(wishes.ulimits)
+    return [
+        str(config.get("User") or ""), str(config.get("WorkingDir") or "/"),
+        "bridge" if network == "default" else network, list(wishes.add_hosts), wishes.shm_size, list(wishes.ulimits),
+    ]  # fmt: skip
+
+
+def _process(stage_run: StageRun, argv: list[str], args: dict[str, str], seen: list[Any]) -> working.Process:
+    from pod.core.builder import working
+
+    process = working.Process(argv, _environment(stage_run, args), seen[0], seen[1])
+    process.env += [f"{name}={value}" for name, value in stage_run.scope.proxies().items()]
+    process.network, process.add_hosts, process.shm_size, process.ulimits = seen[2:]
     return process
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 
-from pod.core.builder import cache, copy_step, layouts, metadata, run_step, state
+from pod.core.builder import cache, metadata, origins, run_step, state
 from pod.core.builder.operations import Add, Copy, Operation, Run, Workdir
 from pod.core.builder.scopes import Scope
+from pod.core.builder.wishes import LAYOUT
 from pod.core.errors import BuildFailed, NoSuchImage, PodError
 from pod.core.image import built_layers, store
 from pod.core.oci import image_spec, platform
@@ -53,7 +54,7 @@ class StageRun:
 
     def __init__(
         self, engine: Engine, wishes: Wishes, plan: Plan, index: int, context: Context, done: dict[int, Finished],
-        tell: Tell, builder: int, elsewhere: Elsewhere,
+        tell: Tell, builder: int, elsewhere: Elsewhere | None,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.wishes = wishes
@@ -100,7 +101,7 @@ class StageRun:
             self.state = state.scratch(self.platform, cache.now(self.engine))
         else:
             with Shown(self, f"FROM {stage.base}"):
-                self.state = copy_step.state_of(self, stage.base).copy()
+                self.state = origins.state_of(self, stage.base).copy()
         self.scope.env = dict(entry.partition("=")[::2] for entry in self.state.config.get("Env") or [])
 
     def _triggers(self) -> list[tuple[Operation, Instruction]]:
@@ -137,7 +138,9 @@ class StageRun:
         """An image that the file names: of the store, or pulled. It is kept while this process lives."""
         found: Image | None = None
         wanted = str(self.platform)
-        if name.startswith(layouts.PREFIX):
+        if name.startswith(LAYOUT):
+            from pod.core.builder import layouts
+
             found = layouts.image(self.engine, name, self.platform)
         elif not self.wishes.pull:
             try:
@@ -161,10 +164,13 @@ class StageRun:
         operation = self.scope.step(operation)
         if isinstance(operation, Run):
             run_step.run(self, operation, instruction)
-        elif isinstance(operation, (Add, Copy)):
-            copy_step.copy(self, operation)
-        elif isinstance(operation, Workdir):
-            copy_step.workdir(self, operation)
+        elif isinstance(operation, (Add, Copy, Workdir)):
+            from pod.core.builder import copy_step
+
+            if isinstance(operation, Workdir):
+                copy_step.workdir(self, operation)
+            else:
+                copy_step.copy(self, operation)
         else:
             metadata.apply(self.state, operation, self._progress, self.scope.args)
 
@@ -176,9 +182,11 @@ class StageRun:
         if self._uncached:
             return key, None
         found = cache.find(self.engine, key)
-        return key, found or self._elsewhere.bring(
-            self.engine, key, self._chain_with, lambda text: self.tell("warning", text=text)
-        )
+        if found is None and self._elsewhere is not None:
+            found = self._elsewhere.bring(
+                self.engine, key, self._chain_with, lambda text: self.tell("warning", text=text)
+            )
+        return key, found
 
     def _chain_with(self, diff_id: str) -> str:
         return image_spec.chain_ids([*(one["diffID"] for one in self.state.layers), diff_id])[-1]

@@ -35,6 +35,10 @@ class Output:
         return f"Output({self.kind!r}, {self.attributes!r})"
 
 
+LAYOUT = "oci-layout:"
+"""How a --build-context that is an OCI layout begins."""
+
+
 class Wishes:
     """All of one build.
 

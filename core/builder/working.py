@@ -191,8 +191,3 @@ def _until_begun(directory: str, client: int) -> None:
         if os.waitid(os.P_PID, client, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return
         time.sleep(0.01)
-
-
-def end_build(engine: Engine) -> None:
-    """At the end of a build: the bytes of all its folders go, in the background."""
-    lifecycle.throw_away(engine, [])

@@ -13,11 +13,11 @@ from tests.support.podcli import Pod, Result
 
 @pytest.fixture
 def layout(pod: Pod, busybox: str, tmp_path: Path) -> Path:
-    """An OCI layout with one image, made:1, which has /made."""
+    """An OCI layout with one image, of-layout:1, which has /made."""
     (tmp_path / "first").mkdir()
     (tmp_path / "first/Dockerfile").write_text(f"FROM {busybox}\nRUN echo made >/made\nENV MADE=here\n")
     folder = tmp_path / "layout"
-    words = ("-t", "made:1", "-o", f"type=oci,tar=false,dest={folder}", str(tmp_path / "first"))
+    words = ("-t", "of-layout:1", "-o", f"type=oci,tar=false,dest={folder}", str(tmp_path / "first"))
     pod("build", "-q", "--network", "none", *words, timeout=120).ok()
     return folder
 
@@ -46,7 +46,7 @@ def test_from_and_copy_when_a_context_is_an_oci_layout_then_its_image_is_taken(
     assert pod(*read).ok() == "here\nmade\n"
     names = pod("images", "--format", "{{.Repository}}").ok().split()
     assert "mine" not in names
-    assert "made" not in names
+    assert "of-layout" not in names
 
 
 def test_layout_when_it_has_no_such_image_then_it_says_what_it_has(pod: Pod, layout: Path, tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_layout_when_it_is_not_what_it_says_then_it_is_refused(
 
 def test_from_when_a_context_names_another_image_then_that_is_the_base(pod: Pod, layout: Path, tmp_path: Path) -> None:
     loaded = pod("load", "-i", str(layout)).ok()
-    assert "made:1" in loaded
+    assert "of-layout:1" in loaded
     text = "FROM nowhere\nRUN cat /made >/again\n"
-    built(pod, tmp_path / "c", text, "--build-context", "nowhere=docker-image://made:1").ok()
+    built(pod, tmp_path / "c", text, "--build-context", "nowhere=docker-image://of-layout:1").ok()
     assert pod("run", "--rm", "--network", "none", "built:1", "cat", "/again").ok() == "made\n"
     failed = built(pod, tmp_path / "c", "FROM files\n", "--build-context", f"files={tmp_path}")
     failed.failed(1, "files, and no image")
