@@ -35,13 +35,13 @@ def ask(question: str, *, hidden: bool = False) -> str:
     """The line that is typed, without its end; ``hidden``: not shown while it is. PodError at the end of the input."""
     import termios
 
-    output.write(question)
     before = termios.tcgetattr(0)
     quiet = [*before]
     quiet[3] = before[3] & ~(termios.ECHO if hidden else 0)
     line = b""
     try:
         termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+        output.write(question)  # who types at once is not shown either
         while not line.endswith(b"\n") and len(line) < _LONGEST:
             some = os.read(0, _LONGEST - len(line))
             if not some:

@@ -239,6 +239,7 @@ UNSOUND = {
     "a name that leads to itself": dns.record(dns.A, b"\1\2\3\4", owner=b"\xc0\x1d"),
     "names that lead to each other": dns.record(dns.A, b"\1\2\3\4", owner=b"\xc0\x1f\xc0\x1d"),
     "a name that leads ahead": dns.record(dns.A, b"\1\2\3\4", owner=b"\xc0\x30"),
+    "a name that runs over itself, past the end": dns.record(dns.A, b"\1\2\3\4", owner=b"\xc0\x1a") + b"\0" * 13,
     "a name in the head": dns.record(dns.A, b"\1\2\3\4", owner=b"\xc0\x04"),
     "an alias that loops": dns.record(dns.CNAME, b"\xc0\x29"),
     "an alias beyond its end": dns.record(dns.CNAME, b"\x3fabc"),

@@ -61,6 +61,7 @@ static size_t after_name(const uint8_t *packet, size_t length, size_t at)
             if (to >= limit || to < POD_DNS_HEAD)
                 return 0;
             after = after ? after : at + 2;
+            length = limit; /* what it leads to had ended where this name began */
             at = limit = to;
             hops++;
             continue;
