@@ -11,6 +11,7 @@ them. Source: moby daemon/images/image_delete.go (rules and messages).
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from pod.core import background, events, statefile, storedir
@@ -190,6 +191,7 @@ def delete(
 
     outcome = Outcome()
     trees: list[str] = []
+    blobs: list[str] = []
     hidden: dict[str, str] = {}
     with store.collection_lock(engine, publish=False):
         gone = _unpublish(engine, images)
@@ -214,10 +216,13 @@ def delete(
         for digest, path in hidden.items():
             if digest in kept_blobs:
                 os.rename(path, engine.paths.blob(digest))
-            else:
+            elif trash is None:
                 outcome.reclaimed += max(unlink(path), 0)
+            else:  # the bytes of a large file are not free at once
+                outcome.reclaimed += os.lstat(path).st_blocks * 512
+                blobs.append(path)
     if trash is not None:
-        trash += trees
+        trash += trees + _together(engine, blobs)
     else:
         empty(engine, trees)
     return outcome
@@ -324,6 +329,18 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
         for name in [] if os.path.islink(f"{root}/{key}") else names:
             moved += into_trash(engine, f"{root}/{key}/{name}")
     return moved
+
+
+def _together(engine: Engine, files: Sequence[str]) -> list[str]:
+    """Moves files that nobody sees any more to one folder of the trash; its path, nothing where there are none."""
+    if not files:
+        return []
+    folder = f"{engine.paths.trash}/{os.urandom(8).hex()}"
+    os.makedirs(folder, 0o700)
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # litter to who looks for that (image/leftovers)
+            os.rename(path, f"{folder}/{os.path.basename(path)}")
+    return [folder]
 
 
 def into_trash(engine: Engine, path: str) -> list[str]:
