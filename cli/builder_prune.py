@@ -36,12 +36,12 @@ def main(engine: Engine, options: Options) -> int:
     """Asks, unless told not to; who says no ends it with status 0, as in Docker."""
     from pod.cli import pruning
     from pod.core.builder import prune
-    from pod.core.container import lifecycle
+    from pod.core.image import trash
 
     prune.check(options["filter"])
     if not pruning.agreed(options, _ALL if options["all"] else _DANGLING):
         return 0
     gone, freed = prune.prune(engine, options["filter"], everything=options["all"], keep=options["keep-storage"])
-    lifecycle.empty_trash(engine)
+    trash.empty(engine)
     pruning.report("build cache objects", [record.key[:25] for record in gone], freed)
     return 0

@@ -28,14 +28,13 @@ _DANGLING = "This will remove all dangling images."
 def main(engine: Engine, options: Options) -> int:
     """Asks, unless told not to; who says no ends it with status 0, as in Docker."""
     from pod.cli import pruning
-    from pod.core.container import lifecycle
-    from pod.core.image import prune
+    from pod.core.image import prune, trash
 
     prune.check(options["filter"], everything=options["all"])
     if not pruning.agreed(options, _ALL if options["all"] else _DANGLING):
         return 0
     outcome = prune.prune(engine, options["filter"], everything=options["all"])
-    lifecycle.empty_trash(engine)
+    trash.empty(engine)
     lines = [f"{removal.kind.lower()}: {removal.what}" for removal in outcome.removals]
     pruning.report("Images", lines, outcome.reclaimed)
     return 0

@@ -27,13 +27,11 @@ COMMAND = Command(
 def main(engine: Engine, options: Options) -> int:
     """Goes on after an image that cannot be removed; its error is said and the status is 1."""
     from pod.cli import each
-    from pod.core.image import remove
-
-    trash: list[str] = []
+    from pod.core.image import trash
 
     def act(name: str) -> None:
         try:
-            _remove(engine, name, options, trash)
+            _remove(engine, name, options)
         except NoSuchImage as error:
             if not options["force"]:
                 raise
@@ -42,10 +40,10 @@ def main(engine: Engine, options: Options) -> int:
     try:
         return each.each(options.args, act)
     finally:
-        remove.empty_later(engine, trash)
+        trash.empty_later(engine)
 
 
-def _remove(engine: Engine, name: str, options: Options, trash: list[str]) -> None:
+def _remove(engine: Engine, name: str, options: Options) -> None:
     from pod.core.container import model
     from pod.core.image import remove, variant
 
@@ -57,5 +55,5 @@ def _remove(engine: Engine, name: str, options: Options, trash: list[str]) -> No
         except FileNotFoundError:
             return False
 
-    for removal in remove.remove(engine, name, force=options["force"], is_running=is_running, trash=trash):
+    for removal in remove.remove(engine, name, force=options["force"], is_running=is_running, later=True):
         output.line(str(removal))

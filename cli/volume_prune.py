@@ -29,13 +29,13 @@ _ANONYMOUS = "This will remove anonymous local volumes not used by at least one 
 def main(engine: Engine, options: Options) -> int:
     """Asks, unless told not to; who says no ends it with status 0, as in Docker."""
     from pod.cli import pruning
-    from pod.core.container import lifecycle
+    from pod.core.image import trash
     from pod.core.volume import listing, remove
 
     wanted = listing.prune_test(options["filter"], everything=options["all"])
     if not pruning.agreed(options, _ALL if options["all"] else _ANONYMOUS):
         return 0
     outcome = remove.prune(engine, wanted)
-    lifecycle.empty_trash(engine)
+    trash.empty(engine)
     pruning.report("Volumes", outcome.names, outcome.reclaimed)
     return 0

@@ -23,8 +23,7 @@ COMMAND = Command(
 def main(engine: Engine, options: Options) -> int:
     """Each volume's name once it is gone, an error line for each of the others; the bytes follow in the background."""
     from pod.cli import each
-    from pod.core import background
-    from pod.core.container import lifecycle
+    from pod.core.image import trash
     from pod.core.volume import remove
 
     def act(name: str) -> str:
@@ -32,5 +31,5 @@ def main(engine: Engine, options: Options) -> int:
         return name
 
     status = each.each(options.args, act)
-    background.run(lambda: lifecycle.empty_trash(engine))
+    trash.empty_later(engine)
     return status

@@ -75,6 +75,17 @@ def names(folder: str) -> list[str]:
         return []
 
 
+def into_trash(paths: Paths, path: str) -> str:
+    """Renames a file or folder of the store out of sight; its path in the trash, "" where there is no such thing."""
+    target = f"{paths.trash}/{os.urandom(8).hex()}"
+    os.makedirs(paths.trash, 0o700, exist_ok=True)
+    try:
+        os.rename(path, target)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return target
+
+
 def own_names(folder: str) -> list[str]:
     """:func:`names`, but none of a folder that is a link: what lies behind it may be another store's."""
     return [] if os.path.islink(folder) else names(folder)

@@ -54,7 +54,8 @@ CARRIER = "pod.core.engine"
 count, and functions of lower rungs get the engine as an argument."""
 
 NATIVE = (
-    "pod.core.runtime", "pod.core.image.unpacking", "pod.core.image.compress", "pod.core.image.commit",
+    "pod.core.runtime", "pod.core.image.trash", "pod.core.image.unpacking", "pod.core.image.compress",
+    "pod.core.image.commit",
     "pod.core.image.archive_decoder", "pod.core.image.push", "pod.core.image.prune", "pod.core.container",
     "pod.core.volume", "pod.core.builder.copying", "pod.core.network", "pod.core.host_probe", "pod.core.storedir",
 )  # fmt: skip

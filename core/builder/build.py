@@ -13,7 +13,7 @@ from pod.core import storedir
 from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages
 from pod.core.builder import context as contexts
 from pod.core.errors import PodError
-from pod.core.image import built_layers, layout
+from pod.core.image import built_layers, layout, trash
 from pod.core.oci import platform as platforms
 
 TYPE_CHECKING = False
@@ -95,10 +95,7 @@ def build(engine: Engine, wishes: Wishes) -> Built:
         return built
     finally:
         built_layers.let_all_go(engine)
-        if storedir.names(engine.paths.trash):
-            from pod.core.container import lifecycle
-
-            lifecycle.throw_away(engine, [])  # in the background
+        trash.empty_later(engine)
 
 
 def _refuse(wishes: Wishes) -> None:

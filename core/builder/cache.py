@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import moments, statefile
+from pod.core import moments, statefile, storedir
 from pod.core.image import blobs, built_layers, durable, layout, leftovers, store
 from pod.core.oci import digest as digests
 
@@ -137,7 +137,8 @@ def remove(engine: Engine, keys: list[str]) -> int:
             if layer["digest"] not in needed:
                 freed += max(images.unlink(engine.paths.blob(layer["digest"])), 0)
             if layer["chainID"] not in chains:
-                trash += images.into_trash(engine, engine.paths.layer(engine.idmap.key, layer["chainID"]))
+                folder = engine.paths.layer(engine.idmap.key, layer["chainID"])
+                trash.append(storedir.into_trash(engine.paths, folder))
     images.empty(engine, trash)
     return freed
 

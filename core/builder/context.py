@@ -20,7 +20,7 @@ from pod.core.builder import ignore as ignoring
 from pod.core.builder.ignore import Ignore
 from pod.core.container import view
 from pod.core.errors import NotFound, PodError, UsageError
-from pod.core.image import archive_input, archive_tar, unpacking
+from pod.core.image import archive_input, archive_tar, trash
 from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
@@ -102,7 +102,7 @@ class Scratch:
         while self._open:
             os.close(self._open.pop())
         try:
-            unpacking.discard(self._engine, self.path, self._engine.idmap)
+            trash.discard(self._engine, self.path, self._engine.idmap)
         finally:
             os.close(self._lock)
 
@@ -135,7 +135,7 @@ def collect(engine: Engine) -> int:
             except OSError:
                 if age < 86400.0:
                     continue  # no locks here: time alone tells
-            unpacking.discard(engine, path, engine.idmap)
+            trash.discard(engine, path, engine.idmap)
             removed += 1
         except OSError:
             continue  # somebody was faster

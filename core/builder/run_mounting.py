@@ -15,10 +15,10 @@ import os
 import posixpath
 import stat
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.builder import certificates, copy_step, copying, origins, state, working
 from pod.core.builder.copying import CopyWishes, Host
-from pod.core.container import lifecycle, secret_files
+from pod.core.container import secret_files
 from pod.core.errors import PodError
 from pod.core.oci import digest as digests
 from pod.core.runtime import userns
@@ -183,7 +183,7 @@ class Mounts:
     def _fill(self, mount: RunMount, data: str) -> None:
         """A new cache: empty or what ``from`` has at ``source``, with the owner and mode that are told."""
         temporary = f"{data}.{os.getpid()}"
-        lifecycle.put_away(self._run.engine, [temporary] if os.path.exists(temporary) else [])
+        storedir.into_trash(self._run.engine.paths, temporary)
         os.mkdir(temporary, 0o755)
         if mount.origin:
             os.rename(self._copied(mount).root, temporary)
@@ -194,7 +194,7 @@ class Mounts:
         try:
             os.rename(temporary, data)
         except OSError:  # another step was faster, or we are told why by the mount
-            lifecycle.put_away(self._run.engine, [temporary])
+            storedir.into_trash(self._run.engine.paths, temporary)
 
     def _copied(self, mount: RunMount) -> Working:
         """A root file system with what the mount's ``source`` has, at its top; it goes with the step."""

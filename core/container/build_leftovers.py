@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 
-from pod.core import rundir, statefile
+from pod.core import rundir, statefile, storedir
 from pod.core.container import lifecycle, model, secret_files
 from pod.core.errors import PodError
 from pod.core.image import built_layers
@@ -40,7 +40,7 @@ def end(engine: Engine, directory: str) -> None:
 def throw_away(engine: Engine, directory: str, container_id: str) -> None:
     """The folder of a step that is done; the trash is emptied at the end of the build."""
     shutil.rmtree(rundir.container_dir(engine, container_id), ignore_errors=True)
-    lifecycle.put_away(engine, [directory])
+    storedir.into_trash(engine.paths, directory)
 
 
 def collect(engine: Engine) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import host, notices, rundir, statefile
+from pod.core import host, notices, rundir, statefile, storedir
 from pod.core.container import files, model, names, planning, settling, spec, store
 from pod.core.errors import Busy, Conflict, NameInUse, NoSuchContainer, NoSuchImage, StillRunning
 from pod.core.runtime import launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from pod.core.container.model import Container
@@ -108,46 +107,10 @@ def make_folders(engine: Engine, folder: str) -> None:
 def _undo(engine: Engine, name: str, container_id: str, folders: tuple[str, ...]) -> None:
     store.release_name(engine, name, container_id)
     for folder in folders:
-        _to_trash(engine, folder)
-    empty_trash(engine)
+        storedir.into_trash(engine.paths, folder)
+    from pod.core.image import trash
 
-
-def _to_trash(engine: Engine, path: str) -> None:
-    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
-    target = f"{engine.paths.trash}/{os.path.basename(path)[:80]}.{os.urandom(4).hex()}"
-    try:
-        os.rename(path, target)
-    except FileNotFoundError:
-        pass
-
-
-def throw_away(engine: Engine, folders: Iterable[str]) -> None:
-    """Puts ``folders`` into the trash, and empties that in the background."""
-    put_away(engine, folders)
-    _empty_trash_later(engine)
-
-
-def put_away(engine: Engine, folders: Iterable[str]) -> None:
-    """Puts ``folders`` into the trash; who has several to bring empties it once, with :func:`throw_away`."""
-    for folder in folders:
-        _to_trash(engine, folder)
-
-
-def empty_trash(engine: Engine) -> None:
-    """Removes what lies in the trash."""
-    from pod.core import storedir
-    from pod.core.image import unpacking
-
-    for name in storedir.names(engine.paths.trash):
-        unpacking.remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
-
-
-def _empty_trash_later(engine: Engine) -> None:
-    """:func:`empty_trash` in the background; what stays is removed by the next ``ps`` or ``rm``."""
-    if os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash):
-        from pod.core import background
-
-        background.run(lambda: empty_trash(engine))
+    trash.empty(engine)
 
 
 def layer_folders(engine: Engine, container: Container) -> list[str]:
@@ -366,7 +329,9 @@ def remove(engine: Engine, container: Container, *, force: bool, volumes: bool) 
         if container.is_running:
             _end_to_remove(engine, container, force=force)
         if delete(engine, container, volumes=volumes):
-            _empty_trash_later(engine)
+            from pod.core.image import trash
+
+            trash.empty_later(engine)
             return
     raise Busy(f'cannot remove container "/{container.name}": it is started again and again', hint="pod stop it first")
 
@@ -412,7 +377,7 @@ def delete(engine: Engine, container: Container, *, volumes: bool) -> bool:
 
 def _delete_held(engine: Engine, container: Container, *, volumes: bool) -> None:
     """:func:`delete` for who holds the lock; its file goes with the rest."""
-    _to_trash(engine, container.directory)
+    storedir.into_trash(engine.paths, container.directory)
     store.release_name(engine, container.name, container.id)
     anonymous = [mount["Name"] for mount in container.config["Mounts"] if mount.get("Anonymous")]
     if volumes and anonymous:
@@ -435,8 +400,10 @@ def _forget_run_folder(engine: Engine, container_id: str) -> None:
 def discard(engine: Engine, container_id: str) -> None:
     """Takes away a container whose records cannot be read: its folder and the names that lead to it."""
     with rundir.container_lock(engine, container_id):
-        _to_trash(engine, engine.paths.container(container_id))
+        storedir.into_trash(engine.paths, engine.paths.container(container_id))
         for name in os.listdir(engine.paths.names):
             store.release_name(engine, name, container_id)
         _forget_run_folder(engine, container_id)
-    _empty_trash_later(engine)
+    from pod.core.image import trash
+
+    trash.empty_later(engine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import rundir
+from pod.core import rundir, storedir
 from pod.core.container import model, store
 from pod.core.errors import Busy
 
@@ -75,16 +75,15 @@ def _collect_litter(engine: Engine) -> None:
         build_leftovers.collect(engine)
     folders = [(f"{engine.paths.containers}/{name}", name[66:]) for name in entries]
     stale = [path for path, maker in folders if rundir.is_litter(engine, path, maker)]
-    if stale or (os.path.isdir(engine.paths.trash) and os.listdir(engine.paths.trash)):
-        from pod.core.container import lifecycle
+    for path in stale:
+        storedir.into_trash(engine.paths, path)
+    if storedir.names(engine.paths.trash):
+        from pod.core.image import trash
 
-        lifecycle.throw_away(engine, stale)
+        trash.empty_later(engine)
 
 
 def _has_dead_build(engine: Engine) -> bool:
     """Whether a step of a build lies there whose build was killed."""
-    try:
-        names = os.listdir(engine.paths.build_work)
-    except FileNotFoundError:
-        return False
-    return any(rundir.is_litter(engine, f"{engine.paths.build_work}/{name}", name[65:]) for name in names)
+    folder = engine.paths.build_work
+    return any(rundir.is_litter(engine, f"{folder}/{name}", name[65:]) for name in storedir.names(folder))

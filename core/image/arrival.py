@@ -17,7 +17,7 @@ import time
 
 from pod.core import holders
 from pod.core.errors import Busy, DigestMismatch, PodError
-from pod.core.image import blobs, layers, unpacking
+from pod.core.image import blobs, layers, trash
 from pod.core.image.extractor import Answer, Extractor
 from pod.core.image.unpacking import LOCK_TIMEOUT, Refused, Unpacking
 from pod.core.oci.image_spec import Descriptor
@@ -252,7 +252,7 @@ class Arrival:
         for number in list(self._jobs):
             self._put_back(number)
         for path in self._trash if quiet else []:
-            unpacking.remove_tree(self._engine, path, self._idmap)
+            trash.remove_tree(self._engine, path, self._idmap)
         if quiet:  # Else a thread may still ring; two descriptors until the process ends.
             for descriptor in self._wake:
                 os.close(descriptor)
@@ -325,9 +325,9 @@ class Arrival:
 
     def _put_back(self, number: int) -> None:
         given = self._jobs.pop(number)
-        trash = given.unpacking.give_up()
-        if trash:
-            self._trash.append(trash)  # To be removed by a fork, when there are no threads.
+        aside = given.unpacking.give_up()
+        if aside:
+            self._trash.append(aside)  # To be removed by a fork, when there are no threads.
         given.unpacking.close()
         given.let_lock_go()
 

@@ -127,16 +127,9 @@ def _judge(engine: Engine, name: str) -> None:
     elif kind == "layer":
         key, _, layer = what.partition(":")
         if "/" not in what and not layer.startswith("."):
-            _throw_away(engine, f"{engine.paths.layers(key)}/{layer}")
+            storedir.into_trash(engine.paths, f"{engine.paths.layers(key)}/{layer}")
     elif kind == "tree" and digests.is_hex(what):
-        _throw_away(engine, engine.paths.container(what) + "/rootfs")
-
-
-def _throw_away(engine: Engine, path: str) -> None:
-    try:
-        os.rename(path, f"{engine.paths.trash}/{os.urandom(8).hex()}")
-    except FileNotFoundError:
-        return
+        storedir.into_trash(engine.paths, engine.paths.container(what) + "/rootfs")
 
 
 def _is_whole(path: str, wanted: str) -> bool:

@@ -58,7 +58,7 @@ def collect(engine: Engine, limit: int, *, dry: bool = False, patience: float = 
         if not dry:
             outcome.reclaimed += prune.sweep(engine)
             leftovers.collect(engine)
-            _empty_trash(engine)
+            remove.empty(engine, [f"{engine.paths.trash}/{name}" for name in storedir.names(engine.paths.trash)])
         disk = sizes.Disk(engine)
         outcome.size = disk.total + _others(engine)
         images = store.list_images(engine)
@@ -146,10 +146,6 @@ def _put_back(engine: Engine, name: Reference, ref: dict[str, object]) -> None:
         statefile.write(engine.paths.ref(name.canonical()), ref, exclusive=True)
     except FileExistsError:
         return  # it leads elsewhere by now
-
-
-def _empty_trash(engine: Engine) -> None:
-    remove.empty(engine, [f"{engine.paths.trash}/{name}" for name in storedir.names(engine.paths.trash)])
 
 
 def _forget_marks(engine: Engine) -> None:

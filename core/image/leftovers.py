@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from pod.core import storedir
-from pod.core.image import blobs, spool, unpacking
+from pod.core.image import blobs, spool, trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def collect(engine: Engine) -> int:
     for key in storedir.own_names(root):
         for path in _hidden(f"{root}/{key}"):
             removed += _if_dead(
-                path, os.O_DIRECTORY, GRACE, lambda path: unpacking.discard(engine, path, engine.idmap)
+                path, os.O_DIRECTORY, GRACE, lambda path: trash.discard(engine, path, engine.idmap)
             )
     return removed
 

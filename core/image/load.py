@@ -129,7 +129,8 @@ class _Undone:
         with store.collection_lock(self._engine, publish=False):
             kept, chains = remove.kept(self._engine)
             for chain in made - chains:
-                trash += remove.into_trash(self._engine, self._engine.paths.layer(self._engine.idmap.key, chain))
+                layer = self._engine.paths.layer(self._engine.idmap.key, chain)
+                trash.append(storedir.into_trash(self._engine.paths, layer))
             for digest in self._blobs - kept:
                 remove.unlink(self._engine.paths.blob(digest))
         remove.empty(self._engine, trash)

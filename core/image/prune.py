@@ -87,7 +87,7 @@ def sweep(engine: Engine) -> int:
                 chain = path.rpartition("/")[2].removeprefix("flat-")
                 if len(chain) == 64 and digests.is_hex(chain) and "sha256:" + chain not in chains:
                     reclaimed += sizes.trees(engine, [path])[path]
-                    trash += remove.into_trash(engine, path)
+                    trash.append(storedir.into_trash(engine.paths, path))
     remove.empty(engine, trash)
     return reclaimed
 

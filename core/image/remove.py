@@ -11,12 +11,11 @@ them. Source: moby daemon/images/image_delete.go (rules and messages).
 
 from __future__ import annotations
 
-import contextlib
 import os
 
-from pod.core import background, events, statefile, storedir
+from pod.core import events, statefile, storedir
 from pod.core.errors import ImageInUse, InvalidReference, PodError
-from pod.core.image import built_layers, layout, store, unpacking
+from pod.core.image import built_layers, layout, store, trash
 from pod.core.oci import digest as digests
 from pod.core.oci import reference as references
 from pod.core.oci.reference import Reference
@@ -55,10 +54,10 @@ class User:
 
 
 def remove(
-    engine: Engine, name: str, *, force: bool, is_running: Callable[[str], bool], trash: list[str] | None = None
+    engine: Engine, name: str, *, force: bool, is_running: Callable[[str], bool], later: bool = False
 ) -> list[Removal]:
-    """Removes ``name`` as the module says; ``is_running(container id)`` comes from who knows containers. The trees of
-    its layers are added to ``trash``, for :func:`empty_later`; without a list they are removed before it returns.
+    """Removes ``name`` as the module says; ``is_running(container id)`` comes from who knows containers. ``later``: the
+    bytes stay in the trash, which the caller has emptied in the background (trash.empty_later).
 
     NoSuchImage where there is none, ImageInUse where a container or another repository forbids it.
     """
@@ -81,7 +80,7 @@ def remove(
     for _ in removals:
         events.emit(engine, "image", "untag", image.id, {"name": image.id})
     if len(doomed) == len(refs) and not users:
-        removals += delete(engine, [image], trash=trash).removals
+        removals += delete(engine, [image], later=later).removals
     layout.write_index(engine)
     return removals
 
@@ -177,21 +176,20 @@ class Outcome:
 
 
 def delete(
-    engine: Engine, images: Sequence[Image], disk: Disk | None = None, *, trash: list[str] | None = None
+    engine: Engine, images: Sequence[Image], disk: Disk | None = None, *, later: bool = False
 ) -> Outcome:
     """Removes the records of images without names or containers, and the blobs and layers that no other image has.
 
     An image that was given a name or a container since it was looked at stays. Who publishes on another node of a
     shared home does not see our lock: so blobs are renamed, the records read again, and what one of them needs gets its
     name back; the other looks after it has published (install). A layer is made anew from its blob where it is missed.
-    ``disk`` says what layers take, for the sum; without it that is what their archives had. ``trash`` is as for
+    ``disk`` says what layers take, for the sum; without it that is what their archives had. ``later`` is as for
     :func:`remove`.
     """
     from pod.core.image.sizes import Sizes
 
     outcome = Outcome()
     trees: list[str] = []
-    blobs: list[str] = []
     hidden: dict[str, str] = {}
     with store.collection_lock(engine, publish=False):
         gone = _unpublish(engine, images)
@@ -216,14 +214,12 @@ def delete(
         for digest, path in hidden.items():
             if digest in kept_blobs:
                 os.rename(path, engine.paths.blob(digest))
-            elif trash is None:
+            elif later:  # the bytes of a large file are not free at once
+                aside = storedir.into_trash(engine.paths, path)
+                outcome.reclaimed += os.lstat(aside).st_blocks * 512 if aside else 0
+            else:
                 outcome.reclaimed += max(unlink(path), 0)
-            else:  # the bytes of a large file are not free at once
-                outcome.reclaimed += os.lstat(path).st_blocks * 512
-                blobs.append(path)
-    if trash is not None:
-        trash += trees + _together(engine, blobs)
-    else:
+    if not later:
         empty(engine, trees)
     return outcome
 
@@ -327,44 +323,15 @@ def _to_trash(engine: Engine, image: Image, gone: list[str]) -> list[str]:
         names.append("flat-" + image.chain_ids[-1][7:])
     for key in storedir.own_names(root):
         for name in [] if os.path.islink(f"{root}/{key}") else names:
-            moved += into_trash(engine, f"{root}/{key}/{name}")
+            moved.append(storedir.into_trash(engine.paths, f"{root}/{key}/{name}"))
     return moved
 
 
-def _together(engine: Engine, files: Sequence[str]) -> list[str]:
-    """Moves files that nobody sees any more to one folder of the trash; its path, nothing where there are none."""
-    if not files:
-        return []
-    folder = f"{engine.paths.trash}/{os.urandom(8).hex()}"
-    os.makedirs(folder, 0o700)
-    for path in files:
-        with contextlib.suppress(FileNotFoundError):  # litter to who looks for that (image/leftovers)
-            os.rename(path, f"{folder}/{os.path.basename(path)}")
-    return [folder]
-
-
-def into_trash(engine: Engine, path: str) -> list[str]:
-    """Renames one folder out of sight; its path in the trash, nothing where there is no such folder."""
-    target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
-    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
-    try:
-        os.rename(path, target)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [target]
-
-
 def empty(engine: Engine, paths: Sequence[str]) -> None:
-    """Removes trees from the trash; what cannot be removed stays there, with a warning."""
-    for path in paths:
+    """Removes trees from the trash ("" is none); what cannot be removed stays there, with a warning."""
+    for path in filter(None, paths):
         try:
-            unpacking.remove_tree(engine, path, engine.idmap)
+            trash.remove_tree(engine, path, engine.idmap)
         except (OSError, PodError) as error:
             text = f"remove image: {path}: {error}; it stays in the trash"
             engine.progress("warning", {"text": text})
-
-
-def empty_later(engine: Engine, paths: Sequence[str]) -> None:
-    """:func:`empty` in the background; what stays is removed by the next ``ps`` or ``rm``."""
-    if paths:
-        background.run(lambda: empty(engine, paths))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 
-from pod.core import statefile
+from pod.core import statefile, storedir
 from pod.core.errors import DigestMismatch, PodError
-from pod.core.image import durable
+from pod.core.image import durable, trash
 from pod.core.image.layers import is_done
 from pod.core.oci import digest as digests
 
@@ -150,7 +150,7 @@ class Unpacking:
     def give_up(self) -> str:
         """Takes what was not published out of sight; its path in the trash, for :func:`remove_tree`, "" for none."""
         folder, self.folder = self.folder, ""
-        return _to_trash(self._engine, folder) if folder else ""
+        return storedir.into_trash(self._engine.paths, folder) if folder else ""
 
 
 class Apart:
@@ -231,10 +231,10 @@ def extract(engine: Engine, layer: dict[str, Any], idmap: IdMap) -> str:
                 raise
             job.publish(statefile.loads(answer))
         finally:
-            trash = job.give_up()
+            aside = job.give_up()
             job.close()
-            if trash:
-                remove_tree(engine, trash, idmap)
+            if aside:
+                trash.remove_tree(engine, aside, idmap)
     return job.path
 
 
@@ -282,7 +282,7 @@ def _publish(engine: Engine, idmap: IdMap, folder: str, path: str) -> bool:
                 raise
         if is_done(path):
             return False
-        _to_trash(engine, path)
+        storedir.into_trash(engine.paths, path)
 
 
 def _hides_all(root: str) -> bool:
@@ -309,42 +309,6 @@ def _explain(error: OSError, digest: str) -> Refused:
     return Refused(f"extract layer: {digest[:19]}: {said}", hint=hint, errno=error.errno or 0)
 
 
-def discard(engine: Engine, path: str, idmap: IdMap) -> None:
-    """Takes a layer folder out of sight at once (rename to trash), then removes it. A missing one is fine."""
-    target = _to_trash(engine, path)
-    if target:
-        remove_tree(engine, target, idmap)
-
-
-def _to_trash(engine: Engine, path: str) -> str:
-    """Where it is now; "" where there was nothing."""
-    target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
-    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
-    try:
-        os.rename(path, target)
-    except FileNotFoundError:
-        return ""
-    return target
-
-
-def remove_tree(engine: Engine, path: str, idmap: IdMap) -> None:
-    """Removes a tree whose owners may be any ids of the map: with a range in the user's mapped namespace."""
-    from pod.core.runtime import userns
-    from pod.ext.layer import rmtree
-
-    folder, _, name = path.rpartition("/")
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-
-        def work() -> bytes:
-            rmtree(parent, name)
-            return b""
-
-        userns.call_mapped(engine, idmap, work)
-    finally:
-        os.close(parent)
-
-
 def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None:
     """Builds the tree flat-<hex> at ``path`` of the layers ``folders``, base first; others who want it wait."""
     folder, _, name = path.rpartition("/")
@@ -357,9 +321,9 @@ def flatten(engine: Engine, folders: list[str], idmap: IdMap, path: str) -> None
         try:
             _flatten(engine, folders, idmap, temporary)
             if not _publish(engine, idmap, temporary, path):
-                discard(engine, temporary, idmap)
+                trash.discard(engine, temporary, idmap)
         except BaseException:
-            discard(engine, temporary, idmap)
+            trash.discard(engine, temporary, idmap)
             raise
         finally:
             os.close(held)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from pod.core.builder import prune as build_cache
-from pod.core.container import lifecycle, network_removal
+from pod.core.container import network_removal
 from pod.core.container import prune as container_prune
 from pod.core.errors import PodError
 from pod.core.image import prune as image_prune
+from pod.core.image import trash
 from pod.core.network import listing as network_listing
 from pod.core.volume import listing as volume_listing
 from pod.core.volume import remove as volume_remove
@@ -62,5 +63,5 @@ def prune(
         records, freed = build_cache.prune(engine, filters, everything=everything)
         reclaimed += freed
         tell("build cache objects", [record.key[:25] for record in records])
-    lifecycle.empty_trash(engine)
+    trash.empty(engine)
     return reclaimed + outcome.reclaimed

@@ -15,7 +15,7 @@ import time
 from pod.core import statefile, storedir
 from pod.core.container import lifecycle, model, settling, stopping
 from pod.core.errors import Conflict, NoSuchContainer, PodError
-from pod.core.image import unpacking
+from pod.core.image import trash
 from pod.core.runtime import userns
 
 TYPE_CHECKING = False
@@ -87,7 +87,7 @@ def reset(engine: Engine) -> Reset:
         _empty_folders(engine, root, FOLDERS[:-2], engine.idmap, outcome)
         if not outcome.stuck:
             own = userns.IdMap("single", "single", [], [])
-            _attempt(outcome, run, lambda: unpacking.remove_tree(engine, run, own))
+            _attempt(outcome, run, lambda: trash.remove_tree(engine, run, own))
             _empty_folders(engine, root, ("cache",), own, outcome)
         if not outcome.stuck:
             _dissolve(root, outcome)
@@ -144,16 +144,16 @@ def _run_directory(engine: Engine) -> str:
 def _empty_folders(engine: Engine, root: int, folders: Sequence[str], idmap: IdMap, outcome: Reset) -> None:
     """Folders of the store, and then the trash."""
     _make_trash(root)
-    trash = os.open("trash", _FLAGS, dir_fd=root)
+    aside = os.open("trash", _FLAGS, dir_fd=root)
     try:
         for folder in folders:
-            _empty(root, folder, trash, outcome)
+            _empty(root, folder, aside, outcome)
         _unlink_files(root, outcome)
-        for name in os.listdir(trash):
+        for name in os.listdir(aside):
             path = f"{engine.paths.trash}/{name}"
-            _attempt(outcome, path, lambda path=path: unpacking.remove_tree(engine, path, idmap))  # type: ignore[misc]
+            _attempt(outcome, path, lambda path=path: trash.remove_tree(engine, path, idmap))  # type: ignore[misc]
     finally:
-        os.close(trash)
+        os.close(aside)
 
 
 def _unlink_files(root: int, outcome: Reset) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.core import rundir
+from pod.core import rundir, storedir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,5 +22,5 @@ def collect(engine: Engine, names: list[str]) -> None:
 
     used = remove.users(engine) if released else {}
     for name in litter + [name for name in released if name not in used]:
-        if remove.into_trash(engine, engine.paths.volume(name)) and name in released:
+        if storedir.into_trash(engine.paths, engine.paths.volume(name)) and name in released:
             remove.tell(engine, name)

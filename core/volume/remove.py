@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from pod.core.volume.store import Volume
 
 
-def into_trash(engine: Engine, folder: str) -> str:
-    """Renames a volume out of sight; its path in the trash, "" where there is no such folder."""
-    target = f"{engine.paths.trash}/{os.urandom(8).hex()}"
-    os.makedirs(engine.paths.trash, 0o700, exist_ok=True)
-    try:
-        os.rename(folder, target)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    return target
-
-
 def users(engine: Engine) -> dict[str, list[str]]:
     """The ids of the containers that have each volume, by its name; StoreCorrupt where a record cannot be read."""
     found: dict[str, list[str]] = {}
@@ -94,9 +83,9 @@ def _take(engine: Engine, name: str, folder: str) -> bool:
         try:
             os.rename(aside, folder)
         except OSError:
-            into_trash(engine, aside)  # somebody made a new one of that name: it has that
+            storedir.into_trash(engine.paths, aside)  # somebody made a new one of that name: it has that
         raise
-    into_trash(engine, aside)
+    storedir.into_trash(engine.paths, aside)
     tell(engine, name)
     return True
 
@@ -152,5 +141,5 @@ def release(engine: Engine, names: Iterable[str], container_id: str) -> None:
             used = users(engine) if used is None else used
             if [one for one in used.get(name, []) if one != container_id]:
                 continue
-        if into_trash(engine, folder):
+        if storedir.into_trash(engine.paths, folder):
             tell(engine, name)

@@ -15,7 +15,7 @@ import pytest
 
 from pod.core.engine import Engine
 from pod.core.errors import DigestMismatch
-from pod.core.image import blobs, layers, leftovers, pull, remove, store, unpacking
+from pod.core.image import blobs, layers, leftovers, pull, remove, store, trash
 from pod.core.oci import platform
 from tests.unit.core.image.conftest import Built, Pusher, archive
 
@@ -125,7 +125,7 @@ def test_pull_when_a_blob_was_damaged_then_says_so_and_heals(engine: Engine, pus
         file.seek(-1, os.SEEK_END)
         file.write(b"!")
     (folder,) = layers.ensure(engine, image)
-    unpacking.discard(engine, folder, engine.idmap)
+    trash.discard(engine, folder, engine.idmap)
     with pytest.raises(DigestMismatch, match="blob is"):
         layers.ensure(engine, image)
     assert layers.ensure(engine, pull.pull(engine, name)) == [folder]
@@ -136,7 +136,7 @@ def test_pull_when_it_meets_a_damaged_blob_then_fetches_it_again(engine: Engine,
     image = pull.pull(engine, name)
     (layer,) = image.record["layers"]
     (folder,) = layers.ensure(engine, image)
-    unpacking.discard(engine, folder, engine.idmap)
+    trash.discard(engine, folder, engine.idmap)
     with open(engine.paths.blob(layer["digest"]), "r+b") as file:
         file.write(b"?")
     assert layers.ensure(engine, pull.pull(engine, name)) == [folder]

@@ -21,7 +21,7 @@ from pod.core.errors import (
     Unreachable,
     UsageError,
 )
-from pod.core.image import arrival, layers, pull, store, unpacking
+from pod.core.image import arrival, layers, pull, store, trash
 from pod.core.oci import platform
 from tests.support import tools
 from tests.unit.core.image.conftest import Built, Pusher, Told, archive, digest
@@ -225,7 +225,7 @@ def test_pull_when_layers_vanished_then_rebuilt(engine: Engine, pusher: Pusher) 
     name = pusher.image("team/app", "v1", Built(BASE, architecture=HOST))
     image = pull.pull(engine, name)
     (folder,) = layers.ensure(engine, image)
-    unpacking.discard(engine, folder, engine.idmap)
+    trash.discard(engine, folder, engine.idmap)
     assert layers.ensure(engine, image) == [folder]
     assert Path(folder, "diff/hello").exists()
     assert os.listdir(engine.paths.trash) == []

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from pod.core import statefile
-from pod.core.container import lifecycle
 from pod.core.engine import Engine
 from pod.core.errors import Conflict, NoSuchVolume
+from pod.core.image import trash
 from pod.core.volume import attach, leftovers, remove, store
 from pod.core.volume.syntax import VolumeSpec
 
@@ -76,7 +76,7 @@ def test_remove_when_killed_anywhere_then_it_is_there_whole_or_not_at_all(engine
         if names(engine):
             assert os.path.exists(store.find(engine, "gone").mountpoint + "/file")
             remove.remove(engine, "gone", force=False)
-        lifecycle.empty_trash(engine)
+        trash.empty(engine)
         assert names(engine) == os.listdir(engine.paths.trash) == []
         number += 1
     assert names(engine) == []
