@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pod.cli import build_outputs, run_request, run_values
+from pod.cli import build_outputs, run_values
 from pod.core import moments
 from pod.core.builder.scopes import PREDEFINED
 from pod.core.builder.wishes import Wishes
@@ -18,6 +18,7 @@ from pod.core.oci import reference as references
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from pod.cli.options import Options
     from pod.core.engine import Engine
@@ -50,6 +51,7 @@ def wishes(engine: Engine, options: Options) -> Wishes:
     found.add_hosts = run_values.extra_hosts(options["add-host"], found.network)
     found.shm_size = options["shm-size"]
     found.ulimits = run_values.ulimits(options["ulimit"])
+    found.limits = _limits(engine, options)
     found.secrets = secrets(options["secret"], engine.environ)
     found.ssh = ssh(options["ssh"], engine.environ)
     found.build_contexts = build_contexts(options["build-context"])
@@ -65,7 +67,6 @@ def wishes(engine: Engine, options: Options) -> Wishes:
 
 def refuse(engine: Engine, options: Options) -> None:
     """UsageError for what nothing would carry out; a warning for what others might expect something of."""
-    run_request.refuse_limits(options)
     if options["isolation"] not in ("", "default"):
         raise UsageError(f"--isolation: invalid isolation: {options['isolation']}", hint="Linux has 'default'")
     if options["builder"] not in ("", "default"):
@@ -98,6 +99,19 @@ def _no_attestation(flag: str) -> UsageError:
 
 
 # ---- one flag each
+
+
+def _limits(engine: Engine, options: Options) -> dict[str, Any]:
+    """Limits of each RUN, as of a container; what nothing enforces is told once."""
+    from pod.cli import run_limits
+
+    found = run_limits.members_of_run(options)
+    if found:
+        from pod.core.runtime import limits
+
+        for sentence in limits.decide(found, "00000000", engine.facts.kernel).lacking:
+            engine.progress("warning", {"text": sentence})
+    return found
 
 
 def tags(given: list[str]) -> list[Reference]:

@@ -72,7 +72,7 @@ def describe(engine: Engine) -> dict[str, Any]:
             "Authorization": None,
             "Log": ["json-file", "local", "none", "syslog", "journald"],
         },
-        **{field: False for field, _, _ in _LIMITS},
+        **{field: controller in _holding() for field, controller, _ in _LIMITS},
         "OomKillDisable": False,
         "IPv4Forwarding": _flag("/proc/sys/net/ipv4/ip_forward"),
         "Debug": False,
@@ -134,11 +134,21 @@ def _emulation(engine: Engine) -> str:
     return engine.facts.root_emulation if asked == "auto" else asked
 
 
+def _holding() -> set[str]:
+    """Controllers of control groups that a container started here would get."""
+    from pod.core.runtime import groups
+
+    places = groups.find(look=True)
+    return {name for name in ("memory", "cpu", "cpuset", "pids", "io") if places.of(name)[0] or name in places.by_scope}
+
+
 def _warnings(engine: Engine) -> list[str]:
     """Docker's lines for what is not enforced here, then ours."""
     facts = engine.facts
-    lines = [f"WARNING: No {words} support" for _, _, words in _LIMITS]
-    lines += [f"WARNING: No io.{limit} support" for limit in ("weight", "max (rbps)", "max (wbps)")]
+    holding = _holding()
+    lines = [f"WARNING: No {words} support" for _, controller, words in _LIMITS if controller not in holding]
+    if "io" not in holding:
+        lines += [f"WARNING: No io.{limit} support" for limit in ("weight", "max (rbps)", "max (wbps)")]
     if not facts.userns:
         lines.append(f"WARNING: No container can run: {facts.userns_reason} (see pod doctor)")
     elif facts.idmap_kind != "range":

@@ -99,6 +99,7 @@ _SHARED = (
     ("stop-signal", "", "string", "Signal to stop the container"),
     ("stop-timeout", "", "int", "Timeout (in seconds) to stop a container"),
     ("storage-opt", "", "list", "Storage driver options for the container"),
+    ("strict-limits", "", "bool", "Refuse to start where a resource limit cannot be enforced as a control group would"),
     ("sysctl", "", "map", "Sysctl options"),
     ("tmpfs", "", "list", "Mount a tmpfs directory"),
     ("tty", "t", "bool", "Allocate a pseudo-TTY"),

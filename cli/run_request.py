@@ -14,33 +14,8 @@ if TYPE_CHECKING:
     from pod.cli.options import Options
     from pod.core.engine import Engine
 
-_LIMITS = [
-    "blkio-weight",
-    "blkio-weight-device",
-    "cgroup-parent",
-    "cpu-period",
-    "cpu-quota",
-    "cpu-rt-period",
-    "cpu-rt-runtime",
-    "cpu-shares",
-    "cpus",
-    "cpuset-cpus",
-    "cpuset-mems",
-    "device-cgroup-rule",
-    "device-read-bps",
-    "device-read-iops",
-    "device-write-bps",
-    "device-write-iops",
-    "memory",
-    "memory-reservation",
-    "memory-swap",
-    "memory-swappiness",
-    "oom-kill-disable",
-    "oom-score-adj",
-    "pids-limit",
-    "storage-opt",
-]
 _LATER = [
+    "storage-opt",
     "gpus",
     "use-api-socket",
     "isolation",
@@ -49,19 +24,8 @@ _LATER = [
 ]
 
 
-def refuse_limits(options: Options) -> None:
-    """UsageError for a given flag that limits a resource."""
-    for name in options.given:
-        if name in _LIMITS:
-            raise UsageError(
-                f"--{name}: this version enforces no resource limits",
-                hint="leave it out; --ulimit works, and so does a limit around all of pod (ulimit, Slurm, systemd)",
-            )
-
-
 def refuse_unsupported(options: Options) -> None:
     """UsageError for a given flag that nothing would enforce. Never a silent ignore."""
-    refuse_limits(options)
     for name in options.given:
         if name in _LATER:
             raise UsageError(f"--{name}: not there yet in this version", hint="leave it out")
@@ -93,6 +57,11 @@ def make_request(engine: Engine, options: Options) -> Request:
         _restart(request, options["restart"])
     if given - _PLAIN:
         _details(engine, request, options)
+    if not _LIMITS.isdisjoint(given):
+        from pod.cli import run_limits
+
+        request.limits = run_limits.members_of_run(options)
+    request.strict_limits = options["strict-limits"] or engine.config.strict_limits
     if engine.config.default_ulimits or "ulimit" in given:
         _ulimits(engine, request, options["ulimit"])
     _logging(engine, request, options)
@@ -109,6 +78,14 @@ _PLAIN = frozenset(
 """Flags that _details has nothing to do for."""
 
 
+_LIMITS = frozenset(
+    (
+        "blkio-weight", "blkio-weight-device", "cgroup-parent", "cpu-period", "cpu-quota", "cpu-rt-period",
+        "cpu-rt-runtime", "cpu-shares", "cpus", "cpuset-cpus", "cpuset-mems", "device-cgroup-rule", "device-read-bps",
+        "device-read-iops", "device-write-bps", "device-write-iops", "memory", "memory-reservation", "memory-swap",
+        "memory-swappiness", "oom-kill-disable", "oom-score-adj", "pids-limit",
+    )
+)  # fmt: skip
 _NETWORK = frozenset(("network", "ip", "ip6", "link", "link-local-ip", "mac-address", "network-alias"))
 _PORTS = frozenset(("publish", "publish-all", "port-fallback"))
 _MOUNTS = frozenset(("mount", "volumes-from", "volume-driver"))

@@ -1,4 +1,4 @@
-"""``pod update``: the restart policy; limits are refused as ``run`` refuses them."""
+"""``pod update``: resource limits and the restart policy of containers, also of those that run."""
 
 from __future__ import annotations
 
@@ -30,19 +30,25 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import each, run_request
+    from pod.cli import each, run_limits
     from pod.core.container import changes, lifecycle, store
 
     if not options.given:
-        raise PodError("you must provide one or more flags when using this command", hint="--restart is the one")
-    run_request.refuse_limits(options)
+        raise PodError("you must provide one or more flags when using this command", hint="--memory, --cpus, --restart")
+    policy = None
     try:
-        policy = changes.parse_policy(options["restart"])
+        limits = run_limits.members(options)
+        if "restart" in options.given:
+            policy = changes.parse_policy(options["restart"])
     except UsageError as error:
         raise PodError(error.message, hint=error.hint) from None
 
     def act(name: str) -> str:
-        changes.set_policy(engine, lifecycle.settle(engine, store.find(engine, name)), policy)
+        container = lifecycle.settle(engine, store.find(engine, name))
+        if limits:
+            changes.set_limits(engine, container, limits, run_limits.check)
+        if policy is not None:
+            changes.set_policy(engine, container, policy)
         return name
 
     return each.each(options.args, act)

@@ -3,8 +3,8 @@
     file                                                    keys read
     /etc/docker/daemon.json, ~/.config/docker/daemon.json   the keys of :class:`Config`; others are the daemon's
     /etc/pod/pod.toml, ~/.config/pod/pod.toml, $POD_CONFIG  the same keys, parallel-downloads, parallel-uploads,
-                                                            restart-pauses, root-emulation, [token-realms],
-                                                            [store]
+                                                            restart-pauses, root-emulation, strict-limits,
+                                                            [token-realms], [store]
     registries.conf (see core/registry/registries.py)       where images come from; read when first asked for
 
 A later file of a kind replaces single keys of an earlier one. A warm start stats the files and parses what exists:
@@ -88,6 +88,7 @@ class Config:
         "root_emulation",
         "skipped",
         "store",
+        "strict_limits",
         "token_realms",
     )
 
@@ -110,6 +111,7 @@ class Config:
         self.root_emulation = "auto"
         self.skipped: list[str] = []
         self.store = StoreLimits()
+        self.strict_limits = False
         self.token_realms: dict[str, str] = {}
 
 
@@ -330,6 +332,12 @@ def _downloads(value: Any) -> int:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
 def _pauses(value: Any) -> list[int]:
     good = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
     if not good or not 1 <= value[0] <= value[1] <= 3_600_000:
@@ -386,6 +394,7 @@ _OWN_KEYS: dict[str, Callable[[Any], object]] = {
     "restart-pauses": _pauses,
     "root-emulation": _emulation,
     "store": _store,
+    "strict-limits": _truth,
     "token-realms": _map,
 }
 

@@ -328,19 +328,32 @@ def _memory_files(trials: Trials) -> Fact:
 
 
 def _cgroups(facts: Facts) -> Fact:
-    proof = "made a group below our own"
-    if facts.cgroup_delegated:
-        controllers = ", ".join(facts.cgroup_controllers) or "no controllers"
-        return Fact("cgroups", "ok", f"v2, delegated: {controllers}", proof)
-    version = {0: "none", 1: "v1 or hybrid", 2: "v2, not delegated"}[facts.cgroup_version]
+    """What a limit of a container started here would be enforced by (docs/limits.md)."""
+    from pod.core.runtime import groups
+
+    proof = "looked for a group of ours, and for a systemd manager of ours"
+    places = groups.find(look=True)
+    names = ("memory", "cpu", "cpuset", "pids", "io")
+    found = {name: groups.SCOPE if name in places.by_scope else places.of(name)[0] for name in names}
+    lacking = [name for name in names if not found[name]]
+    value = "; ".join(f"{kind}: {', '.join(n for n in names if found[n] == kind)}" for kind in _kinds(found))
+    if not lacking:
+        return Fact("cgroups", "ok", value, proof)
+    if not value:
+        value = {0: "none", 1: "v1, none of ours", 2: "v2, none of ours"}[facts.cgroup_version]
     return Fact(
         "cgroups",
         "limit",
-        version,
+        value,
         proof,
-        "limits of memory, cpu and processes are not enforced",
-        "a systemd user session with Delegate=yes (systemctl edit user@.service), cgroup v2",
+        f"without a control group: limits of {', '.join(lacking)} (docs/limits.md says what holds then)",
+        "'systemctl edit user@.service': [Service] Delegate=cpu cpuset io memory pids; without systemd a group that is"
+        " the user's: its folder and its file cgroup.procs",
     )
+
+
+def _kinds(found: dict[str, str]) -> list[str]:
+    return sorted(set(found.values()) - {""})
 
 
 def _device(name: str, path: str, trial: Trial, so: str) -> Fact:

@@ -4,7 +4,7 @@
     2. extensions and helper for both machines, by zig                              native.py
     3. an audit of every ELF file                                                   audit.py
     4. the embedded image for both machines                                         image.py
-    5. a stage: the packages pod, urllib3, tomli; shiv makes the archive of it      here
+    5. a stage: the packages pod and PURE's; shiv makes the archive of it      here
     6. the archive written again with our start in front                            archive.py
 
 Everything it makes or gets is below build/. Two builds of one tree give the same bytes.
@@ -31,6 +31,8 @@ import sources
 import sysroot
 
 ROOT = sources.ROOT
+PURE = ("jeepney", "tomli", "urllib3")
+"""Packages of requirements-run.txt."""
 BUILD = ROOT / "build"
 CACHE = Path(os.environ.get("POD_BUILD_CACHE") or BUILD)
 """Where downloaded things are; shared by several trees where the environment names a folder."""
@@ -96,14 +98,14 @@ def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
     shutil.copytree(ROOT / "packaging/pod", stage / "pod", dirs_exist_ok=True, ignore=ignored)
     pinned = (ROOT / "packaging/requirements-run.txt").read_bytes()
     wheels = CACHE / f"wheels-{hashlib.sha256(pinned).hexdigest()[:12]}"
-    if not (wheels / "urllib3").is_dir():
+    if not all((wheels / name).is_dir() for name in PURE):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile"]
         command += ["--target", str(wheels), "--only-binary", ":all:", "--platform", "any"]
         command += ["--python-version", "3.9", "--implementation", "py"]
         command += ["--abi", "none", "--upgrade", "-r", str(ROOT / "packaging/requirements-run.txt")]
         if subprocess.run(command, check=False, timeout=600).returncode:
-            raise StageError("pip: could not get urllib3 and tomli")
-    for name in ("urllib3", "tomli"):
+            raise StageError(f"pip: could not get {', '.join(PURE)}")
+    for name in PURE:
         shutil.copytree(wheels / name, stage / name, ignore=ignored)
         for notice in wheels.glob(f"{name}-*.dist-info/**/LICENSE*"):
             shutil.copy(notice, stage / name / "LICENSE")
@@ -135,7 +137,7 @@ def carried() -> list[str]:
 def ignored(folder: str, names: list[str]) -> set[str]:
     """What the file does not carry: C and Cython sources, type stubs, what a development build left."""
     unwanted = (".c", ".h", ".pyx", ".pxd", ".pyi", ".so", ".o", ".pyc", ".typed", ".map")
-    extra = {"__pycache__", "src", "_build.py", "emscripten"}
+    extra = {"__pycache__", "src", "_build.py", "emscripten", "tests"}
     extra |= {"pod-helper", ".pod-helper.new", "pod-netd", ".pod-netd.new"}
     return {name for name in names if name.endswith(unwanted) or name in extra}
 

@@ -107,6 +107,7 @@ def _process(stage_run: StageRun, argv: list[str], args: dict[str, str], seen: l
     process = working.Process(argv, _environment(stage_run, args), seen[0], seen[1])
     process.env += [f"{name}={value}" for name, value in stage_run.scope.proxies().items()]
     process.network, process.add_hosts, process.shm_size, process.ulimits = seen[2:]
+    process.limits = stage_run.wishes.limits
     return process
 
 

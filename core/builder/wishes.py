@@ -8,6 +8,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pod.core.oci.reference import Reference
 
 
@@ -55,6 +57,7 @@ class Wishes:
     ``add_hosts``       "name:address" lines for RUN
     ``shm_size``        bytes, 0 for the default
     ``ulimits``         (name, soft, hard), -1 unlimited
+    ``limits``          members of HostConfig that limit resources of a RUN
     ``secrets``         id to ("file", absolute path) or ("env", name of a variable)
     ``ssh``             id to paths: a socket, or keys; none for the agent of SSH_AUTH_SOCK
     ``build_contexts``  name to what it means: a folder, docker-image://…, a URL, oci-layout://…, target:NAME
@@ -68,7 +71,7 @@ class Wishes:
     __slots__ = (
         "add_hosts", "annotations", "build_args", "build_contexts", "cache_from", "cache_to", "context", "file",
         "labels", "network", "no_cache", "no_cache_filter", "outputs", "platform", "pull", "quiet", "secrets",
-        "shm_size", "squash", "ssh", "stdin_fd", "tags", "target", "ulimits",
+        "limits", "shm_size", "squash", "ssh", "stdin_fd", "tags", "target", "ulimits",
     )  # fmt: skip
 
     def __init__(self, context: str = ".") -> None:
@@ -87,6 +90,7 @@ class Wishes:
         self.add_hosts: list[str] = []
         self.shm_size = 0
         self.ulimits: list[tuple[str, int, int]] = []
+        self.limits: dict[str, Any] = {}
         self.secrets: dict[str, tuple[str, str]] = {}
         self.ssh: dict[str, list[str]] = {}
         self.build_contexts: dict[str, str] = {}

@@ -34,7 +34,7 @@ HOSTNAME = "buildkitsandbox"
 class Process:
     """What a step runs: argv, its whole environment, user, working directory, and how it sees the world."""
 
-    __slots__ = ("add_hosts", "argv", "env", "mounts", "network", "shm_size", "ulimits", "user", "workdir")
+    __slots__ = ("add_hosts", "argv", "env", "limits", "mounts", "network", "shm_size", "ulimits", "user", "workdir")
 
     def __init__(self, argv: list[str], env: list[str], user: str, workdir: str) -> None:
         self.argv = argv
@@ -44,6 +44,7 @@ class Process:
         self.network = "bridge"
         self.add_hosts: list[str] = []
         self.ulimits: list[tuple[str, int, int]] = []
+        self.limits: dict[str, Any] = {}
         self.shm_size = 0
         self.mounts: list[dict[str, Any]] = []
 
@@ -152,6 +153,7 @@ def _record(engine: Engine, state: State, process: Process, container_id: str) -
     request.network = process.network
     request.add_host = list(process.add_hosts)
     request.ulimits = list(process.ulimits)
+    request.limits = dict(process.limits)
     request.log_driver = "none"
     if process.shm_size:
         request.shm_size = process.shm_size

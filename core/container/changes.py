@@ -1,8 +1,8 @@
 """What was changed of a container after its creation: its name, its restart policy (update), its networks.
 
 config.json stays as create wrote it; ``changes.json`` beside it, {"version": 1, "Name": …, "RestartPolicy": …,
-"Networks": …}, holds what replaces its members (docs/state.md). The policy is written as --restart takes it: the live
-supervisor reads it, too (ext/src/helper/restart.c).
+"Networks": …, "Limits": members of HostConfig}, holds what replaces its members (docs/state.md). The policy is written
+as --restart takes it: the live supervisor reads it, too (ext/src/helper/restart.c).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from pod.core import rundir, statefile
 from pod.core.container import happened, lifecycle, store
 from pod.core.errors import Conflict, NameInUse, PodError, UsageError
+from pod.core.runtime import defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.core.container.model import Container
@@ -51,6 +53,26 @@ def policy_text(policy: dict[str, Any]) -> str:
     """A RestartPolicy as --restart takes it."""
     most = int(policy.get("MaximumRetryCount", 0))
     return f"{policy['Name']}:{most}" if most else str(policy["Name"])
+
+
+def set_limits(
+    engine: Engine, container: Container, members: dict[str, Any], check: Callable[[dict[str, Any]], None]
+) -> None:
+    """New limits, of a running container from now on; ``check`` judges all that it has then. Conflict where that takes
+    a new start, and then nothing has changed.
+    """
+    from pod.core.container import limiting
+
+    with rundir.container_lock(engine, container.id):
+        current = lifecycle.read_again(engine, container)
+        host = current.config["HostConfig"]
+        merged = {name: value for name, value in {**host, **members}.items() if name in defaults.LIMIT_KEYS}
+        check(merged)
+        if current.is_running:
+            limiting.apply(current, host, members)
+        earlier = {name: value for name, value in host.items() if name in defaults.LIMIT_KEYS}
+        write(current, "Limits", {**earlier, **members})
+    happened.tell(engine, container, "update")
 
 
 def write(container: Container, member: str, value: str | dict[str, Any]) -> None:

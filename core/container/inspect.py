@@ -73,6 +73,8 @@ def document(engine: Engine, container: Container, *, size: bool = False) -> dic
     }
     if size:
         result["SizeRw"], result["SizeRootFs"] = sizes(engine, container)
+    if isinstance(container.state.get("limits"), dict) and container.is_running:
+        result["HostConfig"]["EnforcedBy"] = container.state["limits"].get("by", {})
     result["Mounts"] = [_mount(mount) for mount in config["Mounts"]]
     result["Config"] = inspect_shape.config(config["Config"])
     result["NetworkSettings"] = _network(container)

@@ -298,6 +298,10 @@ def settle_held(engine: Engine, container: Container) -> Container:
             if error.errno not in (28, 122):  # ENOSPC, EDQUOT
                 raise  # On a full disk the next look works it out again: rm must not fail for that.
         container = model.Container(engine, container.directory, container.config, record)
+    if container.status in ("created", "exited") and settling.has_groups(container):
+        from pod.core.container import limiting
+
+        limiting.collect(container.directory)
     ended = container.status == "exited" and not model.is_kept_elsewhere(engine, container)
     if container.config["HostConfig"]["AutoRemove"] and (ended or model.maker_died(engine, container)):
         _delete_held(engine, container, volumes=True)

@@ -181,6 +181,8 @@ def _apply_changes(directory: str, config: dict[str, Any]) -> None:
     config["Name"] = name
     if networks is not None:
         config["Networks"] = networks
+    if isinstance(changes.get("Limits"), dict):
+        config["HostConfig"].update(changes["Limits"])
     if policy:
         word, _, most = policy.partition(":")
         config["HostConfig"]["RestartPolicy"] = {

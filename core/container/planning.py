@@ -28,21 +28,9 @@ class Attachment:
     """The caller's side of a start: which streams, which terminal, what a detached start prints."""
 
     __slots__ = (
-        "bound",
-        "claimed",
-        "created",
-        "detach",
-        "detach_keys",
-        "lock",
-        "printed",
-        "say_detached",
-        "sig_proxy",
-        "stderr",
-        "stdin",
-        "stdout",
-        "warning",
-        "winsize",
-    )
+        "bound", "claimed", "created", "detach", "detach_keys", "lock", "printed", "say_detached", "sig_proxy",
+        "stderr", "stdin", "stdout", "winsize",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.bound = False  # it ends with the caller, however that ends
@@ -57,7 +45,6 @@ class Attachment:
         self.lock = -1
         self.printed = ""
         self.say_detached = False  # leaving by the detach keys is an error: attach, exec
-        self.warning = ""
         self.winsize = (0, 0)
 
     def flags(self) -> int:
@@ -178,6 +165,10 @@ def container_plan(
     """
     writer = plan.PlanWriter()
     config = _joined(engine, writer, config)
+    if not defaults.LIMIT_KEYS.isdisjoint(config["HostConfig"]):
+        from pod.core.container import limiting
+
+        config = limiting.write_start(engine, writer, config)
     host, spec = config["HostConfig"], config["Config"]
     flags = attachment.flags() | _process(engine, writer, config, attachment)
     flags |= plan.INIT if host["Init"] else 0
@@ -213,8 +204,6 @@ def container_plan(
         writer.text("TRASH", engine.paths.trash)
     if attachment.lock >= 0:
         writer.number("LOCK", attachment.lock)
-    if attachment.warning:
-        writer.text("WARNING", attachment.warning)
     if attachment.printed:
         writer.text("PRINT", attachment.printed)
     return writer.finish(launch.build_id())
@@ -463,6 +452,10 @@ def exec_plan(
 ) -> bytes:
     """plan.bin for one more process in a running container."""
     writer = plan.PlanWriter()
+    if "limits" in state:
+        from pod.core.container import limiting
+
+        config = limiting.write_join(writer, config, state)
     emulation = running_emulation(config, state)
     if not emulation:
         _write_devices(engine, writer, config, joined=True)

@@ -45,12 +45,12 @@ LONGEST_REASON = 50
 _PURE = frozenset(
     (
         "close", "fchmod", "fspath", "fstat", "fsync", "ftruncate", "get_inheritable", "get_terminal_size", "getegid",
-        "geteuid", "getgid", "getgroups", "getpid", "getuid", "read", "sendfile", "set_inheritable", "strerror",
-        "umask", "urandom",
+        "geteuid", "getgid", "getgroups", "getpid", "getuid", "read", "sched_getaffinity", "sendfile",
+        "set_inheritable", "strerror", "umask", "urandom",
     )
 )  # fmt: skip
-"""Functions of posix that concern this process and descriptors that are open already; ids, groups and the terminal's
-size are looked at again by the helper."""
+"""Functions of posix that concern this process and descriptors that are open already; ids, groups, the terminal's size
+and the processors that are allowed are looked at again by the helper."""
 _FOREIGN = ("socket", "subprocess", "threading", "resource", "mmap", "ctypes", "pod.ext.layer", "pod.ext.process")
 """Modules that reach out by other ways than ``os``: a start that loads one is not recorded."""
 

@@ -11,6 +11,7 @@ import os
 from pod.core import rundir, storedir
 from pod.core.container import model, store
 from pod.core.errors import Busy
+from pod.core.runtime import defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,19 @@ def is_due(engine: Engine, container: Container) -> bool:
         return True
     if container.status == "exited" and container.state.get("status") == "running":
         return True
+    if container.status in ("created", "exited") and has_groups(container):
+        return True
     if not container.config["HostConfig"]["AutoRemove"]:
         return False
     if container.status == "exited":
         return not model.is_kept_elsewhere(engine, container)
     return model.maker_died(engine, container)
+
+
+def has_groups(container: Container) -> bool:
+    """Whether control groups of a supervisor that was killed may be left (limiting.collect)."""
+    limited = not defaults.LIMIT_KEYS.isdisjoint(container.config["HostConfig"])
+    return limited and os.path.exists(container.directory + "/groups")
 
 
 def settle_all(engine: Engine) -> list[Container]:

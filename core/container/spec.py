@@ -27,20 +27,18 @@ class Request:
     __slots__ = (
         "add_host", "annotations", "args", "attach", "auto_remove", "cap_add", "cap_drop", "cgroupns", "command",
         "devices", "dns", "dns_option", "dns_search", "domainname", "entrypoint", "env", "expose", "group_add",
-        "healthcheck", "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "log_driver",
-        "log_opts", "name", "network", "networks", "pid", "port_fallback", "ports", "privileged", "publish_all",
-        "read_only", "restart", "root_emulation", "security_opt",
-        "shm_size", "stop_signal", "stop_timeout", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts",
-        "volume_driver", "volumes", "volumes_from", "workdir",
+        "healthcheck", "hostname", "idmap", "image_name", "init", "interactive", "ipc", "labels", "limits",
+        "log_driver", "log_opts", "name", "network", "networks", "pid", "port_fallback", "ports", "privileged",
+        "publish_all", "read_only", "restart", "root_emulation", "security_opt", "shm_size", "stop_signal",
+        "stop_timeout", "strict_limits", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns", "uts", "volume_driver",
+        "volumes", "volumes_from", "workdir",
     )  # fmt: skip
 
     def __init__(self, image_name: str) -> None:
         self.image_name = image_name
         self.command: list[str] = []
         self.entrypoint: str | None = None
-        self.name = ""
-        self.hostname = ""
-        self.domainname = ""
+        self.name = self.hostname = self.domainname = ""
         self.user = ""
         self.workdir = ""
         self.env: list[str] = []
@@ -49,7 +47,7 @@ class Request:
         self.attach: set[str] = set()
         self.interactive = self.tty = False
         self.auto_remove = self.init = False
-        self.privileged = self.read_only = False
+        self.privileged = self.read_only = self.strict_limits = False
         self.network = "bridge"
         self.networks: dict[str, dict[str, Any]] = {}  # by name, the first one first; see network/endpoints.py
         self.ports: dict[str, list[dict[str, str]]] = {}
@@ -84,6 +82,7 @@ class Request:
         self.log_driver = "json-file"
         self.log_opts: dict[str, str] = {}
         self.idmap: Any = None
+        self.limits: dict[str, Any] = {}  # members of HostConfig
 
 
 def make_record(
@@ -125,6 +124,8 @@ def make_record(
         record["Networks"] = request.networks
     if request.port_fallback:
         record["Pod"]["PortFallback"] = True
+    if request.strict_limits:
+        record["Pod"]["StrictLimits"] = True
     return record
 
 
@@ -279,7 +280,6 @@ def _host_config(request: Request) -> dict[str, Any]:
         "IpcMode": request.ipc,
         "Cgroup": "",
         "Links": None,
-        "OomScoreAdj": 0,
         "PidMode": request.pid,
         "Privileged": request.privileged,
         "PublishAllPorts": request.publish_all,
@@ -302,6 +302,7 @@ def _host_config(request: Request) -> dict[str, Any]:
         "MaskedPaths": [] if unconfined else list(defaults.MASKED_PATHS),
         "ReadonlyPaths": [] if unconfined else list(defaults.READONLY_PATHS),
         **_mounts(request),
+        **request.limits,
     }
 
 

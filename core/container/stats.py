@@ -1,10 +1,12 @@
-"""What a container uses now, counted over its processes from /proc: containers of this version have no cgroup.
+"""What a container uses now: from its control groups where it has some, else counted over its processes.
 
-    processor  utime and stime of every process, with those of its children that ended and were waited for. Of one whose
-               parent is outside (exec), and of one that nobody waits for, what it used is lost with its end.
-    memory     PSS: pages that several processes share are counted once, as a cgroup counts them. RSS where the kernel
-               does not tell. The page cache of files, which a cgroup counts too, is not in it.
-    limit      the host's memory
+    processor  cpu.stat of version 2; else utime and stime of every process, with those of its children that ended and
+               were waited for. Of one whose parent is outside (exec), and of one that nobody waits for, what it used is
+               lost with its end.
+    memory     what the group has, without file pages that nobody used of late (docker/cli, calculateMemUsage…NoCache);
+               else PSS: pages that several processes share are counted once. RSS where the kernel does not tell. The
+               page cache of files, which a group counts too, is not in it.
+    limit      --memory, else the host's memory
     network    of the container's own namespace, without lo; 0 in the host's, as Docker has it
     block I/O  read_bytes and write_bytes, of ended children too
     pids       threads, as the pids cgroup counts them
@@ -48,8 +50,34 @@ def sample(container: Container) -> Sample:
         found.written += numbers[1]
     if processes:
         found.limit = _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
+        if container.config["HostConfig"].get("Memory"):
+            found.limit = min(found.limit, int(container.config["HostConfig"]["Memory"]))
         found.received, found.sent = _network(processes[0].pid)
+        limits = container.state.get("limits")
+        if isinstance(limits, dict) and limits.get("groups"):
+            _ask_groups(found, limits["places"], f"pod-{container.id[:24]}")
     return found
+
+
+def _ask_groups(found: Sample, places: dict[str, list[str]], name: str) -> None:
+    """What the groups count themselves takes the place of what was counted."""
+    for controller, (kind, above) in places.items():
+        folder = f"{above}/{name}/"
+        if controller == "memory":
+            old = kind == "cgroup v1"
+            used = _number(folder + ("memory.usage_in_bytes" if old else "memory.current"))
+            unused = b"total_inactive_file" if old else b"inactive_file"
+            if used:
+                found.memory = max(0, used - _numbers(folder + "memory.stat", (unused,))[0])
+        elif controller == "pids":
+            found.pids = _number(folder + "pids.current") or found.pids
+        elif controller == "cpu" and kind != "cgroup v1":
+            found.cpu = _numbers(folder + "cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
+
+
+def _number(path: str) -> int:
+    text = _read(path).strip()
+    return int(text) if text.isdigit() else 0
 
 
 def cpu_percent(before: Sample, after: Sample) -> float:

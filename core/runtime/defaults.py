@@ -82,6 +82,16 @@ _RLIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpendi
 RLIMITS: dict[str, int] = {name: number for number, name in enumerate(_RLIMITS.split()) if name != "as"}
 """--ulimit's names (docker/go-units: address space is not among them) to RLIMIT_ numbers, the same on x86 and Arm."""
 
+LIMIT_KEYS = frozenset(
+    (
+        "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps", "BlkioWeight",
+        "BlkioWeightDevice", "CgroupParent", "CpuPeriod", "CpuQuota", "CpuShares", "CpusetCpus", "CpusetMems",
+        "DeviceCgroupRules", "Memory", "MemoryReservation", "MemorySwap", "MemorySwappiness", "NanoCpus",
+        "OomKillDisable", "OomScoreAdj", "PidsLimit",
+    )
+)  # fmt: skip
+"""Members of HostConfig that limit resources (core/runtime/limits.py); a record has those that were given."""
+
 _SIGNALS = """
 HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU
 XFSZ VTALRM PROF WINCH IO PWR SYS

@@ -66,6 +66,12 @@
     POD_KEY(62, NET,         BLOB) /* items of REGISTER (net/wire.h) of the container and its interfaces; absent: no network of netd's */ \
     POD_KEY(63, NETD,        STRV) /* netd's folder in the run directory, path of its program */ \
     POD_KEY(64, NET_HOSTS,   STR)  /* /etc/hosts without the lines that netd knows */ \
+    POD_KEY(65, GROUPS_IN,   STRV) /* folders of control groups that get one of the container's own (helper/groups.h) */ \
+    POD_KEY(66, GROUP_FILES, STRV) /* of these: number, file, value, number, file … */ \
+    POD_KEY(67, AFFINITY,    BLOB) /* processors that it may run on, as sched_setaffinity(2) takes them */ \
+    POD_KEY(68, MEMORY,      U64)  /* bytes, where the supervisor watches (helper/watch.h) */ \
+    POD_KEY(69, OOM_SCORE,   STR)  /* /proc/PID/oom_score_adj */ \
+    POD_KEY(78, LIMITS,      STR)  /* for state.json: JSON of what enforces which limit */ \
     POD_KEY(115, NET_APART,  STRV) /* for events: id, name, driver of each network without an interface of netd's */ \
     POD_KEY(111, SHARE,      U64)  /* CLONE_NEW* of a running container that are joined (helper/share.h); then NAMESPACES has no NEWUSER */ \
     POD_KEY(112, SHARE_PID,  U64)  /* that container's first process */ \

@@ -47,6 +47,9 @@ int pod_health_fork(const struct pod_plan *plan, int dirfd, pid_t child, pid_t *
  * already; 0: that is left to the caller's SIGCHLD. */
 int pod_health_kill(pid_t monitor);
 
+/* Children of all threads of PID; how many, at most ROOM. */
+int pod_process_children(pid_t pid, pid_t *found, int room);
+
 /* The state letter of a process (proc(5), stat, 3); 0 where it is gone. */
 char pod_process_state(pid_t pid);
 

@@ -147,7 +147,7 @@ static int read_children(int task, const char *thread, pid_t *found, int room)
     return count;
 }
 
-static int list_children(pid_t pid, pid_t *found, int room)
+int pod_process_children(pid_t pid, pid_t *found, int room)
 {
     char path[40];
     int count = 0;
@@ -170,7 +170,7 @@ static void kill_below(pid_t pid)
     pid_t children[CHILDREN_MAX];
 
     for (int round = 0; round < ROUNDS; round++) {
-        int count = list_children(pid, children, CHILDREN_MAX), living = 0;
+        int count = pod_process_children(pid, children, CHILDREN_MAX), living = 0;
         for (int i = 0; i < count; i++)
             if (pod_process_lives(children[i])) {
                 living = 1;
@@ -201,7 +201,7 @@ static int stop_monitor(pid_t monitor)
 int pod_health_kill(pid_t monitor)
 {
     pid_t agents[2];
-    int count = stop_monitor(monitor) ? list_children(monitor, agents, 2) : 0;
+    int count = stop_monitor(monitor) ? pod_process_children(monitor, agents, 2) : 0;
 
     for (int i = 0; i < count; i++) {
         kill(agents[i], SIGSTOP);

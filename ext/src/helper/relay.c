@@ -315,6 +315,7 @@ enum {
     SLOT_HEALTH,
     SLOT_LOG,
     SLOT_NETWORK,
+    SLOT_LIMITS,
     SLOT_CLIENTS
 };
 
@@ -345,6 +346,7 @@ static int fill(struct pod_relay *relay, struct pollfd *slots)
     slots[SLOT_NETWORK].fd = -1;
     if (relay->network)
         timeout = pod_network_fill(relay->network, &slots[SLOT_NETWORK], timeout);
+    timeout = pod_limits_fill(relay->limits, &slots[SLOT_LIMITS], timeout);
     return pod_health_fill(relay->health, &slots[SLOT_HEALTH], timeout);
 }
 
@@ -418,6 +420,7 @@ static void turn(struct pod_relay *relay, int64_t timeout)
         relay->emulator->listener = -1;
     }
     pod_health_tick(relay->health, slots[SLOT_HEALTH].revents);
+    pod_limits_tick(relay->limits, slots[SLOT_LIMITS].revents);
     if (relay->network)
         pod_network_tick(relay->network, slots[SLOT_NETWORK].revents);
 }

@@ -10,6 +10,7 @@
 #include "emulator.h"
 #include "frame.h"
 #include "health.h"
+#include "limiting.h"
 #include "log.h"
 #include "network.h"
 #include "trim.h"
@@ -51,6 +52,7 @@ struct pod_relay {
     int64_t grace; /* milliseconds that it then has, after SIGHUP; 0: none, and no SIGHUP */
     int64_t kill_at; /* 0, or when it is killed (hangup.h) */
     struct pod_health *health; /* NULL: no health check */
+    struct pod_limits *limits; /* NULL: an exec */
     int (*pause)(void *owner, int paused, struct pod_err *err); /* NULL: cannot be paused (exec) */
     void *owner;
     struct pod_network *network; /* NULL: an exec */

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -53,6 +54,10 @@ static int set_names(const struct pod_plan *plan, struct pod_err *err)
 
 int pod_spaces_settle(const struct pod_plan *plan, int proc, struct pod_err *err)
 {
+    /* Here and not by clone(2): its root is the group that a process is in when it makes it (cgroup_namespaces(7)). */
+    if (pod_plan_has(plan, POD_KEY_GROUPS_IN) &&
+        pod_plan_u64(plan, POD_KEY_NAMESPACES) & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP))
+        return pod_fail(err, POD_CGROUP, "namespace");
     if (set_names(plan, err))
         return -1;
     if ((pod_plan_u64(plan, POD_KEY_FLAGS) & POD_PLAN_LOOPBACK) && loopback_up(err))

@@ -3,7 +3,8 @@
  *
  *   version 1 · status created|running|exited · pid pidStart (the first process) · supervisor supervisorStart · startedAt
  *   finishedAt (RFC 3339) · exitCode · restartCount · oomKilled · with status running: paused, restarting (between two runs: no pid)
- *   · rootEmulation · network (what netd said: Networks, Ports) · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
+ *   · rootEmulation · network (what netd said: Networks, Ports) · limits (what
+ *   enforces which) · error (step, errno, path of a failed start) · and the members of HOST: which machine, which boot */
 #ifndef POD_STATE_H
 #define POD_STATE_H
 

@@ -21,6 +21,7 @@
 #include "hangup.h"
 #include "join.h"
 #include "launch.h"
+#include "limiting.h"
 #include "network.h"
 #include "pause.h"
 #include "relay.h"
@@ -47,6 +48,7 @@ struct supervisor {
     struct pod_network network;
     uint64_t mounts; /* the mount namespace, where the first process is no process 1 */
     struct pod_pause pause;
+    struct pod_limits limits;
     int ours[3]; /* the supervisor's ends of the container's pipes */
 };
 
@@ -88,7 +90,7 @@ static pid_t clone_process(uint64_t namespaces)
 
 static int start_container(struct supervisor *s, struct pod_err *err)
 {
-    uint64_t namespaces = pod_plan_u64(s->plan, POD_KEY_NAMESPACES);
+    uint64_t namespaces = pod_limits_namespaces(s->plan);
     int shares = pod_plan_has(s->plan, POD_KEY_SHARE);
     pid_t child = -1;
 
@@ -108,6 +110,8 @@ static int start_container(struct supervisor *s, struct pod_err *err)
         s->mounts = pod_share_mounts(child);
     if ((namespaces & CLONE_NEWUSER) && s->has_map && pod_userns_write_maps(child, &s->map, err))
         return -1;
+    if (pod_limits_hold(&s->limits, s->plan, s->dirfd, child, err))
+        return -1;
     if (send(s->launch.sync[0], "G", 1, MSG_NOSIGNAL) != 1)
         return pod_fail(err, POD_SOCKET, "go");
     return 0;
@@ -118,7 +122,8 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
     if (pod_plan_has(s->plan, POD_KEY_NOTIFY))
         pod_emulator_connect(&s->emulator);
     /* The join makes this process part of the container's namespaces but for the pid namespace, which only its children enter. */
-    if (pod_join(s->plan, s->launch.host_proc, &s->launch.inner, err))
+    if (pod_limits_join(s->plan, err) ||
+        pod_join(s->plan, s->launch.host_proc, &s->launch.inner, err))
         return -1;
     if (s->flags & POD_PLAN_PROBE)
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* joining cleared it */
@@ -197,6 +202,18 @@ static int set_paused(void *owner, int paused, struct pod_err *err)
     return failed;
 }
 
+/* The kernel, or we, had to kill a process of the container for want of memory. */
+static void out_of_memory(void *owner)
+{
+    struct supervisor *s = owner;
+    struct pod_err ignored;
+
+    pod_events_tell(&s->events, s->plan, "oom", NULL);
+    s->state.oom_killed = 1;
+    if (s->state.pid)
+        pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
+}
+
 /* The relay's: what netd knows of the container is another now. */
 static void network_changed(void *owner)
 {
@@ -251,6 +268,7 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
         s->state.pid = 0;
         s->state.exit_code = failure_code(why);
         pod_log_now(s->state.finished);
+        pod_groups_end(&s->limits.groups, s->dirfd);
         pod_removal_socket(s->plan, (s->flags & POD_PLAN_REMOVE) != 0);
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
         if (s->flags & POD_PLAN_REMOVE) {
@@ -281,6 +299,7 @@ static _Noreturn void finish(struct supervisor *s)
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
          * record says that the container may be started again. */
         pod_cleanup_fd(&s->relay.listener);
+        pod_groups_end(&s->limits.groups, s->dirfd);
         pod_removal_socket(s->plan, removed);
         s->state.status = "exited";
         s->state.restarting = 0;
@@ -312,12 +331,13 @@ static int running(struct supervisor *s, struct pod_err *err)
             s->state.emulation = s->launch.basic ? "basic" : "full";
         s->state.pid = s->relay.child;
         s->state.pid_start = pod_process_start(s->relay.child);
-        s->state.exit_code = 0;
+        s->state.exit_code = s->state.oom_killed = 0;
         s->state.network = s->network.state;
         pod_log_now(s->state.started);
         if (pod_state_write(s->dirfd, s->plan, &s->state, err))
             return -1;
         pod_health_begin(s->relay.health, s->relay.child);
+        pod_limits_begin(&s->limits, s->relay.child);
         pod_restart_began(&s->restart);
         pod_event_volumes(&s->events, s->plan, "mount");
         pod_event_start(&s->events, s->plan, &s->network);
@@ -337,6 +357,7 @@ static void ended(struct supervisor *s)
     pod_network_release(&s->network);
     s->state.network = NULL;
     pod_pause_forget(&s->pause);
+    pod_limits_ended(&s->limits);
     pod_emulator_stop(&s->emulator);
     s->state.exit_code = exit_code(s->relay.status);
     if (s->flags & POD_PLAN_EXEC) {
@@ -448,12 +469,15 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control, int netd,
         failed = pod_fail(&err, POD_STATE, folder);
     if (failed || no_netd->step != POD_NONE)
         finish_failed(s, failed ? &err : no_netd);
-    if (!(s->flags & POD_PLAN_EXEC))
-        s->relay.health = pod_health_new(plan, s->dirfd);
     if (!(s->flags & POD_PLAN_EXEC)) {
+        s->relay.health = pod_health_new(plan, s->dirfd);
         s->relay.pause = set_paused;
         s->relay.owner = s;
         s->relay.network = &s->network;
+        s->relay.limits = &s->limits;
+        pod_limits_init(&s->limits, plan, s->dirfd);
+        s->limits.killed = out_of_memory;
+        s->limits.owner = s;
         s->network.changed = network_changed;
         s->network.owner = s;
     }

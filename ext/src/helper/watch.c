@@ -1,0 +1,205 @@
+#include "watch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "health.h"
+#include "pause.h"
+#include "userns.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+#define SOONEST_MS 5
+#define LATEST_MS 200
+#define ALL_MS 2000
+/* Bytes that a process may fill in a millisecond: what decides how soon we look again. */
+#define PACE (2u << 20)
+#define PROCESSES_MAX 4096
+
+struct found {
+    pid_t pid[PROCESSES_MAX];
+    int count;
+};
+
+void pod_watch_init(struct pod_watch *watch, const struct pod_plan *plan, int dirfd)
+{
+    watch->limit = pod_plan_u64(plan, POD_KEY_MEMORY);
+    watch->kind = pod_plan_u64(plan, POD_KEY_NAMESPACES) & CLONE_NEWPID ? "pid" : "mnt";
+    watch->dirfd = dirfd;
+}
+
+void pod_watch_begin(struct pod_watch *watch, pid_t child)
+{
+    watch->child = child;
+    watch->other_count = 0;
+    watch->at = child > 0 && watch->limit ? pod_now_ms() + SOONEST_MS : 0;
+    watch->all_at = watch->at ? pod_now_ms() + ALL_MS : 0;
+}
+
+/* --- which processes ------------------------------------------------------------------------------------------- */
+
+static int knows(const struct found *found, pid_t pid)
+{
+    for (int i = 0; i < found->count; i++)
+        if (found->pid[i] == pid)
+            return 1;
+    return 0;
+}
+
+/* PID and all that descends from it. */
+static void collect(struct found *found, pid_t pid)
+{
+    int at = found->count;
+
+    if (found->count == PROCESSES_MAX || knows(found, pid))
+        return;
+    found->pid[found->count++] = pid;
+    for (; at < found->count; at++)
+        found->count += pod_process_children(found->pid[at], found->pid + found->count,
+                                             PROCESSES_MAX - found->count);
+}
+
+struct search {
+    struct pod_watch *watch;
+    const struct found *found;
+};
+
+static int is_other(void *what, pid_t pid)
+{
+    struct search *search = what;
+    struct pod_watch *watch = search->watch;
+
+    if (pid != getpid() && watch->other_count < POD_WATCH_OTHERS && !knows(search->found, pid))
+        watch->others[watch->other_count++] = pid;
+    return 0;
+}
+
+static void collect_all(struct pod_watch *watch, struct found *found, int64_t now)
+{
+    found->count = 0;
+    collect(found, watch->child);
+    if (now >= watch->all_at) {
+        struct search search = {watch, found};
+        watch->other_count = 0;
+        pod_pause_each(watch->child, watch->kind, is_other, &search);
+        watch->all_at = now + ALL_MS;
+    }
+    for (int i = 0; i < watch->other_count; i++)
+        collect(found, watch->others[i]);
+}
+
+/* --- how much -------------------------------------------------------------------------------------------------- */
+
+static long read_number(pid_t pid, const char *file, const char *before)
+{
+    char path[48], text[2048];
+
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, file);
+    POD_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (got <= 0)
+        return 0;
+    text[got] = '\0';
+    const char *at = strstr(text, before);
+    return at ? strtol(at + strlen(before), NULL, 10) : 0;
+}
+
+/* An upper bound that costs little: the kernel keeps the sum. */
+static uint64_t resident(pid_t pid)
+{
+    return (uint64_t)read_number(pid, "statm", " ") * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t share(pid_t pid)
+{
+    long kb = read_number(pid, "smaps_rollup", "\nPss:");
+    return kb > 0 ? (uint64_t)kb * 1024 : resident(pid);
+}
+
+/* --- what follows ---------------------------------------------------------------------------------------------- */
+
+/* The number could be another's by now: it is sent to who had it when it was measured. */
+static int kill_same(pid_t pid, uint64_t start)
+{
+    POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (pod_process_start(pid) != start)
+        return -1;
+    return fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) : kill(pid, SIGKILL);
+}
+
+/* Bytes in use; one process is killed where they are more than LIMIT. */
+static uint64_t measure(struct pod_watch *watch, struct found *found, uint64_t *killed)
+{
+    uint64_t used = 0, worst_start = 0;
+    int64_t most = -1;
+    pid_t worst = 0;
+
+    for (int i = 0; i < found->count; i++)
+        used += resident(found->pid[i]);
+    if (used <= watch->limit)
+        return used;
+    used = 0;
+    for (int i = 0; i < found->count; i++) {
+        uint64_t start = pod_process_start(found->pid[i]);
+        uint64_t bytes = share(found->pid[i]);
+        long adjusted = read_number(found->pid[i], "oom_score_adj", "");
+        int64_t points = (int64_t)bytes + (int64_t)(watch->limit / 1000) * adjusted;
+        used += bytes;
+        if (bytes && adjusted > -1000 && points > most) {
+            most = points;
+            worst = found->pid[i];
+            worst_start = start;
+        }
+    }
+    if (used > watch->limit && worst && !kill_same(worst, worst_start))
+        ++*killed;
+    return used;
+}
+
+static void read_limit(struct pod_watch *watch)
+{
+    char text[32];
+    POD_AUTO_FD int fd = openat(watch->dirfd, POD_WATCH_RECORD, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (got <= 0)
+        return;
+    text[got] = '\0';
+    unsigned long long limit = strtoull(text, NULL, 10);
+    watch->limit =
+        limit ? limit : UINT64_MAX; /* 0: no limit any more, but there may be one again */
+}
+
+int pod_watch_look(struct pod_watch *watch, int within, uint64_t *killed)
+{
+    static struct found found;
+
+    if (!watch->at)
+        return within;
+    int64_t now = pod_now_ms();
+    if (now >= watch->at) {
+        read_limit(watch);
+        collect_all(watch, &found, now);
+        uint64_t used = measure(watch, &found, killed);
+        int64_t room = used < watch->limit ? (int64_t)((watch->limit - used) / PACE) : 0;
+        int64_t pause = room < SOONEST_MS ? SOONEST_MS : room > LATEST_MS ? LATEST_MS : room;
+        watch->at = pod_now_ms() + pause;
+    }
+    int64_t left = watch->at - pod_now_ms();
+    left = left < 0 ? 0 : left;
+    return within < 0 || left < within ? (int)left : within;
+}
