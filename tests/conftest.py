@@ -32,7 +32,9 @@ _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
 _PURE = ("unit", "test_architecture.py", "test_security_table.py")
 _ALIKE = (*_PURE, "ext")
 """Parts of tests/: units, the rules that the sources and the documents follow, and the C below."""
-CAPABILITIES = ("sub_ids", "no_sub_ids", "root", "not_root", "delegated_cgroup", "nodes", *_MACHINES, *_PROGRAMS)
+CAPABILITIES = (
+    "sub_ids", "no_sub_ids", "root", "not_root", "delegated_cgroup", "split_cgroups", "nodes", *_MACHINES, *_PROGRAMS
+)  # fmt: skip
 """Names of the marks by which a test says what it needs."""
 
 
@@ -52,6 +54,8 @@ def lacking(capability: str) -> str:
         return nodes.lacking()
     if capability == "delegated_cgroup":
         return "" if tools.delegated_cgroup() else "no cgroup of version 2 is this user's to divide"
+    if capability == "split_cgroups":
+        return "" if tools.split_cgroups() else "no cgroups of version 1 are this user's to divide"
     if capability in _MACHINES:
         machine = os.uname().machine
         return "" if machine in _MACHINES[capability] else f"this machine is {machine}"

@@ -79,6 +79,19 @@ def delegated_cgroup() -> Path | None:
     return above if os.access(above, os.W_OK) and os.access(above / "cgroup.procs", os.W_OK) else None
 
 
+SPLIT = ("blkio", "cpu", "cpuset", "memory", "pids")
+"""Controllers of version 1 that limits are tried with."""
+
+
+def split_cgroups() -> list[Path]:
+    """A group of version 1 of this user's for each of SPLIT, the newest of that name; [] where one is missing."""
+    found = []
+    for controller in SPLIT:
+        places = [path for path in Path("/sys/fs/cgroup", controller).glob("pod-suite-*") if os.access(path, os.W_OK)]
+        found += sorted(places, key=lambda path: path.stat().st_mtime)[-1:]
+    return found if len({path.name for path in found}) == 1 and len(found) == len(SPLIT) else []
+
+
 def makes_devices() -> bool:
     """Whether the kernel lets this process make the node of a device on the disk."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

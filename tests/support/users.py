@@ -53,6 +53,7 @@ def as_user(name: str, argv: list[str]) -> list[str]:
 def divided_cgroup(name: str) -> Iterator[list[str]]:
     """Words before a command that begin it where tools.delegated_cgroup finds a cgroup of that user's: the command is
     in a part that is root's, and its user may move processes to parts made beside it. [] where the host has none.
+    Where the host has controllers of version 1 there are groups of them too, for tools.split_cgroups.
     """
     place = tools.cgroup_root()
     folder = place / f"pod-suite-{name}-{os.getpid()}" if place else None
@@ -62,15 +63,24 @@ def divided_cgroup(name: str) -> Iterator[list[str]]:
     except (OSError, AssertionError):
         yield []
         return
-    for path in (folder, folder / "cgroup.procs"):
+    split = [Path(f"/sys/fs/cgroup/{controller}/{folder.name}") for controller in tools.SPLIT]
+    split = [path for path in split if path.parent.is_dir() and (path.parent / "cgroup.clone_children").exists()]
+    for path in split:
+        path.mkdir()
+        for file in ("cpuset.cpus", "cpuset.mems"):  # a new one has none, and takes nobody then
+            if (path / file).exists():
+                (path / file).write_text((path.parent / file).read_text())
+    for path in (folder, *split):
         shutil.chown(path, name)
+        shutil.chown(path / "cgroup.procs", name)
     try:
         yield ["sh", "-c", f'echo $$ >"{folder}/rest/cgroup.procs"; exec "$@"', "sh"]
     finally:
         with contextlib.suppress(OSError):  # what a failed test left may be in there
-            for path in [path for path in folder.iterdir() if path.is_dir()]:
-                path.rmdir()
-            folder.rmdir()
+            for place in (folder, *split):
+                for path in [path for path in place.iterdir() if path.is_dir()]:
+                    path.rmdir()
+                place.rmdir()
 
 
 if __name__ == "__main__":
