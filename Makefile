@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 TOOLS = $(PYTHON) packaging/tools.py
 
-.PHONY: help run dev test test-long test-faults test-sanitized soak bench fuzz fuzz-long lint format clean
+.PHONY: help run dev test test-long test-faults test-sanitized test-vm soak bench fuzz fuzz-long lint format clean
 
 help:
 	@echo 'make run        build pod.pyz and run a container from the image inside it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make pod.pyz    the one file, both architectures'
 	@echo 'make dev        build the extensions and the helper in place, for work on the sources'
 	@echo 'make test-long  the tests that take minutes too (two builds compared, other Pythons, arm64)'
+	@echo 'make test-vm    other kernels in virtual machines: a table kernel, feature, what carries it'
 	@echo 'make soak       what must not leak, ten times as often as in make test'
 	@echo 'make test-faults  every system call of its commands gone wrong: SIGKILL, a full disk, … (docs/reliability.md)'
 	@echo 'make test-sanitized  tests/ext with everything in C under address and undefined-behaviour sanitizers'
@@ -52,6 +53,12 @@ test-faults: pod.pyz dev
 # tests/ext with the extension modules and the static programs under address and undefined-behaviour sanitizers.
 test-sanitized: dev
 	@$(TOOLS) test -- -m tests.support.sanitized $(PYTEST_ARGS)
+
+# Other kernels, systemd, cgroup v2: virtual machines (qemu), as root the first time; VM_SUITES names some of
+# bullseye, bookworm, trixie.
+VM_SUITES ?=
+test-vm: pod.pyz
+	@$(TOOLS) test -- -m tests.vm $(VM_SUITES)
 
 bench: pod.pyz
 	@$(TOOLS) test -- -m tests.bench

@@ -138,7 +138,9 @@ def disturb(world: World, faulter: Faulter, case: Case, one: Injection, whole: b
 
 
 @pytest.mark.x86_64
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.split_cgroups if "limited" in name else ()) for name in CASES]
+)
 def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
     world: World, faulter: Faulter, name: str
 ) -> None:

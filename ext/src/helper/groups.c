@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 #define CGROUP2_MAGIC 0x63677270
 #define CGROUP_MAGIC 0x27e0eb
 #define ROUNDS 200
+#define CLONE_INTO 0x200000000ULL /* CLONE_INTO_CGROUP */
+#define CLONE3 435
 
 static void set_name(char *name, size_t size, const struct pod_plan *plan)
 {
@@ -25,7 +29,7 @@ static void set_name(char *name, size_t size, const struct pod_plan *plan)
 }
 
 /* Nothing but a control group is ever made or removed, whatever a plan says. */
-static int open_above(const char *path, struct pod_err *err)
+static int open_above(const char *path, int *unified, struct pod_err *err)
 {
     struct statfs fs;
     POD_AUTO_FD int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -34,6 +38,7 @@ static int open_above(const char *path, struct pod_err *err)
         return pod_fail(err, POD_CGROUP, path);
     if (fs.f_type != CGROUP2_MAGIC && fs.f_type != CGROUP_MAGIC)
         return pod_fail_errno(err, POD_CGROUP, ENOTDIR, path);
+    *unified = fs.f_type == CGROUP2_MAGIC;
     return pod_steal_fd(&fd);
 }
 
@@ -78,7 +83,7 @@ static int keep_record(const struct pod_groups *groups, const struct pod_plan *p
 
 static int make_one(struct pod_groups *groups, const char *path, struct pod_err *err)
 {
-    int above = open_above(path, err);
+    int above = open_above(path, &groups->unified, err);
 
     if (above < 0)
         return -1;
@@ -163,12 +168,54 @@ int pod_groups_make(struct pod_groups *groups, const struct pod_plan *plan, int 
 
 /* --- going in -------------------------------------------------------------------------------------------------- */
 
+/* This process, which has one thread. "tasks" of version 1 takes a thread that moves itself without waiting for anybody. */
+static int go_in(int folder, int unified)
+{
+    return unified || put(folder, "tasks", "0") ? put(folder, "cgroup.procs", "0") : 0;
+}
+
+static pid_t clone_into(int folder, uint64_t namespaces)
+{
+    /* struct clone_args of Linux 5.7, for C libraries that have none. */
+    struct {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+            set_tid_size, cgroup;
+    } arguments = {.flags = namespaces | CLONE_INTO, .exit_signal = SIGCHLD};
+
+    arguments.cgroup = (uint64_t)folder;
+    return (pid_t)syscall(CLONE3, &arguments, sizeof arguments);
+}
+
+pid_t pod_groups_clone(struct pod_groups *groups, uint64_t namespaces, int sync)
+{
+    pid_t child = -1;
+    struct pod_err err;
+
+    groups->inside = 0;
+    if (groups->count == 1 && groups->unified)
+        child = clone_into(groups->folder[0], namespaces);
+    if (child >= 0) {
+        groups->inside = 1;
+        return child;
+    }
+    groups->inside = groups->count && !groups->unified;
+    child = (pid_t)syscall(SYS_clone, (unsigned long)(namespaces | SIGCHLD), 0, 0, 0, 0);
+    for (int i = 0; child == 0 && groups->inside && i < groups->count; i++)
+        if (go_in(groups->folder[i], 0)) {
+            pod_fail(&err, POD_CGROUP, "tasks");
+            ssize_t ignored = send(sync, &err, sizeof err, MSG_NOSIGNAL);
+            (void)ignored;
+            _exit(125);
+        }
+    return child;
+}
+
 int pod_groups_add(const struct pod_groups *groups, pid_t pid, struct pod_err *err)
 {
     char number[24];
 
     snprintf(number, sizeof number, "%ld", (long)pid);
-    for (int i = 0; i < groups->count; i++)
+    for (int i = 0; !groups->inside && i < groups->count; i++)
         if (put(groups->folder[i], "cgroup.procs", number))
             return pod_fail(err, POD_CGROUP, "cgroup.procs");
     return 0;
@@ -182,11 +229,12 @@ int pod_groups_enter(const struct pod_plan *plan, struct pod_err *err)
 
     set_name(name, sizeof name, plan);
     for (uint32_t i = 0; i < count; i++, path += strlen(path) + 1) {
-        POD_AUTO_FD int above = open_above(path, err);
+        int unified;
+        POD_AUTO_FD int above = open_above(path, &unified, err);
         if (above < 0)
             return -1;
         POD_AUTO_FD int folder = openat(above, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (folder < 0 || put(folder, "cgroup.procs", "0"))
+        if (folder < 0 || go_in(folder, unified))
             return pod_fail(err, POD_CGROUP, path);
     }
     return 0;

@@ -55,11 +55,10 @@ static int set_score(const struct pod_plan *plan, pid_t pid, struct pod_err *err
     return 0;
 }
 
-int pod_limits_hold(struct pod_limits *limits, const struct pod_plan *plan, int dirfd, pid_t child,
+int pod_limits_hold(struct pod_limits *limits, const struct pod_plan *plan, pid_t child,
                     struct pod_err *err)
 {
-    if (pod_groups_make(&limits->groups, plan, dirfd, err) ||
-        pod_groups_add(&limits->groups, child, err) || set_affinity(plan, child, err))
+    if (pod_groups_add(&limits->groups, child, err) || set_affinity(plan, child, err))
         return -1;
     return set_score(plan, child, err);
 }

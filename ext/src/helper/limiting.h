@@ -21,7 +21,7 @@ void pod_limits_init(struct pod_limits *limits, const struct pod_plan *plan, int
 /* NAMESPACES for clone(2): that of control groups is made later, by who is in them (spaces.c). */
 uint64_t pod_limits_namespaces(const struct pod_plan *plan);
 /* Before the first process goes on: it is in its groups, with its processors and its score for the kernel. */
-int pod_limits_hold(struct pod_limits *limits, const struct pod_plan *plan, int dirfd, pid_t child,
+int pod_limits_hold(struct pod_limits *limits, const struct pod_plan *plan, pid_t child,
                     struct pod_err *err);
 /* The same of this process, which is about to join the container. */
 int pod_limits_join(const struct pod_plan *plan, struct pod_err *err);

@@ -83,21 +83,18 @@ static int listen_for_clients(struct supervisor *s, struct pod_err *err)
     return 0;
 }
 
-static pid_t clone_process(uint64_t namespaces)
-{
-    return (pid_t)syscall(SYS_clone, (unsigned long)(namespaces | SIGCHLD), 0, 0, 0, 0);
-}
-
 static int start_container(struct supervisor *s, struct pod_err *err)
 {
     uint64_t namespaces = pod_limits_namespaces(s->plan);
     int shares = pod_plan_has(s->plan, POD_KEY_SHARE);
     pid_t child = -1;
 
+    if (pod_groups_make(&s->limits.groups, s->plan, s->dirfd, err))
+        return -1;
     if (shares) {
         if (pod_share_start(&s->launch, namespaces, &child, &s->mounts, err))
             return -1;
-    } else if ((child = clone_process(namespaces)) < 0) {
+    } else if ((child = pod_groups_clone(&s->limits.groups, namespaces, s->launch.sync[1])) < 0) {
         return pod_fail(err, POD_CLONE, NULL);
     }
     if (child == 0)
@@ -110,9 +107,10 @@ static int start_container(struct supervisor *s, struct pod_err *err)
         s->mounts = pod_share_mounts(child);
     if ((namespaces & CLONE_NEWUSER) && s->has_map && pod_userns_write_maps(child, &s->map, err))
         return -1;
-    if (pod_limits_hold(&s->limits, s->plan, s->dirfd, child, err))
+    if (pod_limits_hold(&s->limits, s->plan, child, err))
         return -1;
-    if (send(s->launch.sync[0], "G", 1, MSG_NOSIGNAL) != 1)
+    /* EPIPE: it has ended already, and said why. */
+    if (send(s->launch.sync[0], "G", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE)
         return pod_fail(err, POD_SOCKET, "go");
     return 0;
 }
@@ -127,7 +125,7 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
         return -1;
     if (s->flags & POD_PLAN_PROBE)
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* joining cleared it */
-    pid_t child = clone_process(0);
+    pid_t child = fork();
     if (child < 0)
         return pod_fail(err, POD_FORK, NULL);
     /* What a probe leaves in the background is found below it when it takes too long (health_probe.c); exec keeps this. */

@@ -1,0 +1,38 @@
+# In the machine, as a user: what pod makes of this host. Lines "CHECK NAME VALUE".
+HOME=/home/$(id -un)
+export HOME
+cd "$HOME" || exit 1
+say() { echo "CHECK $1 $2"; }
+
+out=$(pod run --rm --network none pod.local/busybox echo started 2>err)
+code=$?
+say start "$code $out"
+[ $code = 0 ] || { say cause "$(head -1 err)"; exit 0; }
+[ "$1" = hidepid ] || pod doctor 2>/dev/null | sed -n 's/^\(ok\|--\|NO\)  *\(overlay\|networks\|cgroups\|root emulation\|ids\)  */CHECK doctor-\2 \1 /p'
+say overlay "$(pod info -f '{{.Driver}}')"
+pod run --rm pod.local/busybox sh -c 'ip addr show | grep -c "inet "' >net 2>neterr
+say network "$? $(cat net) $(head -1 neterr)"
+
+pod run --name hog --network none -m 40m pod.local/busybox dd if=/dev/zero of=/dev/null bs=200M count=1 >/dev/null 2>&1
+say memory "$? $(pod inspect -f '{{.State.OOMKilled}}' hog)"
+name=$(pod run -d --network none -m 40m --cpus 0.5 --pids-limit 30 pod.local/busybox sh -c 'while :; do :; done' 2>warn)
+say warnings "$(grep -c WARNING warn)"
+say enforced "$(pod inspect -f '{{json .HostConfig.EnforcedBy}}' "$name")"
+pid=$(pod inspect -f '{{.State.Pid}}' "$name")
+used() { sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f12; }
+case $1-$(id -un) in
+session-one | bare-one) ;;
+*)
+    pod rm -f "$name" hog >/dev/null 2>&1
+    exit 0
+    ;;
+esac
+before=$(used); sleep 4; after=$(used)
+say processor "$(((after - before) / 4))%"
+say exec "$(pod exec "$name" echo in 2>&1)"
+say forks "$(pod run --rm --network none --pids-limit 15 pod.local/busybox sh -c \
+    'i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; ls /proc | grep -c "^[0-9]"' 2>&1 | tail -1)"
+say update "$(pod update --cpus 0.2 "$name" 2>&1 | head -1 | cut -c1-60)"
+say pause "$(pod pause "$name" >/dev/null 2>&1 && pod unpause "$name" >/dev/null 2>&1; echo $?)"
+pod rm -f "$name" hog >/dev/null 2>&1
+say containers "$(pod ps -aq | wc -l)"

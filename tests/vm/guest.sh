@@ -1,0 +1,45 @@
+# In the machine, as root: each scenario is set up, tried by its users, and taken back. Lines "RESULT SCENARIO USER CHECK VALUE".
+exec 2>&1
+stty -F /dev/ttyS1 raw -echo
+cp /mnt/pod.pyz /usr/local/bin/pod && chmod 755 /usr/local/bin/pod
+echo "KERNEL $(uname -r)"
+timeout 120 systemctl is-system-running --wait >/dev/null
+
+# try SCENARIO USER session|bare
+try() {
+    words=
+    [ "$3" = session ] && words="-p PAMName=login"
+    # shellcheck disable=SC2086
+    timeout 300 systemd-run --quiet --wait --pipe --uid="$2" $words -p WorkingDirectory="/home/$2" \
+        -- /bin/sh /mnt/checks.sh "$1" </dev/null | sed "s/^CHECK /RESULT $1 $2 /"
+}
+
+try session one session
+try session sub session
+try bare one bare
+
+mkdir -p /etc/systemd/system/user@.service.d
+printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >/etc/systemd/system/user@.service.d/delegate.conf
+systemctl daemon-reload
+systemctl stop user@1000.service user@1001.service
+try delegated one session
+
+mount -o remount,hidepid=2 /proc
+try hidepid one session
+try hidepid sub session
+mount -o remount,hidepid=0 /proc
+
+sysctl -qw kernel.unprivileged_userns_clone=0
+try no-userns one bare
+sysctl -qw kernel.unprivileged_userns_clone=1
+sysctl -qw user.max_user_namespaces=0
+try max-userns one bare
+sysctl -qw user.max_user_namespaces=10000
+
+echo 'install nf_tables /bin/false' >/etc/modprobe.d/no-nft.conf
+rmmod nft_tproxy nft_fib_inet nf_tables 2>/dev/null
+lsmod | grep -q '^nf_tables' || try no-nft one bare
+rm /etc/modprobe.d/no-nft.conf
+
+find /sys/fs/cgroup -name 'pod-*' | sed 's/^/RESULT end root left /'
+echo END
