@@ -136,9 +136,9 @@ def _emulation(engine: Engine) -> str:
 
 def _holding() -> set[str]:
     """Controllers of control groups that a container started here would get."""
-    from pod.core.runtime import groups
+    from pod.core import cgroups
 
-    places = groups.find(look=True)
+    places = cgroups.find(look=True)
     return {name for name in ("memory", "cpu", "cpuset", "pids", "io") if places.of(name)[0] or name in places.by_scope}
 
 

@@ -329,12 +329,12 @@ def _memory_files(trials: Trials) -> Fact:
 
 def _cgroups(facts: Facts) -> Fact:
     """What a limit of a container started here would be enforced by (docs/limits.md)."""
-    from pod.core.runtime import groups
+    from pod.core import cgroups
 
     proof = "looked for a group of ours, and for a systemd manager of ours"
-    places = groups.find(look=True)
+    places = cgroups.find(look=True)
     names = ("memory", "cpu", "cpuset", "pids", "io")
-    found = {name: groups.SCOPE if name in places.by_scope else places.of(name)[0] for name in names}
+    found = {name: cgroups.SCOPE if name in places.by_scope else places.of(name)[0] for name in names}
     lacking = [name for name in names if not found[name]]
     value = "; ".join(f"{kind}: {', '.join(n for n in names if found[n] == kind)}" for kind in _kinds(found))
     if not lacking:

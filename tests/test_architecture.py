@@ -22,7 +22,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("pod.core.oci", "pod.core.errors"),
     (
         "pod.core.background", "pod.core.host", "pod.core.host_probe", "pod.core.host_doctor",
-        "pod.core.host_doctor_network",
+        "pod.core.host_doctor_network", "pod.core.cgroups", "pod.core.cgroup_scope",
         "pod.core.notices",
         "pod.core.config", "pod.core.disk", "pod.core.events", "pod.core.holders", "pod.core.lost_records",
         "pod.core.moments",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
+from pod.core import cgroups
 from pod.core.errors import Conflict, HostUnsupported, PodError
-from pod.core.runtime import groups, limits
+from pod.core.runtime import limits
 from pod.core.statefile import dumps
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ def write_join(writer: PlanWriter, config: dict[str, Any], state: dict[str, Any]
         return config
     if said.get("groups"):
         if ".scope" in said["groups"][0]:
-            groups.join_scope(said["groups"][0])
+            cgroups.join_scope(said["groups"][0])
         writer.texts("GROUPS_IN", said["groups"])
     return _of_process(writer, config, said)
 
@@ -115,7 +116,7 @@ def apply(container: Container, before: dict[str, Any], changed: dict[str, Any])
             )
     for folder, file, value in work:
         try:
-            groups.put(folder, file.lstrip("-"), value)
+            cgroups.put(folder, file.lstrip("-"), value)
         except OSError as error:
             if file[0] == "-":
                 continue
@@ -147,7 +148,7 @@ def _files(
     rows: list[tuple[str, str]] = []
     if controller == "memory":
         rows = limits.memory_files(kind, host)
-        if kind == groups.V1 and host.get("Memory") and _is_growing(folder, host):
+        if kind == cgroups.V1 and host.get("Memory") and _is_growing(folder, host):
             rows.sort(key=lambda row: "memsw" not in row[0])  # the sum is never to be below the part
     elif controller == "cpu":
         rows = limits.processor_files(kind, host)

@@ -1,6 +1,6 @@
 """From HostConfig's limits to what enforces them here, for one start.
 
-    limit                     control group (groups.py)   without
+    limit                     control group (core/cgroups.py)   without
     Memory                    memory                      the supervisor watches (ext/src/helper/watch.h): approximate
     MemorySwap, -Reservation  memory                      nothing
     NanoCpus, CpuQuota        cpu                         affinity to as many whole processors
@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import os
 
-from pod.core import statefile
+from pod.core import cgroups, statefile
 from pod.core.errors import HostUnsupported
-from pod.core.runtime import groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def decide(host: Mapping[str, Any], container_id: str, kernel: str) -> Decision:
     as it is asked, UsageError for a --cgroup-parent that is none.
     """
     parent = host.get("CgroupParent") or ""
-    places = groups.find(parent)
+    places = cgroups.find(parent)
     decision = Decision()
     _memory(decision, places, host)
     _processor(decision, places, host, int(container_id[:8], 16))
@@ -103,11 +102,11 @@ def decide(host: Mapping[str, Any], container_id: str, kernel: str) -> Decision:
     return decision
 
 
-def _join_parent(decision: Decision, places: groups.Places) -> None:
+def _join_parent(decision: Decision, places: cgroups.Places) -> None:
     """A group without limits of its own, for those of its parent."""
     for folder in [places.unified] if places.unified else places.split.values():
         decision.folders.append(folder)
-    decision.by["CgroupParent"] = groups.V2 if places.unified else groups.V1
+    decision.by["CgroupParent"] = cgroups.V2 if places.unified else cgroups.V1
 
 
 def _none(decision: Decision, host: Mapping[str, Any], *members: str) -> None:
@@ -116,7 +115,7 @@ def _none(decision: Decision, host: Mapping[str, Any], *members: str) -> None:
             decision.lacking.append(f"{FLAGS[member]} is not enforced: no control group of yours can limit that")
 
 
-def _memory(decision: Decision, places: groups.Places, host: Mapping[str, Any]) -> None:
+def _memory(decision: Decision, places: cgroups.Places, host: Mapping[str, Any]) -> None:
     limit, swap = int(host.get("Memory") or 0), int(host.get("MemorySwap") or 0)
     kind, folder = places.of("memory")
     if not kind:
@@ -134,7 +133,7 @@ def _memory(decision: Decision, places: groups.Places, host: Mapping[str, Any]) 
     for file, value in memory_files(kind, host):
         decision.put(folder, file, value)
     for member in ("MemorySwappiness", "OomKillDisable"):
-        if kind != groups.V1 and host.get(member) not in (None, False):
+        if kind != cgroups.V1 and host.get(member) not in (None, False):
             del decision.by[member]
             decision.lacking.append(f"{FLAGS[member]} is not enforced: version 2 of control groups has no such limit")
     if swap and not _has_swap(kind, folder):
@@ -143,14 +142,14 @@ def _memory(decision: Decision, places: groups.Places, host: Mapping[str, Any]) 
 
 
 def _has_swap(kind: str, folder: str) -> bool:
-    return os.path.exists(f"{folder}/{'memory.swap.max' if kind != groups.V1 else 'memory.memsw.limit_in_bytes'}")
+    return os.path.exists(f"{folder}/{'memory.swap.max' if kind != cgroups.V1 else 'memory.memsw.limit_in_bytes'}")
 
 
 def memory_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(file, value) of the memory controller; without --memory-swap as much swap as memory, as Docker has it."""
     limit, swap = int(host.get("Memory") or 0), int(host.get("MemorySwap") or 0)
     found: list[tuple[str, str]] = []
-    if kind != groups.V1:
+    if kind != cgroups.V1:
         if limit:
             found.append(("memory.max", str(limit)))
             found.append(("-memory.swap.max", "max" if swap < 0 else str(swap - limit if swap else limit)))
@@ -169,7 +168,7 @@ def memory_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _processor(decision: Decision, places: groups.Places, host: Mapping[str, Any], spread: int) -> None:
+def _processor(decision: Decision, places: cgroups.Places, host: Mapping[str, Any], spread: int) -> None:
     members = [name for name in ("NanoCpus", "CpuQuota", "CpuPeriod", "CpuShares") if host.get(name)]
     if not members:
         return
@@ -214,7 +213,7 @@ def processor_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]
     if host.get("NanoCpus"):
         period, quota = PERIOD, int(host["NanoCpus"]) * PERIOD // 1_000_000_000
     found: list[tuple[str, str]] = []
-    if kind != groups.V1:
+    if kind != cgroups.V1:
         if quota or host.get("CpuPeriod"):
             found.append(("cpu.max", f"{quota if quota > 0 else 'max'} {period}"))
         if host.get("CpuShares"):
@@ -229,7 +228,7 @@ def processor_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]
     return found
 
 
-def _cpuset(decision: Decision, places: groups.Places, host: Mapping[str, Any]) -> None:
+def _cpuset(decision: Decision, places: cgroups.Places, host: Mapping[str, Any]) -> None:
     if not host.get("CpusetCpus") and not host.get("CpusetMems"):
         return
     kind, folder = places.of("cpuset")
@@ -244,7 +243,7 @@ def _cpuset(decision: Decision, places: groups.Places, host: Mapping[str, Any]) 
         value = host.get(member) or ""
         if value:
             decision.by[member] = kind
-        if kind == groups.V1 and not value:  # a new group has none, and nothing runs in it then
+        if kind == cgroups.V1 and not value:  # a new group has none, and nothing runs in it then
             value = statefile.read_bytes_of_proc(f"{folder}/{file}").decode("ascii", "replace").strip()
         if value:
             decision.put(folder, file, value)
@@ -255,14 +254,16 @@ def parse_set(text: str) -> frozenset[int]:
     found: set[int] = set()
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")
-        first, last = int(low), int(high) if dash else int(low)
-        if not 0 <= first <= last < 8192 or not (low + (high or "0")).isascii():
-            raise ValueError(text)
-        found.update(range(first, last + 1))
+        high = high if dash else low
+        if not all(number.isascii() and number.isdigit() and len(number) < 6 for number in (low, high)):
+            raise ValueError(f"{text!r} is no list of numbers")
+        if not int(low) <= int(high) < 8192:
+            raise ValueError(f"{text!r} is no list of numbers that there can be")
+        found.update(range(int(low), int(high) + 1))
     return frozenset(found)
 
 
-def _pids(decision: Decision, places: groups.Places, host: Mapping[str, Any], kernel: str) -> None:
+def _pids(decision: Decision, places: cgroups.Places, host: Mapping[str, Any], kernel: str) -> None:
     limit = int(host.get("PidsLimit") or 0)
     if limit <= 0:
         return
@@ -285,7 +286,7 @@ def _version(kernel: str) -> tuple[int, int]:
     return numbers[0], numbers[1] if len(numbers) > 1 else 0
 
 
-def _blkio(decision: Decision, places: groups.Places, host: Mapping[str, Any]) -> None:
+def _blkio(decision: Decision, places: cgroups.Places, host: Mapping[str, Any]) -> None:
     members = [name for name in ("BlkioWeight", "BlkioWeightDevice", *_THROTTLES) if host.get(name)]
     if not members:
         return
@@ -298,7 +299,7 @@ def _blkio(decision: Decision, places: groups.Places, host: Mapping[str, Any]) -
             unified, split = _THROTTLES[member]
             for row in host[member]:
                 where = _device_number(FLAGS[member], row["Path"])
-                if kind != groups.V1:
+                if kind != cgroups.V1:
                     decision.put(folder, "io.max", f"{where} {unified}={row['Rate']}")
                 else:
                     decision.put(folder, f"blkio.throttle.{split}_device", f"{where} {row['Rate']}")
@@ -309,7 +310,7 @@ def _blkio(decision: Decision, places: groups.Places, host: Mapping[str, Any]) -
 
 def _weight(decision: Decision, kind: str, folder: str, member: str, value: Any) -> bool:
     """Weights want a scheduler of the kernel's that knows them: bfq, or io.cost."""
-    names = ("io.weight", "io.bfq.weight") if kind != groups.V1 else ("blkio.weight", "blkio.bfq.weight")
+    names = ("io.weight", "io.bfq.weight") if kind != cgroups.V1 else ("blkio.weight", "blkio.bfq.weight")
     file = next((name for name in names if os.path.exists(f"{folder}/{name}")), "")
     if not file or (member == "BlkioWeightDevice" and file == "blkio.bfq.weight"):
         decision.lacking.append(f"{FLAGS[member]} is not enforced: this kernel has no weights for devices")
@@ -320,7 +321,7 @@ def _weight(decision: Decision, kind: str, folder: str, member: str, value: Any)
     for row in value:
         where = _device_number(FLAGS[member], row["Path"])
         weight = _io_weight(row["Weight"]) if file == "io.weight" else row["Weight"]
-        decision.put(folder, "blkio.weight_device" if kind == groups.V1 else file, f"{where} {weight}")
+        decision.put(folder, "blkio.weight_device" if kind == cgroups.V1 else file, f"{where} {weight}")
     return True
 
 

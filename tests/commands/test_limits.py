@@ -67,14 +67,17 @@ def share_of_a_processor(pid: int, seconds: float = 2.0) -> float:
     return (used() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
 
 
-def is_held_to(pid: int, wanted: float) -> bool:
-    """Never more than a tenth above; as much as that as soon as others leave it so much."""
-    for _ in range(8):
-        share = share_of_a_processor(pid)
-        assert share <= wanted * 1.1 + 0.01, share
-        if share >= wanted * 0.9:
-            return True
-    return False
+def held_to(folder: Path, pid: int, wanted: float) -> None:
+    """Never more than a tenth above, and held there: with others at work it may get less now and then."""
+    stopped = times_stopped(folder)
+    share = share_of_a_processor(pid)
+    assert share <= wanted * 1.1 + 0.01, share
+    podcli.until(lambda: times_stopped(folder) > stopped, 30, "it to use up what it may")
+
+
+def times_stopped(folder: Path) -> int:
+    lines = (folder / "cpu.stat").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("nr_throttled ")))
 
 
 def enforced(pod: Pod, name: str) -> dict[str, Any]:
@@ -100,11 +103,12 @@ def test_memory_when_a_group_holds_it_then_the_hog_is_killed_and_told(grouped: G
 def test_processor_when_a_group_holds_it_then_within_a_tenth(grouped: Grouped, busybox: str) -> None:
     pod = grouped.pod
     name = grouped("run", "-d", "--network", "none", "--cpus", "0.5", busybox, *SPIN).ok().strip()
-    assert is_held_to(pod.state(name)["Pid"], 0.5)
+    folder = grouped.made("cpu", name)
+    held_to(folder, pod.state(name)["Pid"], 0.5)
     assert enforced(pod, name) == {"NanoCpus": "cgroup v1"}
     assert pod("update", "--cpus", "0.2", name).ok().strip() == name
     time.sleep(0.2)
-    assert is_held_to(pod.state(name)["Pid"], 0.2)
+    held_to(folder, pod.state(name)["Pid"], 0.2)
     grouped("rm", "-f", name).ok()
     assert not grouped.left()
 

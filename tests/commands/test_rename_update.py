@@ -83,7 +83,8 @@ def test_rename_killed_half_way_heals(pod: Pod, busybox: str) -> None:
 def test_update_wants_a_flag_and_a_good_one(pod: Pod, sleeper: str) -> None:
     pod("update", sleeper).failed(1, "you must provide one or more flags when using this command")
     pod("update", "--restart", "sometimes", sleeper).failed(1, "invalid restart policy: unknown policy 'sometimes'")
-    pod("update", "--memory", "1g", sleeper).failed(125, "--memory: this version enforces no resource limits")
+    pod("update", "--memory", "1g", sleeper).failed(1, "--memory: it was started without what could")
+    pod("update", "--memory", "1m", sleeper).failed(1, "Minimum memory limit allowed is 6MB")
     pod("update", "--restart", "always", "nobody").failed(1, "No such container: nobody")
     assert pod.inspect(sleeper)["HostConfig"]["RestartPolicy"]["Name"] == "no"
 

@@ -12,13 +12,21 @@ from typing import Any
 
 import pytest
 
-from pod.cli import run_flags, run_request
+from pod.cli import run_flags, run_limits, run_request
 from tests.support import podcli
 from tests.support.podcli import Pod
 from tests.support.prepared import Prepared, plan_of, process_of
 from tests.support.terminal import Terminal
 
 FLAGS: dict[str, tuple[str, ...]] = {
+    "resources": (
+        *("-m", "64m", "--memory-swap", "96m", "--memory-reservation", "32m", "--memory-swappiness", "9", "-c", "512"),
+        *("--cpus", "1", "--cpuset-cpus", "0", "--cpuset-mems", "0", "--pids-limit", "500", "--oom-score-adj", "900"),
+        *("--oom-kill-disable", "--blkio-weight", "300", "--blkio-weight-device", "/dev/null:300"),
+        *("--device-read-bps", "/dev/null:1mb", "--device-write-bps", "/dev/null:1mb", "--device-read-iops"),
+        *("/dev/null:9", "--device-write-iops", "/dev/null:9", "--device-cgroup-rule", "c 1:3 rwm"),
+    ),
+    "quota": ("--cpu-quota", "50000", "--cpu-period", "100000", "--strict-limits=false"),
     "plain": (),
     "host-network": ("--network", "host"),
     "no-network": ("--network", "none", "--sysctl", "net.ipv4.ip_forward=1", "--expose", "80-82/udp"),
@@ -79,6 +87,7 @@ NOT_PREPARED = {
     "uidmap": "only with subordinate ids: test_prepared_mapped_ids_are_what_python_gives",
     "volumes-from": "another container's record: test_prepared_volumes_from_follow_that_container",
     "platform": "asks the registry's module",
+    "cgroup-parent": "wants a control group of version 1 or 2: tests/commands/test_limits.py",
 }
 
 
@@ -92,7 +101,7 @@ def _given(flags: tuple[str, ...]) -> Iterator[str]:
 
 
 def test_prepared_table_has_every_flag_that_is_honoured() -> None:
-    refused = {*run_request._LIMITS, *run_request._LATER, "link-local-ip"}
+    refused = {*run_limits.REALTIME, *run_request._LATER, "link-local-ip"}
     tested = {"rm"}.union(*map(_given, FLAGS.values()))
     assert {row[0] for row in run_flags.RUN} - refused - set(NOT_PREPARED) - tested == set()
 

@@ -1,4 +1,4 @@
-/* The control groups of a container (cgroups(7)): one folder "pod-ID" in each folder of GROUPS_IN, which core/runtime/groups.py
+/* The control groups of a container (cgroups(7)): one folder "pod-ID" in each folder of GROUPS_IN, which core/cgroups.py
  * found to be the user's own. One such folder with version 2; with version 1 one for each kind of limit.
  *
  *   the supervisor     makes them, writes the limits of GROUP_FILES, and removes them at the end

@@ -7,7 +7,7 @@
     version 1, our own group of that controller's hierarchy, where it is ours              "cgroup v1"
 
 --cgroup-parent names another folder, from the root of the hierarchy or, without a slash, below our own group.
-A login's own group is root's: there a scope of the user's systemd manager is the way (scope.py).
+A login's own group is root's: there a scope of the user's systemd manager is the way (cgroup_scope.py).
 """
 
 from __future__ import annotations
@@ -151,18 +151,18 @@ def _divide_own(places: Places, base: str, own: str) -> bool:
 
 def _of_manager(base: str) -> frozenset[str]:
     """What the user's systemd manager has to hand on."""
-    from pod.core.runtime import scope
+    from pod.core import cgroup_scope
 
     uid = os.getuid()
     folder = f"{base}/user.slice/user-{uid}.slice/user@{uid}.service"
-    return _able(folder) if scope.is_there() else frozenset()
+    return _able(folder) if cgroup_scope.is_there() else frozenset()
 
 
 def _enter_scope(places: Places, base: str, own: str) -> None:
     """Only where version 2 has the controllers: a hybrid's scopes have nothing to hand on."""
-    from pod.core.runtime import scope
+    from pod.core import cgroup_scope
 
-    if not _able(base) or not scope.is_there() or not scope.enter(own):
+    if not _able(base) or not cgroup_scope.is_there() or not cgroup_scope.enter(own):
         return
     moved, _ = _own()
     if moved is not None and _divide_own(places, base, moved):
@@ -175,9 +175,9 @@ def join_scope(group: str) -> None:
     unit = next((part for part in group.split("/") if part.startswith("pod-") and part.endswith(".scope")), "")
     if not unit or own is None or f"/{unit}/" in f"{own}/":
         return
-    from pod.core.runtime import scope
+    from pod.core import cgroup_scope
 
-    scope.attach(unit, f"/{CALLER}", own)
+    cgroup_scope.attach(unit, f"/{CALLER}", own)
 
 
 def _words(path: str) -> frozenset[str]:
