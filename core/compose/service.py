@@ -57,8 +57,9 @@ class Wish:
         self.platform = ""
 
 
-def wish(project: Project, name: str, number: int, names: Mapping[str, str]) -> Wish:
-    """Container ``number`` of the service. ``names``: by service the container that stands for it (``service:X``).
+def wish(project: Project, name: str, names: Mapping[str, str], *, aliases: bool = True) -> Wish:
+    """One container of the service. ``names``: by service the container that stands for it (``service:X``). Without
+    ``aliases`` the networks do not know it by the service's name.
 
     UsageError and HostUnsupported name the service and the key at fault.
     """
@@ -68,7 +69,7 @@ def wish(project: Project, name: str, number: int, names: Mapping[str, str]) -> 
         _refuse(service)
         _plain(service, found.words)
         _environment(service, found.words)
-        _namespaces(project, name, service, found, names)
+        _namespaces(project, name if aliases else "", service, found, names)
         found.words += _ports(service)
         found.words += limits.words(service)
         _restart(service, found.words)
@@ -210,7 +211,8 @@ def _networks(project: Project, name: str, service: Service) -> list[str]:
 
 
 def _aliases(name: str, asked: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys([name, *(asked.get("aliases") or [])]))
+    """With the service's own name; none for a container that is not to be found by it."""
+    return list(dict.fromkeys([name, *(asked.get("aliases") or [])])) if name else []
 
 
 def _csv(field: str) -> str:

@@ -11,7 +11,7 @@ from pod.core.errors import Conflict, NoSuchContainer, NoSuchNetwork, NoSuchVolu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     from pod.core.compose.plan import Action
@@ -121,13 +121,22 @@ class Doing:
     def _create(self, action: Action) -> None:
         self.make(action, action.name)
 
-    def make(self, action: Action, name: str, old: Container | None = None) -> Container:
-        """A new container of the action's service, called ``name``; ``old``: the one whose place it takes."""
+    def make(
+        self,
+        action: Action,
+        name: str,
+        old: Container | None = None,
+        adjust: Callable[[Request], None] | None = None,
+    ) -> Container:
+        """A new container of the action's service, called ``name``; ``old``: the one whose place it takes; ``adjust``
+        changes what is asked for.
+        """
         from pod.core.container import lifecycle
         from pod.core.image import store as images
 
         project, target = self._of, self.targets[action.service]
-        wish = service.wish(project, action.service, action.number, self.names)
+        aliases = bool(action.data.get("aliases", True))
+        wish = service.wish(project, action.service, self.names, aliases=aliases)
         image_name = labels.image_name(project.name, action.service, target.service)
         image = images.resolve(self.engine, image_name)
         request = self.hands.request(self.engine, wish.words, image_name)
@@ -144,6 +153,9 @@ class Doing:
         if old is not None and not action.data.get("renew"):
             self._carry(request, old, image.config(self.engine))
         request.labels = self._labels(action, target, old)
+        request.attach = set()  # nobody's input ends with the first client
+        if adjust is not None:
+            adjust(request)
         for settings in request.networks.values():
             if wish.links:
                 settings["Links"] = [*settings.get("Links", []), *wish.links]
