@@ -54,8 +54,8 @@ class Project:
     """One application: services that are enabled and those that are not, and what they use."""
 
     __slots__ = (
-        "configs", "directory", "disabled", "environment", "extensions", "files", "name", "networks", "profiles",
-        "secrets", "services", "variables", "volumes", "warnings",
+        "configs", "directory", "disabled", "environment", "extensions", "files", "model", "name", "networks", "profiles",
+        "secrets", "services", "source", "volumes", "warnings",
     )  # fmt: skip
 
     def __init__(self, name: str, directory: str) -> None:
@@ -72,7 +72,8 @@ class Project:
         self.environment: dict[str, str] = {}
         self.profiles: list[str] = []
         self.warnings: list[str] = []
-        self.variables: list[tuple[str, bool, str, str]] = []
+        self.model: dict[str, Any] = {}
+        self.source: Any = None
 
     def document(self) -> dict[str, Any]:
         """What ``config`` prints: sections that are empty are left out, but never ``services``."""
