@@ -28,14 +28,14 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.compose import existing
     from pod.core.container import store
     from pod.core.errors import PodError, UsageError
-    from pod.core.image import listing, sizes
+    from pod.core.image import sizes
     from pod.core.image import store as images
     from pod.core.oci import reference
 
     if options["format"] not in ("table", "json"):
         raise UsageError(f"unsupported format {options['format']!r}", hint="table or json")
     name, project = compose_project.load_or_name(engine, options, options.args)
-    rows = []
+    known, rows = sizes.Sizes(engine), []
     for one in compose_project.chosen(existing.find(engine, name), project, options.args):
         config = store.find(engine, one.id).config
         try:
@@ -44,7 +44,7 @@ def main(engine: Engine, options: Options) -> int:
         except PodError:
             repository, tag = "<none>", "<none>"
         try:
-            size = IMAGE_SIZE(engine, images.by_id(engine, one.image))
+            size = sum(known.of_layer(layer) or 0 for layer in images.by_id(engine, one.image).record["layers"])
         except PodError:
             size = 0
         rows.append((one, repository, tag, config["Pod"].get("Platform", ""), size))

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.cli.compose_hands import Hands
     from pod.cli.options import Options
+    from pod.core.compose.plan import Plan
     from pod.core.compose.project import Project
     from pod.core.compose.work import Doing
     from pod.core.container.spec import Request
@@ -55,7 +56,8 @@ COMMAND = Command(
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import compose_hands, output, run
+    from pod.cli import compose_hands, run
+    from pod.core.compose.plan import Action
     from pod.core.container import lifecycle, planning
 
     if options["publish"] and options["service-ports"]:
@@ -69,7 +71,7 @@ def main(engine: Engine, options: Options) -> int:
         if status or voice.dry:
             return status
         container = doing.make(
-            _action(project, name, options),
+            Action("create", name, name, 1, oneoff=True, aliases=options["use-aliases"]),
             options["name"] or f"{project.name}-{name}-run-{os.urandom(6).hex()}",
             adjust=lambda request: _adjust(engine, options, request),
         )
@@ -83,15 +85,7 @@ def main(engine: Engine, options: Options) -> int:
 
         attachment.winsize = run.window_size()
         attachment.detach_keys = detach_keys.choose(engine, options)
-    if options["quiet"]:
-        output.write("")
     lifecycle.start(engine, container, attachment)
-
-
-def _action(project: Project, name: str, options: Options):  # type: ignore[no-untyped-def]
-    from pod.core.compose.plan import Action
-
-    return Action("create", name, name, 1, oneoff=True, aliases=options["use-aliases"])
 
 
 def _prepare(engine: Engine, options: Options, project: Project, voice: Hands) -> tuple[int, Doing]:
@@ -117,26 +111,16 @@ def _prepare(engine: Engine, options: Options, project: Project, voice: Hands) -
     found.instances = [one for one in found.instances if one not in own or name in needed]
     plan = plan_up.plan_up(project, targets, found, choices)
     _gates(project, name, plan, needed)
-    plan.actions = [action for action in plan.actions if action.kind != "keep"] if not _needs_keep(plan) else plan.actions
     found.instances += [one for one in own if one not in found.instances]
-    doing.names = compose_up.stand_ins(project, targets, found)
+    doing.names = compose_up.stand_ins(project, found)
     return compose_hands.carry_out(engine, options, plan, doing, voice), doing
 
 
-def _needs_keep(plan: object) -> bool:
-    """Positions in ``needs`` count all actions: they may be left out only where nobody refers to one."""
-    from pod.core.compose.plan import Plan
-
-    assert isinstance(plan, Plan)
-    return any(action.needs for action in plan.actions)
-
-
-def _gates(project: Project, name: str, plan: object, needed: set[str]) -> None:
+def _gates(project: Project, name: str, plan: Plan, needed: set[str]) -> None:
     """It begins only when what it depends on is as its conditions say."""
     from pod.core.compose import labels, order, plan_up
-    from pod.core.compose.plan import Action, Plan
+    from pod.core.compose.plan import Action
 
-    assert isinstance(plan, Plan)
     for other, how in order.needs(project.services[name]).items():
         if other not in needed or how["condition"] == "service_started":
             continue

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.cli.compose_hands import Hands
     from pod.cli.options import Options
+    from pod.core.compose.existing import Existing
     from pod.core.compose.plan import Plan
     from pod.core.compose.plan_up import Choices, Target
     from pod.core.compose.project import Project
@@ -130,7 +131,7 @@ def bring_up(engine: Engine, options: Options, project: Project, voice: Hands) -
     choices = _choices(engine, options, project)
     found = existing.find(engine, project.name)
     plan = plan_up.plan_up(project, targets, found, choices)
-    doing.names = stand_ins(project, targets, found)
+    doing.names = stand_ins(project, found)
     warn_once(project, targets, plan)
     seconds = options.values.get("wait-timeout") or 0
     deadline = time.monotonic() + seconds if seconds else None
@@ -194,12 +195,10 @@ def make_targets(
     return found
 
 
-def stand_ins(project: Project, targets: list[Target], found: object) -> dict[str, str]:
+def stand_ins(project: Project, found: Existing) -> dict[str, str]:
     """By service the container that ``service:X`` and links mean: its first."""
     from pod.core.compose import labels
-    from pod.core.compose.existing import Existing
 
-    assert isinstance(found, Existing)
     names = {}
     for name, document in project.services.items():
         there = found.of(name)

@@ -62,7 +62,9 @@ class Action:
         """What the lines of progress begin with."""
         if self.kind in ("pull", "push"):
             return self.service
-        return f"{_SUBJECTS.get(self.kind, 'Container')} {self.name}"
+        names = self.data.get("names")
+        shown = ", ".join(names) if self.kind == "wait" and names else self.name
+        return f"{_SUBJECTS.get(self.kind, 'Container')} {shown}"
 
     def __repr__(self) -> str:
         more = "".join(f" {key}={value}" for key, value in sorted(self.data.items()))
