@@ -65,9 +65,6 @@ def watch(engine: Engine, options: Options, project: Project) -> None:
     rules = watching.rules(project, options.args)
     seen = [rule.look() for rule in rules]
     output.line("Watch enabled", sys.stderr)
-    for rule, files in zip(rules, seen):
-        if rule.initial and "sync" in rule.action:
-            _sync(engine, project, rule, sorted(files), [])
     while True:
         began = time.monotonic()
         for position, rule in enumerate(rules):
@@ -99,11 +96,6 @@ def _react(
     if rule.action.endswith("restart"):
         plan = plan_down.plan_each("restart", _running(engine, project, rule.service), timeout=None)
         compose_hands.carry_out(engine, options, plan, work.Doing(engine, project, voice), voice)
-    if rule.action == "sync+exec":
-        from pod.core.container import store
-
-        for one in _running(engine, project, rule.service):
-            voice.hook(engine, store.find(engine, one.id), rule.exec)
 
 
 def _running(engine: Engine, project: Project, service: str) -> list[Instance]:

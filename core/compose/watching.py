@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Snapshot = dict[str, tuple[int, int]]
 
 MOST_FILES = 200_000
-ACTIONS = ("sync", "rebuild", "restart", "sync+restart", "sync+exec")
+ACTIONS = ("sync", "rebuild", "restart", "sync+restart")
 _ALWAYS_IGNORED = (".git", "**/.DS_Store", "**/*.swp", "**/*~", "**/4913")
 
 
@@ -34,25 +34,17 @@ class Rule:
         self.path = str(entry.get("path") or "").rstrip("/") or "/"
         self.action = str(entry.get("action") or "")
         self.target = str(entry.get("target") or "")
-        self.exec: Mapping[str, Any] = entry.get("exec") or {}
-        self.initial = bool(entry.get("initial_sync"))
         if self.action not in ACTIONS:
             raise UsageError(f"service {service}: develop.watch: unknown action {self.action!r}", hint=", ".join(ACTIONS))
         if "sync" in self.action and not self.target.startswith("/"):
             raise UsageError(f"service {service}: develop.watch: target is required for action {self.action}")
-        if self.action == "sync+exec" and not self.exec.get("command"):
-            raise UsageError(f"service {service}: develop.watch: action sync+exec needs exec.command")
         if not os.path.exists(self.path):
             raise PodError(f"service {service}: develop.watch: no such path: {self.path}")
         self._ignore = Ignore([*_ALWAYS_IGNORED, *ignored, *(entry.get("ignore") or [])])
-        include = entry.get("include") or []
-        self._include = Ignore(list(include)) if include else None
 
     def wanted(self, relative: str) -> bool:
         """Whether a change of that path, relative to the watched one, counts."""
-        if relative and self._ignore.excluded(relative):
-            return False
-        return self._include is None or not relative or self._include.excluded(relative)
+        return not relative or not self._ignore.excluded(relative)
 
     def look(self) -> Snapshot:
         """Every file below the path by what tells a change of it. PodError where there are too many."""
