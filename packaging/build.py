@@ -122,7 +122,7 @@ def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
 
 
 def carried_wheels() -> Path:
-    """The pinned pure packages, unpacked. PyYAML has no pure wheel: its modules are those of any, without the C part."""
+    """The pinned pure packages, unpacked. PyYAML has no pure wheel: its modules are any one's, without the C part."""
     pins = [line for line in (ROOT / "packaging/requirements-run.txt").read_text("utf-8").splitlines() if "==" in line]
     wheels = CACHE / f"wheels-{hashlib.sha256(chr(10).join(pins).encode()).hexdigest()[:12]}"
     if (wheels / "yaml").is_dir():

@@ -1,7 +1,7 @@
 """Compiles the Compose Specification's JSON schema to Python: ``python packaging/compose_schema.py``, and the build.
 
-fastjsonschema writes a function for it once, so that no command has to read the schema to find that a document is right.
-What it writes needs of fastjsonschema two exceptions alone; they are written in front, so that it is not carried along.
+fastjsonschema writes a function for it once, so that no command has to read the schema to find a document right. What
+it writes needs of fastjsonschema two exceptions alone; they are written in front, so that it is not carried along.
 """
 
 from __future__ import annotations
