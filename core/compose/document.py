@@ -69,6 +69,19 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
             Scanner.__init__(self)
             Parser.__init__(self)
 
+        def scan_to_next_token(self) -> None:
+            """Tabs too may stand between tokens, but not where a line's indent is (as in libyaml)."""
+            while True:
+                while (char := self.peek()) == " " or (char == "\t" and (self.flow_level or not self.allow_simple_key)):
+                    self.forward()
+                if char == "#":
+                    while self.peek() not in "\0\r\n\x85\u2028\u2029":
+                        self.forward()
+                if not self.scan_line_break():
+                    return
+                if not self.flow_level:
+                    self.allow_simple_key = True
+
     try:
         source = Source(text.decode("utf-8-sig"))
         while not isinstance(event := source.get_event(), StreamEndEvent):
@@ -238,4 +251,6 @@ def _scalar(construction: _Construction, node: Node, path: Path) -> Any:
     wanted = {"!!int": int, "!!float": (int, float), "!!bool": bool, "!!null": type(None)}.get(tag)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and tag != "!!bool")):  # type: ignore[arg-type]
         raise construction.fail(f"cannot read {text[:40]!r} as {tag}", node, path)
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        raise construction.fail(f"{text} is no number that a compose file can have", node, path)
     return float(value) if tag == "!!float" and not isinstance(value, float) else value
