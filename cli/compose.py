@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "attach": ("compose_attach", "Attach local standard input, output, and error streams to a service's running container"),
     "build": ("compose_build", "Build or rebuild services"),
     "commit": ("compose_commit", "Create a new image from a service container's changes"),
+    "config": ("compose_config", "Parse, resolve and render compose file in canonical format"),
+    "convert": ("compose_config", ""),
     "cp": ("compose_cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("compose_create", "Creates containers for a service"),
     "down": ("compose_down", "Stop and remove containers, networks"),

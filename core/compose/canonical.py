@@ -203,7 +203,7 @@ def _ssh(own: Canonical, value: Any, path: Path) -> Any:
 
 
 def _ulimit(own: Canonical, value: Any, path: Path) -> Any:
-    if isinstance(value, dict) or isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, dict) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     if own.lenient and isinstance(value, str):
         return value

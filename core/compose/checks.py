@@ -15,10 +15,9 @@ _KINDS = (("configs", ("file", "environment", "content")), ("secrets", ("file", 
 def document(source: Source, data: dict[str, Any]) -> None:
     """The merged document, before it is completed."""
     for name, volume in (data.get("volumes") or {}).items():
-        if isinstance(volume, dict) and volume.get("external") is True:
-            for key in volume:
-                if key not in ("name", "external") and not key.startswith("x-"):
-                    raise source.fail(f'conflicting parameters "external" and "{key}" specified', ("volumes", name, key))
+        for key in volume if isinstance(volume, dict) and volume.get("external") is True else ():
+            if key not in ("name", "external") and not key.startswith("x-"):
+                raise source.fail(f'conflicting parameters "external" and "{key}" specified', ("volumes", name, key))
     for section, keys in _KINDS:
         for name, one in (data.get(section) or {}).items():
             _file_object(source, (section, name), one or {}, keys)
@@ -98,7 +97,7 @@ class _Consistency:
 
     def build(self, build: dict[str, Any]) -> None:
         if build.get("dockerfile") and build.get("dockerfile_inline"):
-            raise self.fail("declares mutually exclusive dockerfile and dockerfile_inline", "build", "dockerfile_inline")
+            raise self.fail("mutually exclusive dockerfile and dockerfile_inline", "build", "dockerfile_inline")
         for name, context in (build.get("additional_contexts") or {}).items():
             if context.startswith("service:"):
                 other = self.project.services.get(context[len("service:") :])

@@ -1,8 +1,8 @@
 """YAML of a stranger to plain data, with the line of every key; anchors, merge keys, ``!reset`` and ``!override``.
 
-PyYAML's scanner and parser (its pure form) give events; what they mean is decided here as gopkg.in/yaml.v3 does it, which
-reads YAML 1.2's scalars (``yes`` is a text), so that a file means the same as for Docker. Bounded: bytes, depth, nodes
-after aliases have been resolved.
+PyYAML's scanner and parser (its pure form) give events; what they mean is decided here as gopkg.in/yaml.v3 does it,
+which reads YAML 1.2's scalars (``yes`` is a text), so that a file means the same as for Docker. Bounded: bytes, depth,
+nodes after aliases have been resolved.
 """
 
 from __future__ import annotations
@@ -69,6 +69,19 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
             Scanner.__init__(self)
             Parser.__init__(self)
 
+        def scan_to_next_token(self) -> None:
+            """Tabs too may stand between tokens, but not where a line's indent is (as in libyaml)."""
+            while True:
+                while (char := self.peek()) == " " or (char == "\t" and (self.flow_level or not self.allow_simple_key)):
+                    self.forward()
+                if char == "#":
+                    while self.peek() not in "\0\r\n\x85\u2028\u2029":
+                        self.forward()
+                if not self.scan_line_break():
+                    return
+                if not self.flow_level:
+                    self.allow_simple_key = True
+
     try:
         source = Source(text.decode("utf-8-sig"))
         while not isinstance(event := source.get_event(), StreamEndEvent):
@@ -80,7 +93,8 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
         raise ComposeError("is not UTF-8", file=file, line=line) from None
     except ReaderError as error:
         line = text.decode("utf-8-sig").count("\n", 0, error.position) + 1
-        raise ComposeError(f"has the character #x{error.character:04x}, which YAML forbids", file=file, line=line) from None
+        shown = f"#x{error.character:04x}"
+        raise ComposeError(f"has the character {shown}, which YAML forbids", file=file, line=line) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
@@ -175,17 +189,18 @@ class _Construction:
         merges: list[Node] = []
         lines: dict[str, int] = {}
         for key, value in node.value:
-            if key.kind == "scalar" and key.value == _MERGE and key.plain and key.tag in ("", "tag:yaml.org,2002:merge"):
+            if _merges(key):
                 merges.append(value)
                 continue
             name = self.key(key, path)
+            inner = (*path, name)
             if name in lines:
                 raise self.fail(f"the key {name!r} is there already, in line {lines[name]}", key, path)
-            lines[name] = self.found.lines[(*path, name)] = key.line
+            lines[name] = self.found.lines[inner] = key.line
             if _target(value).tag == "!reset":
-                self.found.resets.append((*path, name))
+                self.found.resets.append(inner)
                 continue
-            out[name] = self.build(value, (*path, name), depth + 1)
+            out[name] = self.build(value, inner, depth + 1)
         for value in merges:
             for source in self.merged(value, path):
                 for name, item in self.build(source, path, depth + 1).items():
@@ -212,6 +227,10 @@ class _Construction:
         return value
 
 
+def _merges(key: Node) -> bool:
+    return key.kind == "scalar" and key.value == _MERGE and key.plain and key.tag in ("", "tag:yaml.org,2002:merge")
+
+
 def _target(node: Node) -> Node:
     return node.value if node.kind == "alias" else node
 
@@ -222,7 +241,7 @@ def _scalar(construction: _Construction, node: Node, path: Path) -> Any:
     text = node.value
     if tag == "!!binary":
         raise construction.fail("binary data has no place in a compose file", node, path)
-    if tag == "!!str" or not node.plain and tag in ("", "!"):
+    if tag == "!!str" or (not node.plain and tag in ("", "!")):
         return text
     if tag and tag not in ("!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!override", "!reset"):
         return text
@@ -230,6 +249,8 @@ def _scalar(construction: _Construction, node: Node, path: Path) -> Any:
 
     value = scalars.plain(text)
     wanted = {"!!int": int, "!!float": (int, float), "!!bool": bool, "!!null": type(None)}.get(tag)
-    if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and tag != "!!bool"):  # type: ignore[arg-type]
+    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and tag != "!!bool")):  # type: ignore[arg-type]
         raise construction.fail(f"cannot read {text[:40]!r} as {tag}", node, path)
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        raise construction.fail(f"{text} is no number that a compose file can have", node, path)
     return float(value) if tag == "!!float" and not isinstance(value, float) else value

@@ -1,7 +1,7 @@
-"""A merged, long document as Docker prints it: JSON's form, which the rest of pod works with, and YAML's.
+"""A merged, long document as Docker prints it: JSON's form, which the rest of pod takes, and YAML's.
 
-They differ as Docker's do: JSON has ``command`` where there is none and drops extensions (``x-…``), YAML keeps these and
-leaves out what is empty.
+They differ as Docker's do: JSON has ``command`` where there is none and drops extensions (``x-…``), YAML keeps these
+and leaves out what is empty.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Encoding:
     # scalars: what is zero is left out, unless it is given (…_given) or always there (…_always)
 
     def text_always(self, value: Any) -> str:
-        if isinstance(value, bool) or isinstance(value, (dict, list, float)):
+        if isinstance(value, (bool, dict, list, float)):
             raise ValueError(f"expected a text, not {short_forms.kind(value)}")
         return "" if value is None else str(value)
 

@@ -1,7 +1,7 @@
 """Compose files to a canonical project: which files, whose environment, what name; then what belongs to it.
 
-The order is Docker's: environment of the process, ``.env``, the files (found, merged, checked), the name, profiles, files
-of variables of the services that are enabled.
+The order is Docker's: environment of the process, ``.env``, the files (found, merged, checked), the name, profiles,
+files of variables of the services that are enabled.
 """
 
 from __future__ import annotations
@@ -199,11 +199,8 @@ def _said(path: str, text: bytes) -> str:
     found = ""
     for match in re.finditer(rb"""^(?:["']?name["']?)[ \t]*:[ \t]+(.*)$""", text, re.MULTILINE):
         value = match[1].decode("utf-8", "replace").strip()
-        if value[:1] in ("'", '"'):
-            value = value[1:].partition(value[0])[0]
-        else:
-            value = value.partition(" #")[0].strip()
-        found = value or found
+        quoted = value[:1] in ("'", '"')
+        found = (value[1:].partition(value[0])[0] if quoted else value.partition(" #")[0].strip()) or found
     if found or text.lstrip()[:1] != b"{":
         return found
     from pod.core.compose import document
@@ -269,4 +266,5 @@ def _variables(request: Request, project: Project, service: Model, source: Sourc
     for path in service.pop("label_file", None) or ():
         labels.update(files.variables([path], {}, source, labels.get))
     if labels:
-        service["labels"] = {**labels, **{key: value or "" for key, value in pairs(service.get("labels") or {}).items()}}
+        said = pairs(service.get("labels") or {})
+        service["labels"] = {**labels, **{key: value or "" for key, value in said.items()}}

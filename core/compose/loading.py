@@ -135,7 +135,7 @@ class Loading:
         if isinstance(extends, str):
             return extends, ""
         service, file = (extends.get("service"), extends.get("file")) if isinstance(extends, dict) else (None, None)
-        if not isinstance(service, str) or not (file is None or isinstance(file, str) and file):
+        if not isinstance(service, str) or not (file is None or (isinstance(file, str) and file)):
             raise self.source.fail("expected the name of a service, or a mapping of service and file", path)
         return service, file or ""
 

@@ -30,8 +30,8 @@ class Merging:
 
     def extend(self, base: dict[str, Any], service: dict[str, Any], name: str) -> dict[str, Any]:
         """A service on top of the one that it extends."""
-        found: dict[str, Any] = self.values(base, service, ("services", name), patterns.at(_SPECIAL.start, "services", name))
-        return found
+        nodes = patterns.at(_SPECIAL.start, "services", name)
+        return self.mappings(base, service, ("services", name), nodes)
 
     def values(self, base: Any, over: Any, path: Path, nodes: Nodes) -> Any:
         special = patterns.rule(nodes)
@@ -77,6 +77,8 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _sequences(merging: Merging, base: Any, over: Any, path: Path, nodes: Nodes) -> Any:
+    if not isinstance(over, (dict, list, str, type(None))):
+        raise merging.unlike(path, "a list or a mapping")
     return [*as_list(base), *as_list(over)]
 
 
@@ -225,7 +227,7 @@ def _by_device(item: Any) -> str:
 
 
 def _by_number(item: Any) -> str:
-    if isinstance(item, str) or isinstance(item, int) and not isinstance(item, bool):
+    if isinstance(item, str) or (isinstance(item, int) and not isinstance(item, bool)):
         return str(item)
     raise ValueError(f"expected a port, not {short_forms.kind(item)}")
 

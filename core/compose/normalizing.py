@@ -31,24 +31,7 @@ def normalize(data: dict[str, Any], environ: Mapping[str, str]) -> None:
     """Changes ``data``, whose ``name`` is set."""
     _networks(data)
     for service in (data.get("services") or {}).values():
-        if service.get("pull_policy") == "if_not_present":
-            service["pull_policy"] = "missing"
-        build = service.get("build")
-        if isinstance(build, dict):
-            if build.get("context") is None:
-                build["context"] = "."
-            if build.get("dockerfile") is None and build.get("dockerfile_inline") is None:
-                build["dockerfile"] = "Dockerfile"
-            if "args" in build:
-                build["args"] = _resolved(build["args"], environ, keep=False)
-        if "environment" in service:
-            service["environment"] = _resolved(service["environment"], environ, keep=True)
-        for mount in service.get("volumes") or ():
-            if isinstance(mount, dict) and isinstance(mount.get("target"), str):
-                mount["target"] = clean(mount["target"]) or "."
-        depends = _dependencies(service)
-        if depends:
-            service["depends_on"] = depends
+        _service(service, environ)
     for section in ("networks", "volumes", "configs", "secrets"):
         members = data.get(section) or {}
         for key, member in members.items():
@@ -56,6 +39,27 @@ def normalize(data: dict[str, Any], environ: Mapping[str, str]) -> None:
             if member.get("name") is None:
                 external = str(member.get("external", "")).lower() in ("true", "1", "t")
                 member["name"] = key if external else f"{data['name']}_{key}"
+
+
+def _service(service: dict[str, Any], environ: Mapping[str, str]) -> None:
+    if service.get("pull_policy") == "if_not_present":
+        service["pull_policy"] = "missing"
+    build = service.get("build")
+    if isinstance(build, dict):
+        if build.get("context") is None:
+            build["context"] = "."
+        if build.get("dockerfile") is None and build.get("dockerfile_inline") is None:
+            build["dockerfile"] = "Dockerfile"
+        if "args" in build:
+            build["args"] = _resolved(build["args"], environ, keep=False)
+    if "environment" in service:
+        service["environment"] = _resolved(service["environment"], environ, keep=True)
+    for mount in service.get("volumes") or ():
+        if isinstance(mount, dict) and isinstance(mount.get("target"), str):
+            mount["target"] = clean(mount["target"]) or "."
+    depends = _dependencies(service)
+    if depends:
+        service["depends_on"] = depends
 
 
 def _networks(data: dict[str, Any]) -> None:

@@ -54,8 +54,8 @@ class Project:
     """One application: services that are enabled and those that are not, and what they use."""
 
     __slots__ = (
-        "configs", "directory", "disabled", "environment", "extensions", "files", "model", "name", "networks", "profiles",
-        "secrets", "services", "source", "volumes", "warnings",
+        "configs", "directory", "disabled", "environment", "extensions", "files", "model", "name", "networks",
+        "profiles", "secrets", "services", "source", "volumes", "warnings",
     )  # fmt: skip
 
     def __init__(self, name: str, directory: str) -> None:
@@ -75,12 +75,53 @@ class Project:
         self.model: dict[str, Any] = {}
         self.source: Any = None
 
+    def used(self, section: str) -> dict[str, dict[str, Any]]:
+        """Networks, volumes, secrets or configs that services use."""
+        names: set[Any] = set()
+        for service in self.services.values():
+            if section == "networks":
+                names |= set(service.get("networks") or ())
+                continue
+            mounts = list(service.get(section) or ())
+            if section == "secrets":
+                mounts += (service.get("build") or {}).get("secrets") or ()
+            names |= {one.get("source") for one in mounts if section != "volumes" or one.get("type") == "volume"}
+        members: dict[str, dict[str, Any]] = getattr(self, section)
+        return {name: members[name] for name in members if name in names}
+
     def document(self) -> dict[str, Any]:
-        """What ``config`` prints: sections that are empty are left out, but never ``services``."""
+        """What ``config --format json`` prints: what no service uses is left out."""
         found: dict[str, Any] = {"name": self.name, "services": self.services}
         for section in SECTIONS[1:]:
-            members = getattr(self, section)
+            members = self.used(section)
             if members:
                 found[section] = members
         found.update(self.extensions)
         return {key: found[key] for key in sorted(found)}
+
+    def shown(self) -> dict[str, Any]:
+        """What ``config`` prints as YAML: with extensions, without what is empty."""
+        from pod.core.compose.encoding import Encoding
+
+        encoding = Encoding(self.source, shown=True)
+        found: dict[str, Any] = {"name": self.name, "services": {}}
+        for name, service in self.services.items():
+            one = encoding.service(name, self.model["services"][name])
+            one.pop("depends_on", None)
+            changed: dict[str, Any] = {key: service[key] for key in ("image", "depends_on") if key in service}
+            found["services"][name] = {key: changed.get(key, one.get(key)) for key in _order({**one, **changed})}
+        for section in SECTIONS[1:]:
+            used = self.used(section)
+            members = {name: one for name, one in encoding.section(section, self.model.get(section) or {}).items()
+                       if name in used}  # fmt: skip
+            if members:
+                found[section] = members
+        return {**found, **self.extensions}
+
+
+def _order(service: dict[str, Any]) -> list[str]:
+    """Keys of a service as Docker prints them, extensions last."""
+    from pod.core.compose.structs import SERVICE
+
+    known = [key for key, _ in SERVICE]
+    return [key for key in known if key in service] + [key for key in service if key not in known]

@@ -71,7 +71,7 @@ def _context(own: Relative, value: Any, path: Path) -> Any:
 
 def _host_path(own: Relative, value: Any, path: Path) -> Any:
     """Paths that may be Windows' too."""
-    if not isinstance(value, str) or len(value) > 2 and value[1] == ":" and value[2] in "\\/" or value[:2] == "\\\\":
+    if not isinstance(value, str) or (len(value) > 2 and value[1] == ":" and value[2] in "\\/") or value[:2] == "\\\\":
         return value
     return joined(own.base, home(value, own.home)) or own.base
 

@@ -108,15 +108,14 @@ def number(value: float, exponent_from: int = 21) -> str:
     digits = mantissa.lstrip("-").replace(".", "").lstrip("0") or "0"
     if value == 0:
         return "-0" if text[0] == "-" else "0"
-    import math
-
     power = int(exponent) if exponent else 0
     whole = mantissa.lstrip("-").partition(".")
     scale = power + (len(whole[0]) - 1 if whole[0] != "0" else -(len(whole[2]) - len(whole[2].lstrip("0")) + 1))
     if scale < -4 or scale >= exponent_from:
         digits = digits.rstrip("0") or "0"
         tail = "." + digits[1:] if len(digits) > 1 else ""
-        return f"{'-' if math.copysign(1, value) < 0 else ''}{digits[0]}{tail}e{'-' if scale < 0 else '+'}{abs(scale):02}"
+        sign = "-" if value < 0 else ""
+        return f"{sign}{digits[0]}{tail}e{'-' if scale < 0 else '+'}{abs(scale):02}"
     if value == int(value):
         return str(int(value))
     return text if not exponent else f"{value:.{max(0, len(digits) - 1 - scale)}f}"
@@ -146,7 +145,7 @@ def duration(text: str) -> int | None:
     if rest == "0":
         return 0
     total, at = 0, 0
-    for found in re.finditer(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", rest[:_LONGEST]):
+    for found in re.finditer(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", rest[:_LONGEST]):
         if found.start() != at:
             return None
         at = found.end()

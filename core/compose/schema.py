@@ -1,9 +1,9 @@
 """A document held against the specification's JSON schema, and what is wrong with it in words.
 
-The schema (compose-spec.json beside this file: github.com/compose-spec/compose-spec, Apache-2.0) is compiled to Python by
-fastjsonschema when pod is built (packaging/compose_schema.py), so that a document that is right costs little. What is
-wrong with another one is looked for once more in the schema itself: a compiled check says "not valid by one definition",
-people want to know the key and what belongs there.
+The schema (compose-spec.json beside this file: github.com/compose-spec/compose-spec, Apache-2.0) is compiled to Python
+by fastjsonschema when pod is built (packaging/compose_schema.py), so that a document that is right costs little. What
+is wrong with another one is looked for once more in the schema itself: a compiled check says "not valid by one
+definition", people want to know the key and what belongs there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def validate(source: Source, data: dict[str, Any]) -> None:
     for name, service in (data.get("services") or {}).items() if isinstance(data.get("services"), dict) else ():
         if isinstance(service, dict) and "provider" in service:
             raise source.fail(
-                "services of a provider are not supported: a provider is a program of the host that pod would have to trust",
+                "services of a provider are not supported: it is a program of the host that pod would have to trust",
                 ("services", name, "provider"),
                 hint="make it a service with an image",
             )
@@ -66,7 +66,8 @@ def _text() -> Schema:
 
         data = pkgutil.get_data("pod.core.compose", "compose-spec.json")
         _SCHEMA = json.loads(data or b"{}")
-    return _SCHEMA
+    found: Schema = _SCHEMA
+    return found
 
 
 _SCHEMA: Any = None
@@ -78,12 +79,13 @@ class _Search:
     def __init__(self, root: Schema) -> None:
         self.root = root
 
-    def problem(self, value: Any, schema: Schema, path: Path) -> tuple[str, Path] | None:
+    def resolved(self, schema: Schema) -> Schema:
         while "$ref" in schema:
-            place: Any = self.root
-            for part in schema["$ref"].partition("#/")[2].split("/"):
-                place = place[part]
-            schema = place
+            schema = self.root["definitions"][schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def problem(self, value: Any, schema: Schema, path: Path) -> tuple[str, Path] | None:
+        schema = self.resolved(schema)
         types = schema.get("type")
         if types is not None:
             names = [types] if isinstance(types, str) else types
@@ -91,11 +93,9 @@ class _Search:
                 return _unexpected(value, names), path
         if "enum" in schema and value not in schema["enum"]:
             return f"expected one of {', '.join(map(str, schema['enum']))}, not {_quoted(value)}", path
-        for key in ("oneOf", "anyOf"):
-            if key in schema:
-                found = self.choice(value, schema[key], path)
-                if found:
-                    return found
+        found = self.choice(value, schema["oneOf"], path) if "oneOf" in schema else None
+        if found:
+            return found
         if schema.get("format") == "duration" and not duration(value):
             return f"expected a duration such as 1m30s, not {_quoted(value)}", path
         if isinstance(value, dict):
@@ -122,8 +122,7 @@ class _Search:
         return _unexpected(value, wanted), path
 
     def types(self, schema: Schema) -> list[str]:
-        while "$ref" in schema:
-            schema = self.root["definitions"][schema["$ref"].rpartition("/")[2]]
+        schema = self.resolved(schema)
         names = schema.get("type", [])
         if not names and "oneOf" in schema:
             return [name for option in schema["oneOf"] for name in self.types(option)]
@@ -178,7 +177,7 @@ def _is(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return False
     if name == "integer":
-        return isinstance(value, int) or isinstance(value, float) and value.is_integer()
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if name == "number":
         return isinstance(value, (int, float))
     return isinstance(value, {"object": dict, "array": list, "string": str}[name])

@@ -70,7 +70,9 @@ def _address(text: str) -> str:
 def _range(text: str, which: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     last = last.partition("-")[0] if dash else first
-    if not all(one.isascii() and one.isdigit() and len(one) <= _MOST_DIGITS and int(one) < 65536 for one in (first, last)):
+    if not all(one.isascii() and one.isdigit() and int(one[:_MOST_DIGITS]) < 65536 for one in (first, last)) or (
+        max(len(first), len(last)) > _MOST_DIGITS
+    ):
         raise ValueError(f"{text!r} is no {which} port or range of ports")
     if int(last) < int(first):
         raise ValueError(f"the range of {which} ports {text!r} ends before it begins")
@@ -101,15 +103,9 @@ def volume(spec: str) -> dict[str, Any]:
     found["target"] = target
     if len(parts) > 2 and [one for one in parts[2].split(",") if one in ("ro", "rw")][-1:] == ["ro"]:
         found["read_only"] = True
-    if found["type"] == "bind":
-        found["bind"] = {**bind, "create_host_path": True}
-        if named:
-            found["volume"] = named
-    else:
-        if bind:
-            found["bind"] = bind
-        found["volume"] = named
-    return found
+    places = {"bind": bind, "volume": named}
+    places[found["type"]].update({"create_host_path": True} if found["type"] == "bind" else {})
+    return {**found, **{key: place for key, place in places.items() if place or key == found["type"]}}
 
 
 def _options(options: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -124,7 +120,7 @@ def _options(options: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def is_path(source: str) -> bool:
     """Whether a source is a place of the host, and no volume's name."""
-    return source[:1] in (".", "/", "~") and source != "" or source.startswith("\\\\") or (
+    return (source[:1] in (".", "/", "~") and source != "") or source.startswith("\\\\") or (
         len(source) > 1 and source[0].isalpha() and source[1] == ":"
     )  # fmt: skip
 
@@ -169,7 +165,7 @@ def _text(value: Any) -> str:
 
 
 def words(text: str) -> list[str]:
-    """A command in one line as words, as Docker splits it: quotes of a shell, and the end at a bare ``;``, ``&``, ``|``,
+    """A command in one line as words, as Docker splits it: a shell's quotes, the end at a bare ``;``, ``&``, ``|``,
     ``<`` or ``>``; what stands between backquotes or in ``$( )`` stays one word."""
     out: list[str] = []
     word: list[str] = []
@@ -180,7 +176,7 @@ def words(text: str) -> list[str]:
             escaped, there = False, True
         elif char == "\\" and quote != "'":
             escaped = True
-        elif char in "'\"" and quote in ("", char) or char in "'\"" and quote == "`":
+        elif (char in "'\"" and quote in ("", char)) or (char in "'\"" and quote == "`"):
             there = there or quote == char
             quote = "" if quote == char else char
         elif char in " \t\r\n" and not quote:

@@ -1,4 +1,4 @@
-"""``${NAME}`` and its forms in a text: the specification's interpolation, as Docker reads it: pure, linear in the text."""
+"""``${NAME}`` and its forms in a text: the specification's interpolation, as Docker reads it: pure."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _closing(text: str, start: int, last: int) -> int:
 
 
 def variables(text: str, depth: int = 0) -> list[tuple[str, bool, str, str]]:
-    """Name, whether it is required, default, alternative: of every variable that ``text`` has, those in defaults too."""
+    """Name, whether it is required, default, alternative: of every variable of ``text``, those in defaults too."""
     out: list[tuple[str, bool, str, str]] = []
     at = 0
     while depth <= MOST_DEPTH and 0 <= (start := text.find("$", at)) < len(text) - 1:
