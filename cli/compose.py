@@ -25,7 +25,10 @@ FLAGS = (
 COMMAND = Command("compose", "[OPTIONS] COMMAND", "Whole applications from one file", FLAGS, interspersed=False)
 
 COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
-    "attach": ("compose_attach", "Attach local standard input, output, and error streams to a service's running container"),
+    "attach": (
+        "compose_attach",
+        "Attach local standard input, output, and error streams to a service's running container",
+    ),
     "build": ("compose_build", "Build or rebuild services"),
     "commit": ("compose_commit", "Create a new image from a service container's changes"),
     "config": ("compose_config", "Parse, resolve and render compose file in canonical format"),
@@ -82,7 +85,9 @@ def begin(argv: list[str]) -> tuple[Options, list[str]]:
     if options["ansi"] not in _ANSI:
         raise UsageError(f"invalid value for --ansi: {options['ansi']}", hint="never, always or auto")
     if options["progress"] not in _PROGRESS:
-        raise UsageError(f"unsupported --progress value {options['progress']!r}", hint="auto, tty, plain, json or quiet")
+        raise UsageError(
+            f"unsupported --progress value {options['progress']!r}", hint="auto, tty, plain, json or quiet"
+        )
     if options["workdir"] and not options["project-directory"]:
         options.values["project-directory"] = options["workdir"]
     return options, rest

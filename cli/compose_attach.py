@@ -31,7 +31,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.cli.options import parse
     from pod.core.compose import existing
 
-    name, project = compose_project.load_or_name(engine, options, options.args[:1])
+    name, _project = compose_project.load_or_name(engine, options, options.args[:1])
     one = compose_project.one_container(existing.find(engine, name), options.args[0], options["index"])
     words = [f"--sig-proxy={'true' if options['sig-proxy'] else 'false'}"]
     words += ["--no-stdin"] if options["no-stdin"] else []

@@ -53,7 +53,9 @@ class _Session:
         from pod.core.compose import existing
 
         options, names = self.options, []
-        chosen = set(options["attach"] or (options.args if not options["attach-dependencies"] else ()) or self.doing.targets)
+        chosen = set(
+            options["attach"] or (options.args if not options["attach-dependencies"] else ()) or self.doing.targets
+        )
         chosen -= set(options["no-attach"])
         how: dict[str, object] = {"tail": -1, "since": "", "until": "", "follow": True}
         for container in sorted(existing.containers(self.engine, self.project.name), key=lambda one: one.name):
@@ -159,7 +161,9 @@ class _Session:
 
         with compose_project.lock(self.engine, self.project.name):
             found = existing.find(self.engine, self.project.name)
-            running = [one for one in found.instances if one.runs and one.service in self.doing.targets and not one.oneoff]
+            running = [
+                one for one in found.instances if one.runs and one.service in self.doing.targets and not one.oneoff
+            ]
             if stage == "kill":
                 plan = plan_down.plan_each("kill", running, signal=9)
             else:

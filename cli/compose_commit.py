@@ -15,7 +15,7 @@ COMMAND = Command(
     "[OPTIONS] SERVICE [REPOSITORY[:TAG]]",
     "Create a new image from a service container's changes",
     (
-        ("author", "a", "string", "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")"),
+        ("author", "a", "string", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")'),
         ("change", "c", "list", "Apply Dockerfile instruction to the created image"),
         compose_project.DRY_RUN,
         ("index", "", "int", "Index of the container if service has multiple replicas"),
@@ -32,7 +32,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.cli.options import parse
     from pod.core.compose import existing
 
-    name, project = compose_project.load_or_name(engine, options, options.args[:1])
+    name, _project = compose_project.load_or_name(engine, options, options.args[:1])
     one = compose_project.one_container(existing.find(engine, name), options.args[0], options["index"])
     words = [f"--change={text}" for text in options["change"]]
     words += [f"--{flag}={options[flag]}" for flag in ("author", "message") if options[flag]]

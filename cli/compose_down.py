@@ -21,7 +21,12 @@ COMMAND = Command(
     (
         compose_project.DRY_RUN,
         ("remove-orphans", "", "bool", "Remove containers for services not defined in the Compose file"),
-        ("rmi", "", "string", 'Remove images used by services. "local" removes those without a custom tag ("local"|"all")'),
+        (
+            "rmi",
+            "",
+            "string",
+            'Remove images used by services. "local" removes those without a custom tag ("local"|"all")',
+        ),
         ("timeout", "t", "int", "Specify a shutdown timeout in seconds"),
         ("volumes", "v", "bool", "Remove named volumes declared in the file, and anonymous ones of containers"),
     ),
@@ -51,7 +56,7 @@ def take_down(engine: Engine, options: Options, name: str, project: Project | No
     services = compose_project.services_of(found, project)
     plan = plan_down.plan_down(services, instances, removal)
     voice = compose_hands.hands(engine, options, project)
-    if not plan.actions and not voice.how == "quiet":
+    if not plan.actions and voice.how != "quiet":
         output.warning(f"No resource found to remove for project {name!r}.".replace("'", '"'))
     status = compose_hands.carry_out(engine, options, plan, work.Doing(engine, project, voice), voice)
     if not status and not voice.dry and not options.args:

@@ -39,7 +39,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.compose import existing
     from pod.core.errors import PodError
 
-    name, project = compose_project.load_or_name(engine, options, options.args[:1])
+    name, _project = compose_project.load_or_name(engine, options, options.args[:1])
     one = compose_project.one_container(existing.find(engine, name), options.args[0], options["index"])
     if not one.runs:
         raise PodError(f'service "{options.args[0]}" is not running', hint="'pod compose up -d' starts it")

@@ -29,7 +29,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.cli.options import parse
     from pod.core.compose import existing
 
-    name, project = compose_project.load_or_name(engine, options, options.args[:1])
+    name, _project = compose_project.load_or_name(engine, options, options.args[:1])
     one = compose_project.one_container(existing.find(engine, name), options.args[0], options["index"])
     words = [f"--output={options['output']}"] if options["output"] else []
     return export.main(engine, parse(export.COMMAND, [*words, one.id]))

@@ -29,7 +29,9 @@ _CONDITIONS = {"service_completed_successfully": "Exited", "service_started": "S
 class Hands:
     """``how``: plain, json or quiet."""
 
-    def __init__(self, project: Project | None, how: str = "plain", *, dry: bool = False, quiet_images: bool = False) -> None:
+    def __init__(
+        self, project: Project | None, how: str = "plain", *, dry: bool = False, quiet_images: bool = False
+    ) -> None:
         self.project = project
         self.how = how
         self.dry = dry
@@ -141,7 +143,7 @@ def parallel(engine: Engine, options: Options) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError("COMPOSE_PARALLEL_LIMIT must be an integer (found: %r)" % text) from None
+        raise UsageError(f"COMPOSE_PARALLEL_LIMIT must be an integer (found: {text!r})") from None
 
 
 def carry_out(

@@ -43,15 +43,7 @@ def main(engine: Engine, options: Options) -> int:
         name = own.get(labels.PROJECT, "")
         if name and own.get(labels.ONEOFF, "").lower() != "true":
             projects.setdefault(name, []).append((phase.phase(one), own.get(labels.FILES, "")))
-    rows = []
-    for name in sorted(projects):
-        states = [state for state, _ in projects[name]]
-        if not options["all"] and not {"running", "restarting", "paused"}.intersection(states):
-            continue
-        if not all(_matches(name, text[len("name=") :]) for text in options["filter"]):
-            continue
-        files = ",".join(dict.fromkeys(text for _, text in projects[name] if text))
-        rows.append({"Name": name, "Status": _status(states), "ConfigFiles": files})
+    rows = _rows(options, projects)
     if options["quiet"]:
         for row in rows:
             output.line(row["Name"])
@@ -60,6 +52,18 @@ def main(engine: Engine, options: Options) -> int:
     else:
         output.table(("NAME", "STATUS", "CONFIG FILES"), [tuple(row.values()) for row in rows])
     return 0
+
+
+def _rows(options: Options, projects: dict[str, list[tuple[str, str]]]) -> list[dict[str, str]]:
+    rows = []
+    for name in sorted(projects):
+        states = [state for state, _ in projects[name]]
+        if not options["all"] and not {"running", "restarting", "paused"}.intersection(states):
+            continue
+        if all(_matches(name, text[len("name=") :]) for text in options["filter"]):
+            files = ",".join(dict.fromkeys(text for _, text in projects[name] if text))
+            rows.append({"Name": name, "Status": _status(states), "ConfigFiles": files})
+    return rows
 
 
 def _status(states: list[str]) -> str:

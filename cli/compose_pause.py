@@ -14,9 +14,7 @@ COMMAND = Command(
     "pause",
     "[SERVICE...]",
     "Pause services",
-    (
-        compose_project.DRY_RUN,
-    ),
+    (compose_project.DRY_RUN,),
 )
 
 

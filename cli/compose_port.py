@@ -30,7 +30,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.container import ports, store
     from pod.core.errors import PodError, UsageError
 
-    name, project = compose_project.load_or_name(engine, options, options.args[:1])
+    name, _project = compose_project.load_or_name(engine, options, options.args[:1])
     one = compose_project.one_container(existing.find(engine, name), options.args[0], options["index"])
     text = options.args[1]
     if not (text.isascii() and text.isdigit() and len(text) < 6):

@@ -1,4 +1,4 @@
-"""What the commands of Compose begin with: the project of the files, or of a name alone; the services they are about."""
+"""What the commands of Compose begin with: the project of the files, or of a name alone; the services of a call."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def load(engine: Engine, options: Options, services: Iterable[str] = ()) -> Proj
         output.warning(text)
     for name in wanted:
         if name not in project.services:
-            raise PodError(f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services)) or 'none'}")
+            raise PodError(
+                f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services)) or 'none'}"
+            )
     return project
 
 
@@ -124,7 +126,7 @@ def _sorted(instances: list[Instance]) -> list[Instance]:
 
 
 def one_container(found: Existing, name: str, index: int) -> Instance:
-    """The container ``index`` of a service, by default the first that runs, else the first. PodError in Docker's words."""
+    """The container ``index`` of a service; without one the first that runs, else the first. PodError in Docker's words."""
     instances = found.of(name)
     if index:
         instances = [one for one in instances if one.number == index]

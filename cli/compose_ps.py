@@ -85,7 +85,9 @@ def _states(options: Options) -> list[str]:
         if not equals or kind not in ("status", "source"):
             raise UsageError(f"unknown filter {kind}", hint="the form is status=running")
         if kind == "source":
-            raise UsageError("--filter source: there are no containers outside of Compose to compare with", hint="status=…")
+            raise UsageError(
+                "--filter source: there are no containers outside of Compose to compare with", hint="status=…"
+            )
         wanted.append(value)
     for state in wanted:
         if state not in _STATES:

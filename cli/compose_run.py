@@ -141,7 +141,9 @@ def _adjust(engine: Engine, options: Options, request: Request) -> None:
     terminal = os.isatty(0) and os.isatty(1)
     request.tty = bool(options["tty"] and not options["no-tty"] and terminal and not options["detach"])
     request.interactive = bool(options["interactive"] and not options["detach"])
-    request.attach = set() if options["detach"] else {"stdout", "stderr"} | ({"stdin"} if request.interactive else set())
+    request.attach = (
+        set() if options["detach"] else {"stdout", "stderr"} | ({"stdin"} if request.interactive else set())
+    )
     request.restart = changes.parse_policy("no")
     request.auto_remove = options["rm"]
     if options.args[1:]:

@@ -27,7 +27,9 @@ def main(engine: Engine, options: Options) -> int:
 
     services = [text.partition("=")[0] for text in options.args]
     project = compose_project.load(engine, options, services)
-    more = {row[0]: [] if row[2] == "stringArray" else "" if row[2] == "string" else False for row in compose_up.MAKING}
+    more: dict[str, object] = {
+        row[0]: [] if row[2] == "stringArray" else "" if row[2] == "string" else False for row in compose_up.MAKING
+    }
     options.values.update(more)
     options.values["scale"], options.args = options.args, services
     options.values["no-recreate"] = True

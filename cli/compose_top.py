@@ -14,9 +14,7 @@ COMMAND = Command(
     "top",
     "[SERVICES...]",
     "Display the running processes",
-    (
-        compose_project.DRY_RUN,
-    ),
+    (compose_project.DRY_RUN,),
 )
 
 

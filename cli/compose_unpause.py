@@ -14,9 +14,7 @@ COMMAND = Command(
     "unpause",
     "[SERVICE...]",
     "Unpause services",
-    (
-        compose_project.DRY_RUN,
-    ),
+    (compose_project.DRY_RUN,),
 )
 
 

@@ -267,8 +267,9 @@ _IDLE = (
     ("deploy.endpoint_mode", _deploy("endpoint_mode"), "the name of a service leads to all its containers (dnsrr)"),
     (
         "deploy.update_config.failure_action",
-        lambda service: (((service.get("deploy") or {}).get("update_config") or {}).get("failure_action") or "pause")
-        != "pause",
+        lambda service: (
+            (((service.get("deploy") or {}).get("update_config") or {}).get("failure_action") or "pause") != "pause"
+        ),
         "an update that fails stops there, and what runs goes on running",
     ),
     ("deploy.rollback_config", _deploy("rollback_config"), "nothing is rolled back: 'up' with the former file does it"),

@@ -35,8 +35,8 @@ def main(engine: Engine, options: Options) -> int:
     watched = [(one, waiting.Watch(engine, store.find(engine, one.id))) for one in found]
     status = 0
     if options["down-project"]:
-        one, code = _first(engine, [one.id for one, _ in watched])
-        output.line(f'container "{one}" exited with status code {code}')
+        first, code = _first(engine, [one.id for one, _ in watched])
+        output.line(f'container "{first}" exited with status code {code}')
         for flag, value in (("remove-orphans", False), ("rmi", ""), ("timeout", 0), ("volumes", False)):
             options.values[flag] = value
         options.args = []

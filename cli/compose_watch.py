@@ -40,9 +40,7 @@ def main(engine: Engine, options: Options) -> int:
 
     project = compose_project.load(engine, options, options.args)
     if not watching.rules(project, options.args):
-        raise PodError(
-            "none of the selected services is configured for watch, consider setting a 'develop' section"
-        )
+        raise PodError("none of the selected services is configured for watch, consider setting a 'develop' section")
     if not options["no-up"]:
         making: dict[str, object] = {
             row[0]: [] if row[2] == "stringArray" else "" if row[2] == "string" else False for row in compose_up.MAKING
@@ -79,9 +77,7 @@ def watch(engine: Engine, options: Options, project: Project) -> None:
         time.sleep(max(_SHORTEST, (time.monotonic() - began) * _SHARE))
 
 
-def _react(
-    engine: Engine, options: Options, project: Project, rule: Rule, changed: list[str], gone: list[str]
-) -> None:
+def _react(engine: Engine, options: Options, project: Project, rule: Rule, changed: list[str], gone: list[str]) -> None:
     from pod.cli import compose_hands, output
     from pod.core.compose import plan_down, work
 
@@ -91,7 +87,9 @@ def _react(
         _rebuild(engine, options, project, rule.service)
         return
     if "sync" in rule.action:
-        output.line(f'Syncing service "{rule.service}" after {len(changed) + len(gone)} changes were detected', sys.stderr)
+        output.line(
+            f'Syncing service "{rule.service}" after {len(changed) + len(gone)} changes were detected', sys.stderr
+        )
         _sync(engine, project, rule, changed, gone)
     if rule.action.endswith("restart"):
         plan = plan_down.plan_each("restart", _running(engine, project, rule.service), timeout=None)

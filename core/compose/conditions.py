@@ -23,7 +23,7 @@ def met(engine: Engine, action: Action) -> bool:
             found.append(lifecycle.settle(engine, store.find(engine, name)))
         except NoSuchContainer:
             raise PodError(f"dependency failed to start: no container for {action.service}") from None
-    return all([_met(one, action.service, condition) for one in found])
+    return all(_met(one, action.service, condition) for one in found)
 
 
 def _met(one: Container, service: str, condition: str) -> bool:

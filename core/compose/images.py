@@ -110,7 +110,12 @@ def build_words(project: Project, name: str) -> tuple[list[str], str, str]:
         words += [f"--{flag}={text}" for text in _items(build.get(key), flag)]
     contexts = build.get("additional_contexts") or {}
     words += [f"--build-context={one}={_context(project, str(value))}" for one, value in contexts.items()]
-    for key, flag in (("target", "target"), ("network", "network"), ("shm_size", "shm-size"), ("isolation", "isolation")):
+    for key, flag in (
+        ("target", "target"),
+        ("network", "network"),
+        ("shm_size", "shm-size"),
+        ("isolation", "isolation"),
+    ):
         if build.get(key):
             words.append(f"--{flag}={build[key]}")
     for key, flag in (("no_cache", "no-cache"), ("pull", "pull")):

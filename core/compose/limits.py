@@ -69,7 +69,7 @@ def _storage(service: Service) -> list[str]:
 def _gpus(service: Service, reserved: Mapping[str, Any]) -> list[str]:
     """Device requests: those of GPUs are --gpus; others have no flag."""
     asked = service.get("gpus") or []
-    requests = [{"count": -1}] if asked == "all" else list(asked)
+    requests: list[Mapping[str, Any]] = [{"count": -1}] if asked == "all" else list(asked)
     for one in reserved.get("devices") or []:
         if "gpu" not in (one.get("capabilities") or []):
             raise UsageError(

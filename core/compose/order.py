@@ -75,7 +75,7 @@ def sort(services: Services) -> list[str]:
             after = left.pop()
             if after in on_way:
                 cycle = [*on_way, after]
-                raise PodError(f"dependency cycle detected: {' -> '.join(cycle[cycle.index(after):])}")
+                raise PodError(f"dependency cycle detected: {' -> '.join(cycle[cycle.index(after) :])}")
             if after not in done:
                 on_way[after] = None
                 way.append((after, sorted(before[after], reverse=True)))

@@ -1,10 +1,10 @@
 """What has to be done: actions as data, each after those that it needs. Pure; ``--dry-run`` shows it.
 
-    network volume   make what the project declares        external   look whether what is declared so is there
-    create recreate rename start stop end remove kill      a container: ``end`` is stop and remove
-    wait             until a service's containers are healthy, or have ended well
-    keep             nothing: it runs as it should
-    rmnetwork rmvolume rmimage
+network volume   make what the project declares        external   look whether what is declared so is there
+create recreate rename start stop end remove kill      a container: ``end`` is stop and remove
+wait             until a service's containers are healthy, or have ended well
+keep             nothing: it runs as it should
+rmnetwork rmvolume rmimage
 """
 
 from __future__ import annotations

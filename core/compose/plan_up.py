@@ -162,7 +162,8 @@ class _Maker:
         by_number: dict[int, list[Instance]] = {}
         for one in self.existing.of(target.name):
             by_number.setdefault(one.number, []).append(one)
-        kept, surplus = [], []
+        kept: list[Instance] = []
+        surplus: list[Instance] = []
         for number in sorted(by_number):
             same = sorted(by_number[number], key=lambda one: (not self._differs(target, one), one.created))
             surplus += same[:-1]
@@ -191,12 +192,8 @@ class _Maker:
         chosen = target.name in self.choices.selected
         return self.choices.recreate if chosen else self.choices.recreate_deps
 
-    def _present(
-        self, target: Target, one: Instance, rolling: list[int], *, must: bool, bounce: list[str]
-    ) -> None:
-        name = labels.container_name(
-            self.project.name, target.name, one.number, target.service.get("container_name")
-        )
+    def _present(self, target: Target, one: Instance, rolling: list[int], *, must: bool, bounce: list[str]) -> None:
+        name = labels.container_name(self.project.name, target.name, one.number, target.service.get("container_name"))
         self.names[target.name].append(name)
         strategy = self._strategy(target)
         anew = must or strategy == "force" or (strategy == "diverged" and self._differs(target, one))

@@ -49,7 +49,7 @@ def _check_owner(record: dict[str, Any], project: Project, name: str) -> None:
     owner = (record.get("Labels") or {}).get(labels.PROJECT, "")
     if owner != project.name:
         raise Conflict(
-            f"a network with name {name} exists but was not created for project \"{project.name}\".",
+            f'a network with name {name} exists but was not created for project "{project.name}".',
             hint=f"set 'external: true' to use it, or remove it: pod network rm {name}",
         )
 

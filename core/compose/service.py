@@ -280,10 +280,22 @@ def mount(project: Project, entry: Mapping[str, Any]) -> VolumeSpec:
     """One of the service's volumes, in its long form."""
     kind, source = str(entry.get("type") or "volume"), str(entry.get("source") or "")
     if kind in ("cluster", "npipe"):
-        raise HostUnsupported(f"volume {entry.get('target')}: type {kind} needs a swarm or Windows", hint="bind, volume")
+        raise HostUnsupported(
+            f"volume {entry.get('target')}: type {kind} needs a swarm or Windows", hint="bind, volume"
+        )
     if kind == "volume" and source:
         source = volume_name(project, source)
     fields = [f"type={kind}", f"target={entry.get('target') or ''}", *([f"source={source}"] if source else [])]
+    fields += _mount_fields(kind, entry)
+    try:
+        return mount_syntax.parse(fields, project.directory, int)
+    except ValueError as error:
+        raise UsageError(f"volume {entry.get('target')}: {error}") from None
+
+
+def _mount_fields(kind: str, entry: Mapping[str, Any]) -> list[str]:
+    """What the kinds have besides source and target."""
+    fields = []
     if entry.get("read_only"):
         fields.append("readonly")
     bind, volume, tmpfs = (entry.get(key) or {} for key in ("bind", "volume", "tmpfs"))
@@ -302,10 +314,7 @@ def mount(project: Project, entry: Mapping[str, Any]) -> VolumeSpec:
     if kind == "tmpfs":
         fields += [f"tmpfs-size={tmpfs['size']}"] if tmpfs.get("size") else []
         fields += [f"tmpfs-mode={_octal(tmpfs['mode'])}"] if tmpfs.get("mode") else []
-    try:
-        return mount_syntax.parse(fields, project.directory, int)
-    except ValueError as error:
-        raise UsageError(f"volume {entry.get('target')}: {error}") from None
+    return fields
 
 
 def _octal(mode: Any) -> str:

@@ -59,11 +59,15 @@ def _file(project: Project, kind: str, entry: Mapping[str, Any], folder: str) ->
         raise UsageError(f'refers to undefined {one} "{key}"', hint=f"declare it below {kind}: of the file")
     if document.get("external"):
         raise UsageError(
-            f"unsupported external {one} {key}", hint="there is no swarm to have it: give it a file, environment or content"
+            f"unsupported external {one} {key}",
+            hint="there is no swarm to have it: give it a file, environment or content",
         )
     found = File(_target(str(entry.get("target") or key), folder, f"{one} {key}"))
     asked = {member: entry.get(member) for member in ("uid", "gid", "mode") if entry.get(member) is not None}
-    found.uid, found.gid = _number(asked.get("uid"), f"{one} {key}: uid"), _number(asked.get("gid"), f"{one} {key}: gid")
+    found.uid, found.gid = (
+        _number(asked.get("uid"), f"{one} {key}: uid"),
+        _number(asked.get("gid"), f"{one} {key}: gid"),
+    )
     if "mode" in asked:
         found.mode = _mode(asked["mode"], f"{one} {key}")
     if document.get("file"):
@@ -119,7 +123,9 @@ def _read(path: str, what: str) -> bytes:
     except OSError as error:
         raise PodError(f"{what}: {path}: {(error.strerror or 'failed').lower()}") from None
     if len(data) > MOST_BYTES:
-        raise UsageError(f"{what}: {path}: more than {MOST_BYTES >> 20} MiB", hint="leave out uid, gid and mode: it is bound")
+        raise UsageError(
+            f"{what}: {path}: more than {MOST_BYTES >> 20} MiB", hint="leave out uid, gid and mode: it is bound"
+        )
     return data
 
 
@@ -132,7 +138,9 @@ def digest(found: list[File]) -> str:
 
     total = hashlib.sha256()
     for one in sorted(staged, key=lambda file: file.target):
-        total.update(f"{one.target}\0{one.uid}:{one.gid}:{one.mode:o}\0{len(one.data)}\0".encode("utf-8", "surrogateescape"))
+        total.update(
+            f"{one.target}\0{one.uid}:{one.gid}:{one.mode:o}\0{len(one.data)}\0".encode("utf-8", "surrogateescape")
+        )
         total.update(one.data)
     return total.hexdigest()
 
@@ -186,7 +194,9 @@ def put(engine: Engine, container: Container, found: list[File]) -> None:
     covered += list(container.config["HostConfig"]["Tmpfs"])
     for one in owned:
         if any(one.target.startswith(place.rstrip("/") + "/") for place in covered):
-            raise PodError(f"{one.target}: a file with an owner cannot lie in a volume or tmpfs", hint="leave out uid and gid")
+            raise PodError(
+                f"{one.target}: a file with an owner cannot lie in a volume or tmpfs", hint="leave out uid and gid"
+            )
     archive = launch.memory_file("pod-secrets", _archive(owned))
     try:
         os.lseek(archive, 0, os.SEEK_SET)

@@ -35,7 +35,9 @@ class Rule:
         self.action = str(entry.get("action") or "")
         self.target = str(entry.get("target") or "")
         if self.action not in ACTIONS:
-            raise UsageError(f"service {service}: develop.watch: unknown action {self.action!r}", hint=", ".join(ACTIONS))
+            raise UsageError(
+                f"service {service}: develop.watch: unknown action {self.action!r}", hint=", ".join(ACTIONS)
+            )
         if "sync" in self.action and not self.target.startswith("/"):
             raise UsageError(f"service {service}: develop.watch: target is required for action {self.action}")
         if not os.path.exists(self.path):
@@ -64,22 +66,24 @@ class Rule:
             except OSError:
                 continue
             for entry in entries:
-                relative = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if not self._ignore.excluded(relative) or self._ignore.may_hold(relative):
-                        todo.append(relative)
-                elif self.wanted(relative):
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue
-                    found[relative] = (status.st_mtime_ns, status.st_size)
+                self._note(entry, f"{folder}/{entry.name}" if folder else entry.name, found, todo)
             if len(found) + len(todo) > MOST_FILES:
                 raise PodError(
                     f"service {self.service}: develop.watch: {self.path}: more than {MOST_FILES} files",
                     hint="name a smaller path, or leave some out with 'ignore'",
                 )
         return found
+
+    def _note(self, entry: os.DirEntry[str], relative: str, found: Snapshot, todo: list[str]) -> None:
+        if entry.is_dir(follow_symlinks=False):
+            if not self._ignore.excluded(relative) or self._ignore.may_hold(relative):
+                todo.append(relative)
+        elif self.wanted(relative):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                return
+            found[relative] = (status.st_mtime_ns, status.st_size)
 
     def place(self, relative: str) -> str:
         """Where that file goes in the container."""

@@ -171,18 +171,20 @@ class Doing:
         project = self._of
         own = target.service.get("labels") or {}
         found = {str(name): "" if value is None else str(value) for name, value in own.items()}
-        found.update({
-            labels.PROJECT: project.name,
-            labels.SERVICE: action.service,
-            labels.NUMBER: str(action.number),
-            labels.ONEOFF: "True" if action.data.get("oneoff") else "False",
-            labels.HASH: target.digest,
-            labels.FILES: ",".join(project.files),
-            labels.FOLDER: project.directory,
-            labels.DEPENDS_ON: labels.dependencies(target.service),
-            labels.IMAGE: target.image,
-            labels.VERSION: labels.COMPOSE_VERSION,
-        })
+        found.update(
+            {
+                labels.PROJECT: project.name,
+                labels.SERVICE: action.service,
+                labels.NUMBER: str(action.number),
+                labels.ONEOFF: "True" if action.data.get("oneoff") else "False",
+                labels.HASH: target.digest,
+                labels.FILES: ",".join(project.files),
+                labels.FOLDER: project.directory,
+                labels.DEPENDS_ON: labels.dependencies(target.service),
+                labels.IMAGE: target.image,
+                labels.VERSION: labels.COMPOSE_VERSION,
+            }
+        )
         if target.staged:
             found[labels.STAGED] = target.staged
         if old is not None:
@@ -240,7 +242,9 @@ class Doing:
         for hook in hooks:
             code = self.hands.hook(self.engine, container, hook)
             if code:
-                raise PodError(f"{action.name}: post_start hook exited with status {code}", hint=" ".join(hook["command"]))
+                raise PodError(
+                    f"{action.name}: post_start hook exited with status {code}", hint=" ".join(hook["command"])
+                )
 
     def _restart(self, action: Action) -> None:
         from pod.core.container import happened, planning, stopping
@@ -294,7 +298,9 @@ class Doing:
         except NoSuchContainer:
             return
         self._before_stop(container, action.service)
-        self._end_one(container, action.data.get("timeout"), anonymous=bool(action.data.get("anonymous")), action=action)
+        self._end_one(
+            container, action.data.get("timeout"), anonymous=bool(action.data.get("anonymous")), action=action
+        )
 
     def _remove(self, action: Action) -> None:
         from pod.core.container import lifecycle

@@ -41,7 +41,8 @@ class VolumeSpec:
     """
 
     __slots__ = (
-        "anonymous", "copy", "depth", "document", "driver", "driver_options", "kind", "labels", "makes_source", "mode", "options",
+        "anonymous", "copy", "depth", "document", "driver", "driver_options", "kind", "labels", "makes_source", "mode",
+        "options",
         "propagation", "read_only", "recursive", "source", "subpath", "target",
     )  # fmt: skip
 

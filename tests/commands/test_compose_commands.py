@@ -61,7 +61,8 @@ def test_stop_start_restart_pause_kill_and_rm(running: App) -> None:
     running("stop", "-t", "1", "web").ok()
     assert running.states() == {"shop-db-1": "running", "shop-web-1": "exited", "shop-web-2": "exited"}
     running("start").ok()
-    assert set(running.states().values()) == {"running"} and running.ids() == ids
+    assert set(running.states().values()) == {"running"}
+    assert running.ids() == ids
     started = running.pod.state("shop-web-1")["StartedAt"]
     running("restart", "-t", "1", "db").ok()
     assert running.pod.state("shop-web-1")["StartedAt"] != started  # restart: true
@@ -80,16 +81,16 @@ def test_stop_start_restart_pause_kill_and_rm(running: App) -> None:
 def test_exec_and_run_when_a_command_is_given(running: App) -> None:
     ended = running("exec", "-T", "web", "sh", "-c", "echo $GREETING; exit 4")
     assert (ended.code, ended.out) == (4, "hello\n")
-    assert running("exec", "-T", "-e", "A=b", "--index", "2", "web", "sh", "-c", "echo $A; hostname").ok().splitlines() == [
-        "b", running.ids()["shop-web-2"],
-    ]  # fmt: skip
+    shown = running("exec", "-T", "-e", "A=b", "--index", "2", "web", "sh", "-c", "echo $A; hostname").ok()
+    assert shown.splitlines() == ["b", running.ids()["shop-web-2"]]
     running("exec", "--index", "9", "web", "true").failed(1, "is not running container #9")
     assert running("run", "--rm", "-T", "-e", "X=1", "web", "sh", "-c", "echo $GREETING $X").ok() == "hello 1\n"
     assert running("run", "--rm", "web", "sh", "-c", "exit 5").code == 5
     assert running("run", "--rm", "--entrypoint", "echo entry", "web", "point").ok() == "entry point\n"
     assert running("run", "--rm", "-T", "web", "cat", stdin=b"given").ok() == "given"
     name = running("run", "-d", "--name", "mine", "web", "sleep", "100").ok().strip()
-    assert name == "mine" and "mine" not in running("ps", "--format", "{{.Name}}").ok()
+    assert name == "mine"
+    assert "mine" not in running("ps", "--format", "{{.Name}}").ok()
     assert running.pod.inspect("mine")["Config"]["Labels"]["com.docker.compose.oneoff"] == "True"
     running("down", "-t", "0").ok()
     assert running.pod("ps", "-aq").ok() == ""
@@ -229,4 +230,5 @@ def test_group_when_flags_are_odd_then_each_is_told(app: App) -> None:
     app.pod("compose", "-p", "UPPER", "ps").failed(125, 'invalid project name "UPPER"')
     app.pod("compose", "frobnicate").failed(1, "'compose frobnicate' is not a pod command")
     helped = app.pod("compose", "--help").ok()
-    assert "--project-name string" in helped and "  up " in helped
+    assert "--project-name string" in helped
+    assert "  up " in helped

@@ -53,7 +53,8 @@ def test_up_when_run_again_then_nothing_changes(app: App) -> None:
     again = app("up", "-d")
     assert again.ok() == ""
     assert app.ids() == ids
-    assert "Container shop-web-1  Running" in again.err and "Starting" not in again.err
+    assert "Container shop-web-1  Running" in again.err
+    assert "Starting" not in again.err
     labels = app.inspect("web")["Config"]["Labels"]
     assert labels["com.docker.compose.depends_on"] == "db:service_healthy:false"
     assert labels["com.docker.compose.project.config_files"] == str(app.folder / "compose.yaml")
@@ -122,8 +123,12 @@ def test_up_when_it_is_a_rehearsal_then_nothing_is_made(app: App) -> None:
 
 def test_up_when_names_are_taken_or_missing_then_the_error_says_what_to_do(app: App) -> None:
     app.write("services:\n  a: {image: %IMAGE%, networks: [n]}\nnetworks: {n: {external: true, name: nowhere}}\n")
-    app("up", "-d").failed(1, "network nowhere declared as external, but could not be found", "pod network create nowhere")
-    app.write("services:\n  a: {image: %IMAGE%, volumes: ['vol:/v']}\nvolumes: {vol: {external: true, name: nowhere}}\n")
+    app("up", "-d").failed(
+        1, "network nowhere declared as external, but could not be found", "pod network create nowhere"
+    )
+    app.write(
+        "services:\n  a: {image: %IMAGE%, volumes: ['vol:/v']}\nvolumes: {vol: {external: true, name: nowhere}}\n"
+    )
     app("up", "-d").failed(1, 'external volume "nowhere" not found')
     app("up", "nobody").failed(1, "no such service: nobody")
     app("up", "-d", "--attach", "a").failed(125, "--detach cannot be combined")
@@ -172,7 +177,8 @@ def test_projects_when_two_have_the_same_services_then_they_do_not_disturb_each_
         other("up", "-d").ok()
         ids = other.ids()
         app("down", "-v").ok()
-        assert other.ids() == ids and other.states() == {"another-a-1": "running"}
+        assert other.ids() == ids
+        assert other.states() == {"another-a-1": "running"}
         listed = json.loads(pod("compose", "ls", "--format", "json").ok())
         assert [(row["Name"], row["Status"]) for row in listed] == [("another", "running(1)")]
     finally:
@@ -219,7 +225,9 @@ def test_up_in_the_foreground_when_interrupted_then_it_stops_what_runs(app: App)
     out, err = terminal.communicate(timeout=30)
     assert terminal.returncode == 130, err
     lines = out.decode().splitlines()
-    assert "a-1  | one" in lines and "a-1  | half line" in lines and "a-1  | bye" in lines
+    assert "a-1  | one" in lines
+    assert "a-1  | half line" in lines
+    assert "a-1  | bye" in lines
     assert "a-1 exited with code 0" in lines
     assert b"Gracefully stopping" in err
     assert err.index(b"shop-b-1  Stopped") < err.index(b"shop-a-1  Stopping")
@@ -236,6 +244,7 @@ def test_up_in_the_foreground_when_one_ends_then_its_code_is_the_commands(app: A
         """
     )
     ended = app("up", "--abort-on-container-exit")
-    assert ended.code == 7 and "Aborting on container exit..." in ended.err
+    assert ended.code == 7
+    assert "Aborting on container exit..." in ended.err
     assert "a-1 exited with code 7" in ended.out
     assert app("up", "--exit-code-from", "a", "--no-log-prefix").code == 7

@@ -56,7 +56,9 @@ def up(made: Project, found: Existing, wanted: list[plan_up.Target] | None = Non
 def shown(plan: Plan) -> list[str]:
     """The actions in an order in which they could be done."""
     lines: list[str] = []
-    execute.rehearse(plan, lambda action, word: lines.append(f"{action.kind} {action.name}") if word == "done" else None)
+    execute.rehearse(
+        plan, lambda action, word: lines.append(f"{action.kind} {action.name}") if word == "done" else None
+    )
     return lines
 
 
@@ -102,7 +104,8 @@ def test_up_when_recreation_is_forbidden_or_forced_then_it_is_so() -> None:
 def test_up_when_a_condition_is_asked_then_the_start_waits_for_it() -> None:
     needs = {"db": {"condition": "service_healthy"}, "job": {"condition": "service_completed_successfully"}}
     plan = up(project(web={"depends_on": needs}, db={}, job={}), existing())
-    assert before(plan, "start app-db-1", "wait db") and before(plan, "wait db", "start app-web-1")
+    assert before(plan, "start app-db-1", "wait db")
+    assert before(plan, "wait db", "start app-web-1")
     assert before(plan, "wait job", "start app-web-1")
     assert not before(plan, "start app-db-1", "create app-web-1")
 
@@ -146,14 +149,16 @@ def test_up_when_killed_between_two_of_a_number_then_the_wanted_one_stays_and_ge
 def test_up_when_services_vanished_then_orphans_are_told_or_removed() -> None:
     found = existing(there("web"), there("gone"), there("gone", 2, oneoff=True))
     plan = up(project(web={}), found)
-    assert "app-gone-1" in plan.warnings[0] and "app-gone-2" not in plan.warnings[0]
+    assert "app-gone-1" in plan.warnings[0]
+    assert "app-gone-2" not in plan.warnings[0]
     assert "end app-gone-1" in shown(up(project(web={}), found, remove_orphans=True))
 
 
 def test_up_when_updates_are_to_roll_then_one_container_comes_after_the_other() -> None:
     made = project(web={"deploy": {"replicas": 3, "update_config": {"parallelism": 1, "delay": "2s"}}})
     plan = up(made, existing(*(there("web", number, digest="old") for number in (1, 2, 3))))
-    assert before(plan, "start app-web-1", "recreate app-web-2") and before(plan, "start app-web-2", "recreate app-web-3")
+    assert before(plan, "start app-web-1", "recreate app-web-2")
+    assert before(plan, "start app-web-2", "recreate app-web-3")
     assert [action.data.get("delay", "") for action in plan.actions if action.kind == "recreate"] == ["", "2s", "2s"]
 
 
@@ -219,7 +224,8 @@ def test_execution_when_an_action_fails_then_what_needs_it_is_not_begun() -> Non
     worker = Recorder("a")
     with pytest.raises(execute.Failed):
         execute.Execution(plan, worker).run()
-    assert "begin b" not in worker.said and "error a" in worker.said
+    assert "begin b" not in worker.said
+    assert "error a" in worker.said
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -246,4 +252,5 @@ def test_execution_when_bounded_then_so_many_processes_and_no_more_are_at_work()
     for line in worker.said:
         open_ones += 1 if line.startswith("begin") else -1
         most = max(most, open_ones)
-    assert most == 2 and len(worker.said) == 12
+    assert most == 2
+    assert len(worker.said) == 12

@@ -40,7 +40,8 @@ def words(**document: Any) -> list[str]:
         ({"restart": "always", "deploy": {"restart_policy": {"condition": "none"}}}, ["--restart=always"]),
         ({"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 3}}}, ["--restart=on-failure:3"]),
         ({"deploy": {"restart_policy": {}}}, []),
-        ({"logging": {"driver": "local", "options": {"max-size": "1m"}}}, ["--log-driver=local", "--log-opt=max-size=1m"]),
+        ({"logging": {"driver": "local", "options": {"max-size": "1m"}}},
+         ["--log-driver=local", "--log-opt=max-size=1m"]),
         ({"mem_limit": "1048576", "deploy": {"resources": {"limits": {"memory": "2097152", "cpus": 0.5}}}},
          ["--memory=2097152", "--cpus=0.5"]),
         ({"ulimits": {"nofile": {"soft": 1, "hard": 2}, "nproc": 3}}, ["--ulimit=nofile=1:2", "--ulimit=nproc=3"]),
@@ -51,7 +52,9 @@ def words(**document: Any) -> list[str]:
         ({"extra_hosts": ["a=1.2.3.4"]}, ["--add-host=a=1.2.3.4"]),
     ],
 )  # fmt: skip
-def test_wish_when_a_key_is_set_then_the_flag_that_means_it_is_given(document: dict[str, Any], expected: list[str]) -> None:
+def test_wish_when_a_key_is_set_then_the_flag_that_means_it_is_given(
+    document: dict[str, Any], expected: list[str]
+) -> None:
     found = words(**document)
     missing = [word for word in expected if word not in found]
     assert not missing, found
@@ -158,7 +161,9 @@ def files(made: Project) -> list[staging.File]:
 
 def test_staging_when_secrets_are_of_each_kind_then_their_places_are_dockers(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
-    made = project(secrets=[{"source": "f"}, {"source": "e", "target": "named", "mode": "0400"}], configs=[{"source": "c"}])
+    made = project(
+        secrets=[{"source": "f"}, {"source": "e", "target": "named", "mode": "0400"}], configs=[{"source": "c"}]
+    )
     made.secrets = {"f": {"file": str(tmp_path / "f")}, "e": {"environment": "TOKEN"}}
     made.configs = {"c": {"content": "text"}}
     made.environment = {"TOKEN": "t"}
@@ -169,7 +174,8 @@ def test_staging_when_secrets_are_of_each_kind_then_their_places_are_dockers(tmp
     ]  # fmt: skip
     first = staging.digest(found)
     made.environment = {"TOKEN": "u"}
-    assert first and staging.digest(files(made)) != first
+    assert first
+    assert staging.digest(files(made)) != first
 
 
 @pytest.mark.parametrize("target", ["../x", "a/../../x", "/etc/../x", "/", "x" * 200, "/proc/1/x", "a\0b"])
@@ -187,5 +193,5 @@ def test_staging_when_a_target_leads_astray_then_it_is_refused(target: str) -> N
 def test_staging_when_the_source_is_not_there_then_it_is_named(document: dict[str, Any], kind: type[PodError]) -> None:
     made = project(secrets=[{"source": "s"}])
     made.secrets = {"s": document}
-    with pytest.raises(kind, match="service web: .*s"):
+    with pytest.raises(kind, match=r"service web: .*s"):
         files(made)
