@@ -1,7 +1,7 @@
 """Development build: ``make dev`` or ``pip install -e .`` — the host's C compiler and libraries, in place.
 
-Builds pod.ext.layer and pod.ext.process (Cython, Limited API), the static programs ext/pod-helper and ext/pod-netd, and
-ext/_build.py.
+Builds pod.ext.layer and pod.ext.process (Cython, Limited API), the static programs ext/pod-helper and ext/pod-netd,
+ext/_build.py and the check of compose files (packaging/compose_schema.py).
 The release file is built by packaging/build.py from the same lists (packaging/sources.py).
 """
 
@@ -100,6 +100,7 @@ class BuildExt(build_ext):
         build_static(target / "pod-netd", identity)
         build_preload(target / "pod-root.so")
         write_if_changed(target / "_build.py", SOURCES.build_module(identity))
+        load("compose_schema").write()
 
     def build_extension(self, ext: Extension) -> None:
         description = next(one for one in SOURCES.extensions() if ext.name.endswith("." + one.name))

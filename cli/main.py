@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "version": ("version", "Show the version of pod and of what it is made with", "common"),
     "info": ("info", "Display what pod found on this host and in its store", "common"),
     "doctor": ("doctor", "Check what this host allows, and say how to allow more", "common"),
+    "compose": ("compose", "Whole applications from one file", "group"),
     "builder": ("builder", "Manage builds", "group"),
     "buildx": ("buildx", "Builds, under the name of Docker's plugin", "group"),
     "container": ("container", "Manage containers", "group"),
@@ -86,7 +87,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name to (module in pod.cli, summary, section of --help)."""
 
 LATER = (
-    " compose config context plugin secret trust "
+    " config context plugin secret trust "
 )
 """Docker's commands that this version does not have."""
 
@@ -174,12 +175,16 @@ def _dispatch(argv: list[str], invocation: _Invocation) -> int:
     name, rest = argv[0], argv[1:]
     if name == "help":
         return _help(rest, sys.stdout)
+    group: Options | None = None
+    if name == "compose":
+        group, rest = load("compose").begin(rest)
     module, path, rest = find(name, rest)
     invocation.name = path
     command: Command = module.COMMAND
     if hasattr(module, "COMMANDS"):
         return _group(module, path, rest)
     options = _parse(command, rest, path)
+    options.group = group
     if options["help"]:
         from pod.cli import help as help_pages
 

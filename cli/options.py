@@ -140,14 +140,18 @@ class Command:
 
 
 class Options:
-    """The outcome: ``values`` has every flag (defaults applied), ``args`` the arguments, ``given`` the flags set."""
+    """The outcome: ``values`` has every flag (defaults applied), ``args`` the arguments, ``given`` the flags set.
 
-    __slots__ = ("args", "given", "values")
+    ``group``: the flags between a group and its command, where a group has such (``compose``).
+    """
+
+    __slots__ = ("args", "given", "group", "values")
 
     def __init__(self, values: dict[str, Any], args: list[str], given: set[str]) -> None:
         self.values = values
         self.args = args
         self.given = given
+        self.group: Options | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]

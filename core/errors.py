@@ -13,6 +13,7 @@
     ├── StoreCorrupt
     ├── Busy
     ├── BuildFailed(shown, line)      a Dockerfile, or one step of it
+    ├── ComposeError(file, line, path)  a compose file, or what it names
     ├── ConfigError(file)
     └── LaunchFailed(step, errno, path)   exit 125, 126 or 127 by (step, errno)
 
@@ -141,6 +142,17 @@ class BuildFailed(PodError):
         self.last = last or line
         self.excerpt = excerpt
         self.output: list[str] = []
+
+
+class ComposeError(PodError):
+    """A compose file that cannot be used: ``path`` is the key ("services.web.ports.0"), ``line`` counts from 1."""
+
+    def __init__(
+        self, message: str, *, file: str = "", line: int = 0, path: str = "", hint: str | None = None
+    ) -> None:
+        where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(where + (f"{path}: " if path else "") + message, hint=hint)
+        self.file, self.line, self.path = file, line, path
 
 
 class ConfigError(PodError):

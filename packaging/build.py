@@ -4,7 +4,7 @@
     2. extensions and helper for both machines, by zig                              native.py
     3. an audit of every ELF file                                                   audit.py
     4. the embedded image for both machines                                         image.py
-    5. a stage: the packages pod and PURE's; shiv makes the archive of it      here
+    5. a stage: the packages pod and PURE's, parts of yaml; shiv makes the archive of it      here
     6. the archive written again with our start in front                            archive.py
 
 Everything it makes or gets is below build/. Two builds of one tree give the same bytes.
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import archive
 import audit
+import compose_schema
 import image
 import native
 import sources
@@ -36,6 +37,9 @@ PURE = ("jeepney", "tomli", "urllib3")
 BUILD = ROOT / "build"
 CACHE = Path(os.environ.get("POD_BUILD_CACHE") or BUILD)
 """Where downloaded things are; shared by several trees where the environment names a folder."""
+
+YAML_PARTS = ("error.py", "events.py", "parser.py", "reader.py", "scanner.py", "tokens.py")
+"""Of PyYAML: what turns a text into events, and nothing that makes objects of them."""
 
 
 def main() -> int:
@@ -96,19 +100,18 @@ def build(output: Path) -> None:
 def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
     """pod's Python, its pure dependencies and the notices."""
     shutil.copytree(ROOT / "packaging/pod", stage / "pod", dirs_exist_ok=True, ignore=ignored)
-    pinned = (ROOT / "packaging/requirements-run.txt").read_bytes()
-    wheels = CACHE / f"wheels-{hashlib.sha256(pinned).hexdigest()[:12]}"
-    if not all((wheels / name).is_dir() for name in PURE):
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile"]
-        command += ["--target", str(wheels), "--only-binary", ":all:", "--platform", "any"]
-        command += ["--python-version", "3.9", "--implementation", "py"]
-        command += ["--abi", "none", "--upgrade", "-r", str(ROOT / "packaging/requirements-run.txt")]
-        if subprocess.run(command, check=False, timeout=600).returncode:
-            raise StageError(f"pip: could not get {', '.join(PURE)}")
+    compose_schema.write(stage / "pod/_compose_schema.py")
+    wheels = carried_wheels()
     for name in PURE:
         shutil.copytree(wheels / name, stage / name, ignore=ignored)
         for notice in wheels.glob(f"{name}-*.dist-info/**/LICENSE*"):
             shutil.copy(notice, stage / name / "LICENSE")
+    (stage / "yaml").mkdir()
+    (stage / "yaml/__init__.py").touch()  # PyYAML's own imports all of it
+    for name in YAML_PARTS:
+        shutil.copy(wheels / "yaml" / name, stage / "yaml" / name)
+    for notice in wheels.glob("pyyaml-*.dist-info/**/LICENSE*"):
+        shutil.copy(notice, stage / "yaml/LICENSE")
     shutil.copy(ROOT / "LICENSE", stage / "pod/LICENSE")
     documents = packages.unpack([], "x86_64") / "usr/share/doc"
     (stage / "pod/_notices").mkdir()
@@ -118,6 +121,23 @@ def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
     versions += [line for line in (ROOT / "packaging/requirements-run.txt").read_text().splitlines() if "==" in line]
     text = (ROOT / "THIRD_PARTY.md").read_text("utf-8") + "\n## Versions in this file\n\n"
     (stage / "pod/THIRD_PARTY.md").write_text(text + "".join(f"- {line}\n" for line in versions), "utf-8")
+
+
+def carried_wheels() -> Path:
+    """The pinned pure packages, unpacked. PyYAML has no pure wheel: its modules are any one's, without the C part."""
+    pins = [line for line in (ROOT / "packaging/requirements-run.txt").read_text("utf-8").splitlines() if "==" in line]
+    wheels = CACHE / f"wheels-{hashlib.sha256(chr(10).join(pins).encode()).hexdigest()[:12]}"
+    if (wheels / "yaml").is_dir():
+        return wheels
+    base = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps", "--no-compile", "--upgrade"]
+    base += ["--target", str(wheels), "--only-binary", ":all:", "--python-version", "3.9"]
+    native = [pin for pin in pins if pin.startswith("pyyaml")]
+    pure = ["--platform", "any", "--implementation", "py", "--abi", "none", *(pin for pin in pins if pin not in native)]
+    compiled = ["--platform", "manylinux2014_x86_64", "--implementation", "cp", "--abi", "cp39", *native]
+    for arguments in (pure, compiled):
+        if subprocess.run([*base, *arguments], check=False, timeout=600).returncode:
+            raise StageError("pip: could not get what requirements-run.txt names")
+    return wheels
 
 
 def check_syntax(stage: Path) -> None:
