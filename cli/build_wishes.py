@@ -109,7 +109,7 @@ def _limits(engine: Engine, options: Options) -> dict[str, Any]:
     if found:
         from pod.core.runtime import limits
 
-        for sentence in limits.decide(found, "00000000", engine.facts.kernel).lacking:
+        for sentence in limits.decide(found, "00000000", os.uname().release).lacking:
             engine.progress("warning", {"text": sentence})
     return found
 

@@ -298,7 +298,7 @@ void pod_groups_end(struct pod_groups *groups, int dirfd)
         pod_cleanup_fd(&groups->folder[i]);
         pod_cleanup_fd(&groups->above[i]);
     }
-    if (groups->count && !left)
+    if (groups->count && !left && dirfd >= 0)
         unlinkat(dirfd, POD_GROUPS_RECORD, 0);
     if (groups->count)
         pod_cleanup_fd(&groups->events);
