@@ -41,11 +41,21 @@ class Target:
 class Choices:
     """The flags of ``up``. ``recreate`` and ``recreate_deps``: diverged, force or never."""
 
-    __slots__ = ("recreate", "recreate_deps", "remove_orphans", "renew", "selected", "start", "timeout", "wait")
+    __slots__ = (
+        "ignore_orphans",
+        "recreate",
+        "recreate_deps",
+        "remove_orphans",
+        "renew",
+        "selected",
+        "start",
+        "timeout",
+        "wait",
+    )
 
     def __init__(self) -> None:
         self.recreate = self.recreate_deps = "diverged"
-        self.remove_orphans = self.renew = self.wait = False
+        self.remove_orphans = self.ignore_orphans = self.renew = self.wait = False
         self.start = True
         self.selected: set[str] = set()
         self.timeout: int | None = None
@@ -124,7 +134,7 @@ class _Maker:
         if self.choices.remove_orphans:
             for one in orphans:
                 self.plan.add(Action("end", one.name, one.service, id=one.id, timeout=self.choices.timeout))
-        else:
+        elif not self.choices.ignore_orphans:
             self.plan.warnings.append(
                 f"Found orphan containers ([{' '.join(one.name for one in orphans)}]) for this project. If you removed "
                 "or renamed this service in your compose file, you can run this command with the --remove-orphans "

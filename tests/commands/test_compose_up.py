@@ -248,3 +248,28 @@ def test_up_in_the_foreground_when_one_ends_then_its_code_is_the_commands(app: A
     assert "Aborting on container exit..." in ended.err
     assert "a-1 exited with code 7" in ended.out
     assert app("up", "--exit-code-from", "a", "--no-log-prefix").code == 7
+
+
+def test_up_when_keys_mean_nothing_on_one_machine_then_each_is_told_once(app: App) -> None:
+    app.write(
+        """
+        services:
+          a: &service
+            image: %IMAGE%
+            command: %WAITS%
+            deploy:
+              placement: {constraints: [node.role == manager]}
+              endpoint_mode: vip
+              labels: {a: b}
+              rollback_config: {parallelism: 1}
+              update_config: {order: start-first, monitor: 1s, failure_action: rollback}
+              resources: {reservations: {cpus: "0.1"}}
+          b: *service
+        """
+    )
+    said = app("--dry-run", "up", "-d").err
+    for key in (
+        "placement", "endpoint_mode", "labels", "rollback_config", "update_config.order", "update_config.monitor",
+        "update_config.failure_action", "resources.reservations",
+    ):  # fmt: skip
+        assert said.count(f"WARNING: deploy.{key} (a, b): ") == 1, key
