@@ -50,7 +50,7 @@ def begin(argv: list[str]) -> tuple[Options, list[str]]:
     if options["ansi"] not in _ANSI:
         raise UsageError(f"invalid value for --ansi: {options['ansi']}", hint="never, always or auto")
     if options["progress"] not in _PROGRESS:
-        raise UsageError(f"unsupported --progress value {options['progress']!r}", hint="auto, tty, plain, json or quiet")
+        raise UsageError(f"unsupported --progress value {options['progress']!r}", hint=", ".join(_PROGRESS[1:]))
     if options["workdir"] and not options["project-directory"]:
         options.values["project-directory"] = options["workdir"]
     return options, rest

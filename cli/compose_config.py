@@ -76,7 +76,8 @@ def _load(engine: Engine, options: Options) -> Project:
     request = compose_project.request(
         engine, options, options.args,
         interpolate=not options["no-interpolate"], normalize=not options["no-normalize"],
-        resolve_paths=not options["no-path-resolution"], resolve_env=not options["no-env-resolution"] and not _asks_for_names(options, but="hash"),
+        resolve_paths=not options["no-path-resolution"],
+        resolve_env=not options["no-env-resolution"] and not _asks_for_names(options, but="hash"),
         consistency=not options["no-consistency"] and not options["no-interpolate"],
     )  # fmt: skip
     project = load.load(request)

@@ -1,4 +1,4 @@
-"""What the commands of Compose begin with: the project of the files, or of a name alone; the services they are about."""
+"""What the commands of Compose begin with: the project of the files."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def load(engine: Engine, options: Options, services: Iterable[str] = ()) -> Proj
         output.warning(text)
     for name in wanted:
         if name not in project.services:
-            raise PodError(f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services)) or 'none'}")
+            raise PodError(f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services))}")
     return project

@@ -7,6 +7,8 @@ nodes after aliases have been resolved.
 
 from __future__ import annotations
 
+import contextlib
+
 from pod.core.errors import ComposeError
 
 TYPE_CHECKING = False
@@ -57,37 +59,26 @@ def read(text: bytes, file: str) -> list[Document]:
 
 def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
     """The root of each document; None for an empty one."""
-    from yaml.error import MarkedYAMLError
     from yaml.events import DocumentStartEvent, StreamEndEvent
-    from yaml.parser import Parser
-    from yaml.reader import Reader, ReaderError
-    from yaml.scanner import Scanner
 
-    class Source(Reader, Scanner, Parser):  # type: ignore[misc]
-        def __init__(self, data: str) -> None:
-            Reader.__init__(self, data)
-            Scanner.__init__(self)
-            Parser.__init__(self)
+    from pod.core.compose.events import Events
 
-        def scan_to_next_token(self) -> None:
-            """Tabs too may stand between tokens, but not where a line's indent is (as in libyaml)."""
-            while True:
-                while (char := self.peek()) == " " or (char == "\t" and (self.flow_level or not self.allow_simple_key)):
-                    self.forward()
-                if char == "#":
-                    while self.peek() not in "\0\r\n\x85\u2028\u2029":
-                        self.forward()
-                if not self.scan_line_break():
-                    return
-                if not self.flow_level:
-                    self.allow_simple_key = True
-
-    try:
-        source = Source(text.decode("utf-8-sig"))
+    with _worded(text, file):
+        source = Events(text.decode("utf-8-sig"))
         while not isinstance(event := source.get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 yield _Composition(source, file).node(source.get_event(), 0)
                 source.get_event()
+
+
+@contextlib.contextmanager
+def _worded(text: bytes, file: str) -> Iterator[None]:
+    """What a text that is no YAML fails with, as ComposeError."""
+    from yaml.error import MarkedYAMLError
+    from yaml.reader import ReaderError
+
+    try:
+        yield
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise ComposeError("is not UTF-8", file=file, line=line) from None

@@ -10,6 +10,7 @@ from pod.core.errors import ComposeError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
     from pod.core.compose.document import Document
     from pod.core.compose.source import Source
 
