@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 64
-MOST_NODES = 100_000
-"""Of one document with its aliases resolved: a file that becomes larger is an attack, or no compose file."""
+MOST_NODES = 50_000
+"""Of one document, as it is written and with its aliases resolved: what is larger is an attack, or no compose file."""
 _MERGE = "<<"
+_DEEP = f"nested more than {MOST_DEPTH} levels deep"
 
 
 class Node:
@@ -91,7 +92,7 @@ def _worded(text: bytes, file: str) -> Iterator[None]:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise ComposeError(f"is not YAML: {said}", file=file, line=mark.line + 1 if mark else 0) from None
     except RecursionError:
-        raise ComposeError(f"is nested more than {MOST_DEPTH} levels deep", file=file) from None
+        raise ComposeError(f"is {_DEEP}", file=file) from None
     except ValueError as error:
         raise ComposeError(f"is not YAML: {error}", file=file) from None
 
@@ -102,12 +103,15 @@ class _Composition:
     def __init__(self, source: Any, file: str) -> None:
         self.source, self.file = source, file
         self.anchors: dict[str, Node] = {}
+        self.count = 0
 
     def node(self, event: Any, depth: int) -> Node:
         kind = type(event).__name__
         line = event.start_mark.line + 1
-        if depth > MOST_DEPTH:
-            raise ComposeError(f"is nested more than {MOST_DEPTH} levels deep", file=self.file, line=line)
+        self.count += 1
+        if depth > MOST_DEPTH or self.count > MOST_NODES:
+            wrong = f"has more than {MOST_NODES} nodes" if depth <= MOST_DEPTH else f"is {_DEEP}"
+            raise ComposeError(wrong, file=self.file, line=line)
         if kind == "AliasEvent":
             if event.anchor not in self.anchors:
                 raise ComposeError(f"unknown anchor {event.anchor!r}", file=self.file, line=line)
@@ -149,7 +153,7 @@ class _Construction:
         if self.count > MOST_NODES:
             raise self.fail(f"has more than {MOST_NODES} nodes when its aliases are resolved", node, path)
         if depth > MOST_DEPTH:
-            raise self.fail(f"is nested more than {MOST_DEPTH} levels deep", node, path)
+            raise self.fail(f"is {_DEEP}", node, path)
         if node.kind == "alias":
             if node.value.busy:
                 raise self.fail("the anchor contains an alias of itself", node, path)

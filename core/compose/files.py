@@ -28,12 +28,11 @@ def read(path: str, source: Source, most: int = document.MOST_BYTES, *, named: b
         raise ComposeError("is no path: it has a NUL in it", file=path.replace("\0", "\\0")) from None
     except OSError as error:
         raise ComposeError(f"cannot be read: {error.strerror}", file=path) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
+        os.close(descriptor)
+        raise ComposeError("is a directory" if stat.S_ISDIR(mode) else "is no regular file", file=path)
     with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise ComposeError("is a directory", file=path)
-        if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
-            raise ComposeError("is no regular file", file=path)
         try:
             data = file.read(most + 1)
         except OSError as error:
