@@ -25,8 +25,43 @@ FLAGS = (
 COMMAND = Command("compose", "[OPTIONS] COMMAND", "Whole applications from one file", FLAGS, interspersed=False)
 
 COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
+    "attach": (
+        "compose_attach",
+        "Attach local standard input, output, and error streams to a service's running container",
+    ),
+    "build": ("compose_build", "Build or rebuild services"),
+    "commit": ("compose_commit", "Create a new image from a service container's changes"),
     "config": ("compose_config", "Parse, resolve and render compose file in canonical format"),
     "convert": ("compose_config", ""),
+    "cp": ("compose_cp", "Copy files/folders between a service container and the local filesystem"),
+    "create": ("compose_create", "Creates containers for a service"),
+    "down": ("compose_down", "Stop and remove containers, networks"),
+    "events": ("compose_events", "Receive real time events from containers"),
+    "exec": ("compose_exec", "Execute a command in a running container"),
+    "export": ("compose_export", "Export a service container's filesystem as a tar archive"),
+    "images": ("compose_images", "List images used by the created containers"),
+    "kill": ("compose_kill", "Force stop service containers"),
+    "logs": ("compose_logs", "View output from containers"),
+    "ls": ("compose_ls", "List running compose projects"),
+    "pause": ("compose_pause", "Pause services"),
+    "port": ("compose_port", "Print the public port for a port binding"),
+    "ps": ("compose_ps", "List containers"),
+    "pull": ("compose_pull", "Pull service images"),
+    "push": ("compose_push", "Push service images"),
+    "restart": ("compose_restart", "Restart service containers"),
+    "rm": ("compose_rm", "Removes stopped service containers"),
+    "run": ("compose_run", "Run a one-off command on a service"),
+    "scale": ("compose_scale", "Scale services"),
+    "start": ("compose_start", "Start services"),
+    "stats": ("compose_stats", "Display a live stream of container(s) resource usage statistics"),
+    "stop": ("compose_stop", "Stop services"),
+    "top": ("compose_top", "Display the running processes"),
+    "unpause": ("compose_unpause", "Unpause services"),
+    "up": ("compose_up", "Create and start containers"),
+    "version": ("compose_version", "Show the version of Compose that this is like, and of pod"),
+    "volumes": ("compose_volumes", "List volumes"),
+    "wait": ("compose_wait", "Block until containers of all (or specified) services stop."),
+    "watch": ("compose_watch", "Watch build context for service and rebuild/refresh containers when files are updated"),
 }
 """See cli/main.py: an empty summary marks another spelling."""
 
@@ -50,7 +85,9 @@ def begin(argv: list[str]) -> tuple[Options, list[str]]:
     if options["ansi"] not in _ANSI:
         raise UsageError(f"invalid value for --ansi: {options['ansi']}", hint="never, always or auto")
     if options["progress"] not in _PROGRESS:
-        raise UsageError(f"unsupported --progress value {options['progress']!r}", hint=", ".join(_PROGRESS[1:]))
+        raise UsageError(
+            f"unsupported --progress value {options['progress']!r}", hint="auto, tty, plain, json or quiet"
+        )
     if options["workdir"] and not options["project-directory"]:
         options.values["project-directory"] = options["workdir"]
     return options, rest

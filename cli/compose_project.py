@@ -1,4 +1,4 @@
-"""What the commands of Compose begin with: the project of the files."""
+"""What the commands of Compose begin with: the project of the files, or of a name alone; the services of a call."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pod.cli.options import Options
+    from pod.core.compose.existing import Existing, Instance
     from pod.core.compose.project import Project, Request
     from pod.core.engine import Engine
+    from pod.core.statefile import Lock
 
 _MOST_INPUT = 16 << 20
 DRY_RUN = ("dry-run", "", "bool", "Execute command in dry run mode")
@@ -69,5 +71,79 @@ def load(engine: Engine, options: Options, services: Iterable[str] = ()) -> Proj
         output.warning(text)
     for name in wanted:
         if name not in project.services:
-            raise PodError(f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services))}")
+            raise PodError(
+                f"no such service: {name}", hint=f"there are {', '.join(sorted(project.services)) or 'none'}"
+            )
     return project
+
+
+def load_or_name(engine: Engine, options: Options, services: Iterable[str] = ()) -> tuple[str, Project | None]:
+    """(the project's name, the project); as Docker does, with -p and without -f the files are not read."""
+    group = flags(options)
+    if group["project-name"] and not group["file"] and not engine.environ.get("COMPOSE_FILE"):
+        return check_name(group["project-name"]), None
+    project = load(engine, options, services)
+    return project.name, project
+
+
+def check_name(name: str) -> str:
+    """UsageError in Docker's words for what no project can be called."""
+    good = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+    if name[:1] in "_-" or not good.issuperset(name):
+        raise UsageError(
+            f'invalid project name "{name}": must consist only of lowercase alphanumeric characters, hyphens, and '
+            "underscores as well as start with a letter or number"
+        )
+    return name
+
+
+def lock(engine: Engine, name: str) -> Lock:
+    """Held by who changes a project: of two, one waits."""
+    from pod.core import statefile
+
+    return statefile.Lock(f"{engine.run_dir}/locks/compose-{name}", timeout=None)
+
+
+def chosen(
+    found: Existing, project: Project | None, services: list[str], *, oneoff: bool = False, orphans: bool = True
+) -> list[Instance]:
+    """The containers of those services, or of all; PodError for a service that neither the files nor the store have."""
+    instances = [one for one in found.instances if oneoff or not one.oneoff]
+    if not orphans and project is not None:
+        known = {*project.services, *project.disabled}
+        instances = [one for one in instances if one.service in known]
+    if not services:
+        return _sorted(instances)
+    there = {one.service for one in instances} | set(project.services if project is not None else ())
+    for name in services:
+        if name not in there:
+            raise PodError(f"no such service: {name}", hint=f"there are {', '.join(sorted(there)) or 'none'}")
+    return _sorted([one for one in instances if one.service in services])
+
+
+def _sorted(instances: list[Instance]) -> list[Instance]:
+    return sorted(instances, key=lambda one: (one.service, one.number, one.created))
+
+
+def one_container(found: Existing, name: str, index: int) -> Instance:
+    """The container ``index`` of a service; without one the first that runs, or any. PodError in Docker's words."""
+    instances = found.of(name)
+    if index:
+        instances = [one for one in instances if one.number == index]
+        if not instances:
+            raise PodError(f'service "{name}" is not running container #{index}', hint="'pod compose ps -a' lists them")
+    if not instances:
+        raise PodError(f'service "{name}" is not running', hint="'pod compose ps -a' lists what is there")
+    return next((one for one in instances if one.runs), instances[0])
+
+
+def services_of(found: Existing, project: Project | None) -> dict[str, dict[str, object]]:
+    """The services by whose needs the order goes: the files', else what labels tell."""
+    from pod.core.compose import existing
+
+    return dict(project.services) if project is not None else existing.services_of(found.instances)
+
+
+def timeout(options: Options) -> int | None:
+    """-t; None where it was not given."""
+    return int(options["timeout"]) if "timeout" in options.given else None

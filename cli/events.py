@@ -37,15 +37,21 @@ _PAUSE = 0.05
 
 def main(engine: Engine, options: Options) -> int:
     """Shows what is kept since --since, then what comes, until --until or for ever (ended by a signal)."""
+    return stream(engine, options["filter"], options["since"], options["until"], _shower(options["format"]))
+
+
+def stream(
+    engine: Engine, filters: list[str], first: str, last: str, show: Callable[[dict[str, Any]], None]
+) -> int:
+    """Hands ``show`` what the filters let through, between the moments of --since and --until."""
     now = time.time()
-    since, until = _moment("since", options["since"], now), _moment("until", options["until"], now)
+    since, until = _moment("since", first, now), _moment("until", last, now)
     if since is not None and until is not None and until < since:
         raise PodError(
-            f"`since` time ({options['since']}) cannot be after `until` time ({options['until']})",
+            f"`since` time ({first}) cannot be after `until` time ({last})",
             hint="times are RFC 3339, seconds since 1970, or a duration before now like 10m",
         )
-    fits = events.matcher(options["filter"])
-    show = _shower(options["format"])
+    fits = events.matcher(filters)
     # Docker's --until alone shows what is kept too only with --since.
     reader = events.Reader(engine, whole=since is not None)
     try:

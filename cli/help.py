@@ -81,7 +81,10 @@ def _wrapped(start: str, text: str, width: int) -> str:
 def show_group(command: Command, table: Mapping[str, tuple[Any, ...]], stream: TextIO | None = None) -> int:
     """The page of a group: its commands with their summaries."""
     shown = sorted((name, entry[1]) for name, entry in table.items() if entry[1])
-    text = f"Usage:  {command.path} COMMAND\n\n{command.summary}\n\nCommands:\n{_list(shown)}\n"
+    usage = command.usage if command.flags else "COMMAND"
+    text = f"Usage:  {command.path} {usage}\n\n{command.summary}\n\nCommands:\n{_list(shown)}\n"
+    if command.flags:
+        text += f"Options:\n{_options(command)}\n"
     text += f"Run '{command.path} COMMAND --help' for more information on a command.\n"
     output.write(text, stream or sys.stdout)
     return 0

@@ -202,5 +202,10 @@ class Paths:
         return self.root + "/builder/work"
 
     @property
+    def compose(self) -> str:
+        """Secrets and configs that are no files of the host, by project; made by the first."""
+        return self.root + "/compose"
+
+    @property
     def trash(self) -> str:
         return self.root + "/trash"

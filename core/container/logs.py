@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pod.core.container.model import Container
     from pod.core.engine import Engine
 
-_POLL = 0.05
+POLL = 0.05
+"""Seconds between two looks at what is followed."""
 
 
 class LogLine:
@@ -54,16 +55,30 @@ def read(
         raise PodError(
             "configured logging driver does not support reading", hint=f"the container has --log-driver {driver}"
         )
+    for line in lines(engine, container, tail=tail, since=since, until=until, follow=follow):
+        if line is None:
+            time.sleep(POLL)
+        else:
+            emit(line)
+
+
+def lines(
+    engine: Engine, container: Container, *, tail: int, since: str, until: str, follow: bool
+) -> Iterator[LogLine | None]:
+    """The log's lines one by one; None: with ``follow``, there is none just now, ask again after :data:`POLL`."""
     reader = _Reader(engine, container, follow=follow)
     try:
         reader.start(tail, since)
         for raw in reader.lines():
+            if raw is None:
+                yield None
+                continue
             line = _parse(raw)
             if line is None or (since and line.time < since):
                 continue
             if until and line.time > until:
                 break
-            emit(line)
+            yield line
     finally:
         reader.close()
 
@@ -135,8 +150,8 @@ class _Reader:
                 return
             file = None
 
-    def lines(self) -> Iterator[bytes]:
-        """Records as they are on disk, without their newline."""
+    def lines(self) -> Iterator[bytes | None]:
+        """Records as they are on disk, without their newline; None where one has to wait."""
         read_again = False  # the file is full now: what came before it was, may not have been read
         ended = False
         while self._file is not None:
@@ -161,7 +176,7 @@ class _Reader:
             else:
                 ended = not _runs(self._engine, self._container)
                 if not ended:
-                    time.sleep(_POLL)
+                    yield None
 
     def _read(self) -> bytes:
         assert self._file is not None
@@ -181,7 +196,7 @@ class _Reader:
             if self._file is None:
                 if not self._follow or not _runs(self._engine, self._container):
                     break
-                time.sleep(_POLL)  # the supervisor is between two steps
+                time.sleep(POLL)  # the supervisor is between two steps
         file.close()
         self._splitter.reset()
 

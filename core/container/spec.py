@@ -37,7 +37,7 @@ class Request:
     def __init__(self, image_name: str) -> None:
         self.image_name = image_name
         self.command: list[str] = []
-        self.entrypoint: str | None = None
+        self.entrypoint: str | list[str] | None = None
         self.name = ""
         self.hostname = ""
         self.domainname = ""
@@ -178,11 +178,15 @@ def _map(value: object) -> bool:
 
 
 def command_line(request: Request, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """(entrypoint, command) as Docker merges them: an --entrypoint drops the image's CMD; "" drops the entrypoint."""
+    """(entrypoint, command) as Docker merges them: an --entrypoint drops the image's CMD; "" drops the entrypoint.
+
+    A list, which no flag can give, is the whole of it.
+    """
     entrypoint = list(config.get("Entrypoint") or [])
     command = list(config.get("Cmd") or [])
     if request.entrypoint is not None:
-        entrypoint = [request.entrypoint] if request.entrypoint else []
+        asked = request.entrypoint
+        entrypoint = list(asked) if isinstance(asked, list) else [asked] if asked else []
         command = []
     if request.command:
         command = list(request.command)

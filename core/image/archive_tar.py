@@ -176,13 +176,16 @@ def _entry(header: bytes, kind: bytes, extended: dict[str, str], size: int) -> E
     return Entry(what, clean(name), link, size)
 
 
-def header(name: str, size: int, *, folder: bool = False) -> bytes:
-    """The header of a file or folder of root's, of 1970; ``name`` has 100 bytes at most."""
+def header(
+    name: str, size: int, *, folder: bool = False, mode: int | None = None, ids: tuple[int, int] = (0, 0)
+) -> bytes:
+    """The header of a file or folder of 1970, root's if no ``ids`` are given; ``name`` has 100 bytes at most."""
     raw = name.encode() + (b"/" if folder else b"")
     assert len(raw) <= 100
     octal = b"%011o\0" % size if size < 1 << 33 else b"\x80" + size.to_bytes(11, "big")
-    mode = b"0000755\0" if folder else b"0000644\0"
-    front = raw.ljust(100, b"\0") + mode + b"0000000\0" * 2 + octal + b"00000000000\0"
+    bits = (0o755 if folder else 0o644) if mode is None else mode
+    owner = b"".join(b"%07o\0" % one if one < 1 << 21 else b"\x80" + one.to_bytes(7, "big") for one in ids)
+    front = raw.ljust(100, b"\0") + b"%07o\0" % bits + owner + octal + b"00000000000\0"
     back = (b"5" if folder else b"0") + b"\0" * 100 + b"ustar\x0000" + b"\0" * 64 + b"0000000\0" * 2 + b"\0" * 167
     checksum = b"%06o\0 " % (sum(front) + 8 * 32 + sum(back))
     return front + checksum + back

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MARKER = "VERSION"
 FOLDERS = (
-    "names", "containers", "networks", "volumes", "manifests", "refs", "images", "builder", "layers", "blobs", "cache",
-    "trash",
+    "names", "containers", "networks", "volumes", "manifests", "refs", "images", "builder", "compose", "layers",
+    "blobs", "cache", "trash",
 )  # fmt: skip
 """In the order in which they are emptied: what leads somewhere before that to which it leads. The cache has the pointer
 to the run directory, which goes before it."""

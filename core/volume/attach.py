@@ -130,7 +130,7 @@ def _volume(engine: Engine, spec: VolumeSpec, made: list[str]) -> dict[str, Any]
         "RW": not spec.read_only,
         "Propagation": "",
     }
-    if not spec.source:
+    if not spec.source or spec.anonymous:
         mount["Anonymous"] = True
     if not spec.copy:
         mount["NoCopy"] = True

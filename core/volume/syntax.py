@@ -36,11 +36,13 @@ class VolumeSpec:
 
     ``mode`` is what -v had after the target. ``depth`` says how far read-only reaches below a bind: "below" (where the
     kernel can), "top", "whole" (or an error). ``document``: the entry of HostConfig.Mounts, for --mount. ``driver``,
-    ``labels`` and ``driver_options`` are for a volume that is made.
+    ``labels`` and ``driver_options`` are for a volume that is made. ``anonymous``: a volume that nobody named, though
+    ``source`` says which: it goes with the container.
     """
 
     __slots__ = (
-        "copy", "depth", "document", "driver", "driver_options", "kind", "labels", "makes_source", "mode", "options",
+        "anonymous", "copy", "depth", "document", "driver", "driver_options", "kind", "labels", "makes_source", "mode",
+        "options",
         "propagation", "read_only", "recursive", "source", "subpath", "target",
     )  # fmt: skip
 
@@ -53,6 +55,7 @@ class VolumeSpec:
         self.read_only = "ro" in options
         self.copy = "nocopy" not in options
         self.propagation = next((option for option in options if option in PROPAGATIONS), "")
+        self.anonymous = False
         self.depth = "below"
         self.recursive = True
         self.makes_source = True

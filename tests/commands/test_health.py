@@ -175,3 +175,10 @@ def test_health_when_the_supervisor_is_killed_then_nothing_of_the_probe_is_left(
     assert health(pod, name)["Status"] == "unhealthy"
     pod("rm", name).ok()
     assert pod.leftovers() == []
+
+
+def test_health_when_the_container_has_a_network_then_its_probes_run(pod: Pod, busybox: str) -> None:
+    """A probe joins the container: it waits for no interfaces of its own."""
+    flags = ("--health-cmd", "echo hi", "--health-interval", "100ms")
+    name = pod("run", "-d", *flags, busybox, "sleep", "1000").ok().strip()
+    assert until_status(pod, name, "healthy")["Log"][0]["Output"] == "hi\n"

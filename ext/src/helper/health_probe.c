@@ -51,8 +51,9 @@ static uint64_t not_ours(uint64_t namespaces, pid_t child)
 /* The container's plan as an exec's: what it is confined by stays, what it makes and owns goes. */
 static void become_exec(struct pod_plan *plan, int dirfd, pid_t child)
 {
-    static const int foreign[] = {POD_KEY_DIR,   POD_KEY_LOCK,    POD_KEY_REMOVE, POD_KEY_TRASH,
-                                  POD_KEY_PRINT, POD_KEY_WARNING, POD_KEY_HEALTH};
+    static const int foreign[] = {POD_KEY_DIR,   POD_KEY_LOCK,      POD_KEY_REMOVE,   POD_KEY_TRASH,
+                                  POD_KEY_PRINT, POD_KEY_WARNING,   POD_KEY_HEALTH,   POD_KEY_NET,
+                                  POD_KEY_NETD,  POD_KEY_NET_HOSTS, POD_KEY_NET_APART};
     uint32_t length;
     struct pod_health_settings *settings =
         (struct pod_health_settings *)(uintptr_t)pod_plan_blob(plan, POD_KEY_HEALTH, &length);
