@@ -167,6 +167,7 @@ def test_secrets_and_configs_when_of_each_kind_then_they_are_where_they_should_b
     assert not (app.pod.root / "compose" / "shop").exists()
 
 
+@pytest.mark.slow
 def test_projects_when_two_have_the_same_services_then_they_do_not_disturb_each_other(
     app: App, pod: Pod, busybox: str, tmp_path: Path
 ) -> None:
