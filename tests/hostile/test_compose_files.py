@@ -202,7 +202,7 @@ def test_number_when_enormous_then_refused(tmp_path: Path, number: str) -> None:
     refused(tmp_path, f"services: {{a: {{image: x, scale: {number}}}}}\n", "services.a.scale")
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"services: \x00", b"a: \x1b[31m", b"\x80", b"services:\xed\xa0\x80"])
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"services: \x00", b"a: \x1b[31m", b"\x80", b"a:\xed\xa0\x80"])
 def test_file_when_no_text_then_refused_with_its_name(tmp_path: Path, data: bytes) -> None:
     refused(tmp_path, data, "compose.yaml")
 
