@@ -73,7 +73,7 @@ fuzz: dev
 FUZZ_ROUNDS ?= 20000
 FUZZ_SEED ?= 1
 FUZZERS = tests/unit/test_parsers_fuzz.py tests/ext/test_fuzz.py tests/ext/test_emulator_parts.py tests/ext/test_emulator_fuzz.py \
-	tests/commands/test_root_emulation_ids.py
+	tests/hostile/test_compose_files.py tests/commands/test_root_emulation_ids.py
 fuzz-long: dev
 	@POD_FUZZ_ROUNDS=$(FUZZ_ROUNDS) POD_FUZZ_SEED=$(FUZZ_SEED) $(TOOLS) test -- -m pytest -q -s $(FUZZERS)
 

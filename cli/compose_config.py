@@ -76,7 +76,8 @@ def _load(engine: Engine, options: Options) -> Project:
     request = compose_project.request(
         engine, options, options.args,
         interpolate=not options["no-interpolate"], normalize=not options["no-normalize"],
-        resolve_paths=not options["no-path-resolution"], resolve_env=not options["no-env-resolution"],
+        resolve_paths=not options["no-path-resolution"],
+        resolve_env=not options["no-env-resolution"] and not _asks_for_names(options, but="hash"),
         consistency=not options["no-consistency"] and not options["no-interpolate"],
     )  # fmt: skip
     project = load.load(request)
@@ -89,9 +90,9 @@ def _warn(project: Project) -> None:
         output.warning(text)
 
 
-def _asks_for_names(options: Options) -> bool:
-    asked = ("services", "volumes", "networks", "images", "profiles", "environment")
-    return bool(options["hash"]) or any(options[name] for name in asked)
+def _asks_for_names(options: Options, but: str = "") -> bool:
+    asked = ("services", "volumes", "networks", "images", "profiles", "environment", "hash")
+    return any(options[name] for name in asked if name != but)
 
 
 def _names(project: Project, options: Options) -> list[str] | None:
@@ -144,6 +145,7 @@ def _variables(engine: Engine, options: Options) -> int:
 def _model(engine: Engine, options: Options) -> int:
     """The document with its variables in it, so without types that could not hold them."""
     from pod.core.compose import load
+    from pod.core.compose.encoding import in_order
 
     request = compose_project.request(
         engine, options, interpolate=False, normalize=not options["no-normalize"],
@@ -154,15 +156,9 @@ def _model(engine: Engine, options: Options) -> int:
     if options["resolve-image-digests"] or options["lock-image-digests"]:
         raise UsageError("images with variables in their names have no digests", hint="leave out --no-interpolate")
     if not options["quiet"]:
-        document = _in_order(model)
+        document = in_order(model)
         _document(options, document, document, escape=False)
     return 0
-
-
-def _in_order(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def _pin(engine: Engine, project: Project) -> None:

@@ -126,7 +126,7 @@ def _sorted(instances: list[Instance]) -> list[Instance]:
 
 
 def one_container(found: Existing, name: str, index: int) -> Instance:
-    """The container ``index`` of a service; without one the first that runs, else the first. PodError in Docker's words."""
+    """The container ``index`` of a service; without one the first that runs, or any. PodError in Docker's words."""
     instances = found.of(name)
     if index:
         instances = [one for one in instances if one.number == index]

@@ -144,6 +144,11 @@ class BuildFailed(PodError):
         self.output: list[str] = []
 
 
+def _cut(text: str, most: int) -> str:
+    """A stranger's text of bounded length."""
+    return text if len(text) <= most else text[: most // 2] + "…" + text[-most // 2 :]
+
+
 class ComposeError(PodError):
     """A compose file that cannot be used: ``path`` is the key ("services.web.ports.0"), ``line`` counts from 1."""
 
@@ -151,7 +156,8 @@ class ComposeError(PodError):
         self, message: str, *, file: str = "", line: int = 0, path: str = "", hint: str | None = None
     ) -> None:
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(where + (f"{path}: " if path else "") + message, hint=hint)
+        place = f"{_cut(path, 300)}: " if path else ""
+        super().__init__(_cut(where, 400) + place + _cut(message, 900), hint=hint)
         self.file, self.line, self.path = file, line, path
 
 

@@ -137,8 +137,6 @@ class _Consistency:
         service, deploy = self.service, deploy or {}
         if "scale" in service and deploy.get("replicas") not in (None, service["scale"]):
             raise self.fail("can't set distinct values on 'scale' and 'deploy.replicas'", "scale")
-        if "scale" in service and deploy:
-            deploy["replicas"] = service["scale"]
         resources = deploy.get("resources") or {}
         for key, part, inner in (
             ("cpus", "limits", "cpus"), ("mem_limit", "limits", "memory"),

@@ -7,6 +7,8 @@ nodes after aliases have been resolved.
 
 from __future__ import annotations
 
+import contextlib
+
 from pod.core.errors import ComposeError
 
 TYPE_CHECKING = False
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 64
-MOST_NODES = 100_000
-"""Of one document with its aliases resolved: a file that becomes larger is an attack, or no compose file."""
+MOST_NODES = 50_000
+"""Of one document, as it is written and with its aliases resolved: what is larger is an attack, or no compose file."""
 _MERGE = "<<"
+_DEEP = f"nested more than {MOST_DEPTH} levels deep"
 
 
 class Node:
@@ -57,37 +60,26 @@ def read(text: bytes, file: str) -> list[Document]:
 
 def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
     """The root of each document; None for an empty one."""
-    from yaml.error import MarkedYAMLError
     from yaml.events import DocumentStartEvent, StreamEndEvent
-    from yaml.parser import Parser
-    from yaml.reader import Reader, ReaderError
-    from yaml.scanner import Scanner
 
-    class Source(Reader, Scanner, Parser):  # type: ignore[misc]
-        def __init__(self, data: str) -> None:
-            Reader.__init__(self, data)
-            Scanner.__init__(self)
-            Parser.__init__(self)
+    from pod.core.compose.events import Events
 
-        def scan_to_next_token(self) -> None:
-            """Tabs too may stand between tokens, but not where a line's indent is (as in libyaml)."""
-            while True:
-                while (char := self.peek()) == " " or (char == "\t" and (self.flow_level or not self.allow_simple_key)):
-                    self.forward()
-                if char == "#":
-                    while self.peek() not in "\0\r\n\x85\u2028\u2029":
-                        self.forward()
-                if not self.scan_line_break():
-                    return
-                if not self.flow_level:
-                    self.allow_simple_key = True
-
-    try:
-        source = Source(text.decode("utf-8-sig"))
+    with _worded(text, file):
+        source = Events(text.decode("utf-8-sig"))
         while not isinstance(event := source.get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 yield _Composition(source, file).node(source.get_event(), 0)
                 source.get_event()
+
+
+@contextlib.contextmanager
+def _worded(text: bytes, file: str) -> Iterator[None]:
+    """What a text that is no YAML fails with, as ComposeError."""
+    from yaml.error import MarkedYAMLError
+    from yaml.reader import ReaderError
+
+    try:
+        yield
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise ComposeError("is not UTF-8", file=file, line=line) from None
@@ -100,7 +92,7 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise ComposeError(f"is not YAML: {said}", file=file, line=mark.line + 1 if mark else 0) from None
     except RecursionError:
-        raise ComposeError(f"is nested more than {MOST_DEPTH} levels deep", file=file) from None
+        raise ComposeError(f"is {_DEEP}", file=file) from None
     except ValueError as error:
         raise ComposeError(f"is not YAML: {error}", file=file) from None
 
@@ -111,12 +103,15 @@ class _Composition:
     def __init__(self, source: Any, file: str) -> None:
         self.source, self.file = source, file
         self.anchors: dict[str, Node] = {}
+        self.count = 0
 
     def node(self, event: Any, depth: int) -> Node:
         kind = type(event).__name__
         line = event.start_mark.line + 1
-        if depth > MOST_DEPTH:
-            raise ComposeError(f"is nested more than {MOST_DEPTH} levels deep", file=self.file, line=line)
+        self.count += 1
+        if depth > MOST_DEPTH or self.count > MOST_NODES:
+            wrong = f"has more than {MOST_NODES} nodes" if depth <= MOST_DEPTH else f"is {_DEEP}"
+            raise ComposeError(wrong, file=self.file, line=line)
         if kind == "AliasEvent":
             if event.anchor not in self.anchors:
                 raise ComposeError(f"unknown anchor {event.anchor!r}", file=self.file, line=line)
@@ -158,7 +153,7 @@ class _Construction:
         if self.count > MOST_NODES:
             raise self.fail(f"has more than {MOST_NODES} nodes when its aliases are resolved", node, path)
         if depth > MOST_DEPTH:
-            raise self.fail(f"is nested more than {MOST_DEPTH} levels deep", node, path)
+            raise self.fail(f"is {_DEEP}", node, path)
         if node.kind == "alias":
             if node.value.busy:
                 raise self.fail("the anchor contains an alias of itself", node, path)

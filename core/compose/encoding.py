@@ -54,7 +54,7 @@ class Encoding:
             if found is not _NOTHING:
                 out[shown] = found
         if self.shown:
-            out.update({key: value[key] for key in sorted(value) if key.startswith("x-")})
+            out.update({key: in_order(value[key]) for key in sorted(value) if key.startswith("x-")})
         return out
 
     def member(self, kind: str, value: Any, given: bool, path: Path) -> Any:
@@ -217,6 +217,13 @@ class Encoding:
             else:
                 out.append({key: entry[key] for key in ("path", "required", "format") if key in entry})
         return out or _NOTHING
+
+
+def in_order(value: Any) -> Any:
+    """Mappings by their keys, all the way down."""
+    if isinstance(value, dict):
+        return {key: in_order(value[key]) for key in sorted(value)}
+    return [in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def _mapping(value: Any) -> dict[str, Any]:

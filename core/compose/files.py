@@ -10,7 +10,6 @@ from pod.core.errors import ComposeError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from pod.core.compose.document import Document
     from pod.core.compose.source import Source
@@ -29,12 +28,11 @@ def read(path: str, source: Source, most: int = document.MOST_BYTES, *, named: b
         raise ComposeError("is no path: it has a NUL in it", file=path.replace("\0", "\\0")) from None
     except OSError as error:
         raise ComposeError(f"cannot be read: {error.strerror}", file=path) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
+        os.close(descriptor)
+        raise ComposeError("is a directory" if stat.S_ISDIR(mode) else "is no regular file", file=path)
     with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise ComposeError("is a directory", file=path)
-        if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
-            raise ComposeError("is no regular file", file=path)
         try:
             data = file.read(most + 1)
         except OSError as error:
@@ -61,15 +59,11 @@ def variables(
     return found
 
 
-def service_variables(entry: dict[str, Any], lookup: Callable[[str], str | None], source: Source) -> dict[str, str]:
-    """One entry of env_file; {} for one that need not be there."""
-    path = str(entry.get("path", ""))
-    if not os.path.exists(path):
-        if entry.get("required", True) in (False, "false"):
-            return {}
-        raise ComposeError(f"env file {path} not found", hint="`required: false` makes it optional")
+def service_variables(
+    path: str, form: str | None, lookup: Callable[[str], str | None], source: Source
+) -> dict[str, str]:
+    """One file of env_file, in its format."""
     text = read(path, source, MOST_VARIABLES).decode("utf-8", "surrogateescape")
-    form = entry.get("format")
     if form == "raw":
         return dotenv.raw(text, path)
     if form:

@@ -1,4 +1,8 @@
-"""The digest of one service: what ``config --hash`` prints and a container's label tells. Docker's is the same."""
+"""The digest of one service: what ``config --hash`` prints and a container's label tells.
+
+The same bytes are hashed as by Docker's Compose, so its digests are ours but for two keys that it hashes in some of its
+versions: dependencies and profiles change no container.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ if TYPE_CHECKING:
 
     from pod.core.compose.project import Project
 
-_OUTSIDE = frozenset(("build", "pull_policy", "scale", "depends_on"))
+_OUTSIDE = frozenset(("build", "depends_on", "profiles", "pull_policy", "scale"))
 """Keys that change no container: a service that differs in them alone is not made anew."""
 _ESCAPED = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 """What Go's JSON does not leave as it is."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import posixpath
 
-from pod.core.compose import checks, files, normalizing
-from pod.core.compose.encoding import Encoding
+from pod.core.compose import checks, files, normalizing, relative
+from pod.core.compose.encoding import Encoding, in_order
 from pod.core.compose.loading import Loading, Scope
 from pod.core.compose.project import Project
 from pod.core.compose.source import Source
@@ -49,7 +49,7 @@ def load_model(request: Request) -> tuple[Project, Model]:
     project, model, source = _read(request)
     if request.normalize:
         model["name"] = project.name
-        normalizing.normalize(model, project.environment)
+        normalizing.normalize(model, {}, keep=True)
     project.warnings = source.warnings
     return project, model
 
@@ -222,15 +222,23 @@ def _bind(request: Request, project: Project, model: Model, source: Source) -> N
     for name in sorted(services):
         enabled = _has_profile(services[name], project.profiles)
         if enabled:
-            _variables(request, project, services[name], source)
+            _variables(request, project, name, services[name], source)
+        if enabled and request.consistency:
+            _same_scale(services[name])
         members = project.services if enabled else project.disabled
         members[name] = encoding.service(name, services[name])
     for section in ("networks", "volumes", "secrets", "configs"):
         setattr(project, section, encoding.section(section, model.get(section) or {}))
-    project.extensions = {key: model[key] for key in sorted(model) if key.startswith("x-")}
+    project.extensions = {key: in_order(model[key]) for key in sorted(model) if key.startswith("x-")}
     if request.consistency:
         checks.consistency(source, project)
     project.model, project.source = model, source
+
+
+def _same_scale(service: Model) -> None:
+    """A scale is the number of replicas, where there is a deployment."""
+    if service.get("scale") is not None and service.get("deploy") is not None:
+        service["deploy"].setdefault("replicas", service["scale"])
 
 
 def _enable(request: Request, project: Project, services: Model) -> None:
@@ -247,7 +255,7 @@ def _has_profile(service: Model, profiles: list[str]) -> bool:
     return not own or "*" in profiles or any(one in profiles for one in own)
 
 
-def _variables(request: Request, project: Project, service: Model, source: Source) -> None:
+def _variables(request: Request, project: Project, name: str, service: Model, source: Source) -> None:
     """env_file and label_file taken in; what the service says itself counts more."""
     pairs = Encoding(source).pairs
     if request.resolve_env:
@@ -255,15 +263,23 @@ def _variables(request: Request, project: Project, service: Model, source: Sourc
         own = {key: project.environment.get(key) if value is None else value for key, value in own.items()}
         found: dict[str, str] = {}
 
-        def lookup(name: str) -> str | None:
-            return found[name] if name in found else project.environment.get(name)
+        def lookup(key: str) -> str | None:
+            return found[key] if key in found else project.environment.get(key)
 
-        for entry in service.pop("env_file", None) or ():
-            found.update(files.service_variables(entry, lookup, source))
+        for index, entry in enumerate(service.pop("env_file", None) or ()):
+            path = relative.joined(project.directory, str(entry.get("path", "")))
+            if os.path.exists(path):
+                found.update(files.service_variables(path, entry.get("format"), lookup, source))
+            elif entry.get("required", True) not in (False, "false"):
+                raise source.fail(
+                    f"env file {path} not found", ("services", name, "env_file", str(index)),
+                    hint="with `required: false` it need not be there",
+                )  # fmt: skip
         if found or own:
             service["environment"] = {**found, **own}
     labels: dict[str, str] = {}
     for path in service.pop("label_file", None) or ():
+        path = relative.joined(project.directory, path)
         labels.update(files.variables([path], {}, source, labels.get))
     if labels:
         said = pairs(service.get("labels") or {})

@@ -55,7 +55,8 @@ class Loading:
         checks.document(self.source, data)
         if resolve:
             relative.Relative(self.source, scope.base, self.home).run(data)
-        normalizing.environment(data, scope.environ)
+        if self.request.interpolate:
+            normalizing.environment(data, scope.environ)
         return data
 
     def file(self, scope: Scope, path: str, data: Model, documents: list[Document], *, whole: bool = True) -> Model:

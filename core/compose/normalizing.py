@@ -27,11 +27,11 @@ def environment(data: dict[str, Any], environ: Mapping[str, str]) -> None:
             config["content"] = environ[name]
 
 
-def normalize(data: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Changes ``data``, whose ``name`` is set."""
+def normalize(data: dict[str, Any], environ: Mapping[str, str], *, keep: bool = False) -> None:
+    """Changes ``data``, whose ``name`` is set. ``keep`` arguments of builds that have no value."""
     _networks(data)
     for service in (data.get("services") or {}).values():
-        _service(service, environ)
+        _service(service, environ, keep)
     for section in ("networks", "volumes", "configs", "secrets"):
         members = data.get(section) or {}
         for key, member in members.items():
@@ -41,7 +41,7 @@ def normalize(data: dict[str, Any], environ: Mapping[str, str]) -> None:
                 member["name"] = key if external else f"{data['name']}_{key}"
 
 
-def _service(service: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _service(service: dict[str, Any], environ: Mapping[str, str], keep: bool) -> None:
     if service.get("pull_policy") == "if_not_present":
         service["pull_policy"] = "missing"
     build = service.get("build")
@@ -51,7 +51,7 @@ def _service(service: dict[str, Any], environ: Mapping[str, str]) -> None:
         if build.get("dockerfile") is None and build.get("dockerfile_inline") is None:
             build["dockerfile"] = "Dockerfile"
         if "args" in build:
-            build["args"] = _resolved(build["args"], environ, keep=False)
+            build["args"] = _resolved(build["args"], environ, keep=keep)
     if "environment" in service:
         service["environment"] = _resolved(service["environment"], environ, keep=True)
     for mount in service.get("volumes") or ():

@@ -77,7 +77,7 @@ def text(value: str, *, key: bool = False) -> str:
     """One line: plain, in single or in double quotes."""
     if not value or "\n" in value:
         return _double(value)
-    if not all(char.isprintable() for char in value) or "\t" in value or "\ufeff" in value:
+    if not all(map(_shown, value)):
         return _double(value)
     if not isinstance(scalars.plain(value), str) or value in _WORDS or _dated(value) or (key and value == "<<"):
         return _double(value)
@@ -89,6 +89,11 @@ def text(value: str, *, key: bool = False) -> str:
         or ": " in value or value[-1] == ":" or " #" in value
     )  # fmt: skip
     return value if plain else "'" + value.replace("'", "''") + "'"
+
+
+def _shown(char: str) -> bool:
+    """Whether Docker's writer leaves it as it is: emoji are escaped."""
+    return char.isprintable() and char <= "\uffff"
 
 
 def _dated(value: str) -> bool:
@@ -104,7 +109,7 @@ def _double(value: str) -> str:
     for char in value:
         if char in _ESCAPES:
             out.append(_ESCAPES[char])
-        elif char.isprintable() and char != "\ufeff":
+        elif _shown(char):
             out.append(char)
         else:
             code = ord(char)
@@ -113,7 +118,7 @@ def _double(value: str) -> str:
 
 
 def _may_be_block(value: str) -> bool:
-    printable = all(char.isprintable() or char in "\n\t" for char in value) and "\ufeff" not in value
+    printable = all(char in "\n\t" or _shown(char) for char in value)
     return printable and not any(line.endswith(" ") for line in value.split("\n")[:-1])
 
 

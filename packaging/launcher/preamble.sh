@@ -14,6 +14,7 @@ warm() {
         esac
     fi
 }
+case ${0##*/} in pod-compose|docker-compose) set -- compose "$@" ;; esac # a link of that name
 warm "${XDG_CACHE_HOME:-$HOME/.cache}" "$@"
 warm "$XDG_RUNTIME_DIR" "$@"
 # Everyone writes to /var/tmp. What is a folder of ours in one look, and shut, stays where it is: the folder is sticky.

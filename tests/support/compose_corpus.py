@@ -33,10 +33,10 @@ from tests.support import places
 FOLDER = places.REPOSITORY / "tests" / "conformance" / "compose"
 PLACE = "DIR"
 DIFFERENCES = {
-    "merge/build-of-another-type": "13-merge, 'Unmergeable': what is neither a path nor a mapping is an error; Docker drops it",
-    "services/networks-map": "05-services, 'networks': gw_priority is part of the model; Docker checks it and drops it",
-    "services/ulimits": "05-services, 'ulimits': a limit of 0 is a limit; Docker's JSON has an empty mapping for it",
-    "toplevel/target": "15-profiles: what only other services use is left out; Docker keeps networks of those not named",
+    "merge/build-of-another-type": "13-merge: what is neither a path nor a mapping is an error; Docker drops it",
+    "services/networks-map": "05-services, networks: gw_priority is part of the model; Docker checks it and drops it",
+    "services/ulimits": "05-services, ulimits: a limit of 0 is a limit; Docker's JSON has an empty mapping for it",
+    "toplevel/target": "15-profiles: what only services use that are not named is left out; Docker keeps it",
 }
 """Case to why pod's answer is another than that of Docker's Compose 2.26, with the specification's section."""
 
