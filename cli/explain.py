@@ -68,6 +68,11 @@ _HINTS = {
     ("WAIT", 3): "it was killed; 'pod ps -a' tells what became of the container",
 }
 
+_UNWATCHED = {
+    "exec": ("the process that watched the program ended unexpectedly", "both were killed"),
+    "build": ("the process that watched the step ended unexpectedly", "both were killed: build again"),
+}
+
 
 def main(engine: Engine, options: Options) -> int:
     what, name, program, step, number, path = options.args
@@ -108,11 +113,7 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         reason = f"subpath {path}: " + ("a link in it leads out of the volume" if errnum in (ELOOP, EXDEV) else reason)
         hint = "the path must be there, in the volume or image, and no link may lead out of it"
     elif step == "WAIT":
-        reason = "the container's supervisor ended unexpectedly"
-        if what == "exec":
-            reason, hint = "the process that watched the program ended unexpectedly", "both were killed"
-        elif what == "build":
-            reason, hint = "the process that watched the step ended unexpectedly", "both were killed: build again"
+        reason, hint = _UNWATCHED.get(what, ("the container's supervisor ended unexpectedly", hint))
     else:
         reason, hint = _other(name, step, errnum, path, hint)
     return LaunchFailed(
