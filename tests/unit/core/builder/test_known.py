@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pod.core.builder import known
+from pod.core.builder import known, known_keep
 from pod.core.builder.known import Question
 
 
@@ -127,3 +127,13 @@ def test_question_elsewhere_or_in_other_words_is_another(place: Path, monkeypatc
     keys.add(Question(".", "", [], []).key)
     assert len(keys) == 4
     assert Question(".", "", [], []).key in keys
+
+
+def test_records_when_there_are_many_then_those_used_last_stay(tmp_path: Path) -> None:
+    for number in range(known_keep.MOST + 3):
+        path = tmp_path / f"{number}"
+        path.touch()
+        os.utime(path, (number, number))
+    known_keep._prune(str(tmp_path))
+    left = sorted(int(path.name) for path in tmp_path.iterdir())
+    assert left == list(range(4, known_keep.MOST + 3)), "room for one more"
