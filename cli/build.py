@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import sys
 
-from pod.cli import build_flags
+from pod.cli import build_flags, build_progress
 from pod.cli.options import Command
+from pod.core.builder import known
+from pod.core.builder.wishes import PREDEFINED
 from pod.core.errors import BuildFailed, PodError, UsageError
+from pod.core.oci import reference as references
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from pod.cli.build_progress import View
     from pod.cli.options import Options
     from pod.core.builder.build import Built
+    from pod.core.builder.known import Outcome, Question
     from pod.core.builder.wishes import Wishes
     from pod.core.engine import Engine
+    from pod.core.oci.reference import Reference
 
 COMMAND = Command(
     "build",
@@ -27,15 +35,26 @@ COMMAND = Command(
     aliases=("pod build", "pod builder build", "pod buildx build", "pod image build"),
 )
 _SHOWN = ("auto", "none", "plain", "quiet", "rawjson", "tty")
+_ASKED = (
+    "add-host", "annotation", "build-arg", "label", "load", "network", "platform", "shm-size", "target", "ulimit",
+)  # fmt: skip
+"""Flags that are part of the question that a build known before answers, by their words."""
+_BESIDE = {"compress", "debug", "file", "force-rm", "iidfile", "metadata-file", "progress", "quiet", "tag"}
+"""Flags that do not change what it comes to, or are part of it by other ways; with any further one it is done anew."""
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.cli import build_outputs, build_progress, build_wishes
-
     how = _progress(engine, options)
+    question = _question(engine, options)
+    if question is not None:
+        _check_results(options)
+        outcome = known.find(engine, question)
+        if outcome is not None:
+            return _tell(engine, options, question.tags, outcome, how)
+    from pod.cli import build_wishes
+
     wishes = build_wishes.wishes(engine, options)
-    for flag in ("iidfile", "metadata-file"):
-        build_outputs.check_writable(flag, options[flag])
+    _check_results(options)
     if _wants_check(options):
         from pod.cli import build_check
 
@@ -43,14 +62,53 @@ def main(engine: Engine, options: Options) -> int:
     wishes.quiet = how == "quiet"
     with _Ending(), build_progress.View(how, sys.stderr, engine.progress) as view:
         engine.progress = view
-        built = _build(engine, wishes, view)
+        built = _build(engine, wishes, view, question)
         view.end(built.warnings)
-    _write_results(options, wishes, built)
+    _finish(options, wishes.tags, built, how)
+    return 0
+
+
+def _question(engine: Engine, options: Options) -> Question | None:
+    """The build, if it may be one that is known: of a folder here, with nothing that has to be looked at each time."""
+    word, file = options.args[0], options["file"]
+    if not options.given <= _BESIDE.union(_ASKED) or "://" in word or "-" in (word, file) or not os.path.isdir(word):
+        return None
+    try:
+        tags = [references.parse(text).with_default_tag() for text in options["tag"]]
+        if any(one.digest for one in tags):
+            return None
+        environ = engine.environ
+        named = [environ.get(text) for text in options["build-arg"] if "=" not in text]
+        parts: list[Any] = [[options[name] for name in _ASKED], named, [environ.get(name) for name in PREDEFINED]]
+        return known.Question(word, file, tags, [*parts, environ.get("SOURCE_DATE_EPOCH")])
+    except (PodError, OSError, TypeError):
+        return None  # what is wrong is said by who checks each flag
+
+
+def _tell(engine: Engine, options: Options, tags: Sequence[Reference], outcome: Outcome, how: str) -> int:
+    """What the build told when it was done, once more."""
+    with build_progress.View(how, sys.stderr, engine.progress) as view:
+        for event in outcome.events:
+            view("build", event)
+        view.end(outcome.warnings)
+    _finish(options, tags, outcome, how)
+    return 0
+
+
+def _finish(options: Options, tags: Sequence[Reference], built: Outcome, how: str) -> None:
+    _write_results(options, tags, built)
     if how == "quiet":
         from pod.cli import output
 
         output.line(_id(built))
-    return 0
+
+
+def _check_results(options: Options) -> None:
+    for flag in ("iidfile", "metadata-file"):
+        if options[flag]:
+            from pod.cli import build_outputs
+
+            build_outputs.check_writable(flag, options[flag])
 
 
 class _Ending:
@@ -110,12 +168,12 @@ def _progress(engine: Engine, options: Options) -> str:
     return str(how)
 
 
-def _build(engine: Engine, wishes: Wishes, view: View) -> Built:
+def _build(engine: Engine, wishes: Wishes, view: View, question: Question | None) -> Built:
     """The engine's work; of a failure its step and the lines around it are shown before the error itself."""
     from pod.core.builder import build
 
     try:
-        return build.build(engine, wishes)
+        return build.build(engine, wishes, question)
     except BuildFailed as error:
         error.exit_code = 1  # as buildx, whatever the step's own code was
         view.failed(error)
@@ -128,12 +186,12 @@ def _build(engine: Engine, wishes: Wishes, view: View) -> Built:
         raise
 
 
-def _id(built: Built) -> str:
+def _id(built: Outcome) -> str:
     """What -q prints: of an image its id, else the digest of the configuration that was exported, if any."""
     return built.image.id if built.image is not None else built.config_digest
 
 
-def _write_results(options: Options, wishes: Wishes, built: Built) -> None:
+def _write_results(options: Options, tags: Sequence[Reference], built: Outcome) -> None:
     """--iidfile and --metadata-file, each whole or not at all."""
     if options["iidfile"]:
         _write("iidfile", options["iidfile"], _id(built))
@@ -148,8 +206,8 @@ def _write_results(options: Options, wishes: Wishes, built: Built) -> None:
         media_type = "application/vnd.oci.image.manifest.v1+json"
         found["containerimage.descriptor"] = {"mediaType": media_type, "digest": built.manifest_digest}
         found["containerimage.digest"] = built.manifest_digest
-    if wishes.tags:
-        found["image.name"] = ",".join(name.canonical() for name in wishes.tags)
+    if tags:
+        found["image.name"] = ",".join(name.canonical() for name in tags)
     _write("metadata-file", options["metadata-file"], json.dumps(found, indent=2))
 
 

@@ -16,15 +16,15 @@ for the image's id and for --output -. May be called by several threads.
 
 from __future__ import annotations
 
+import _thread
 import os
-import re
-import threading
 import time
 
 from pod.cli import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TextIO
 
@@ -34,7 +34,7 @@ TAIL = 20
 """Lines of its output that a failed step is shown with."""
 LONGEST_LINE = 16 << 10
 """Characters after which a line is shown though its end has not come."""
-_COLOURS = re.compile(r"\x1b\[[0-9;:]*[mK]")
+_COLOURS = r"\x1b\[[0-9;:]*[mK]"
 
 
 class Step:
@@ -144,7 +144,7 @@ class View:
         self, how: str, stream: TextIO | None, before: Callable[[str, Mapping[str, Any]], None], *, now: bool = True
     ) -> None:
         self._before = before
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
         self._steps: dict[int, Step] = {}
         self._planned = 0
         self._warnings: list[str] = []
@@ -223,7 +223,13 @@ class View:
 
     def harmless(self, text: str) -> str:
         """What programs and images say: for a terminal without what could steer it; others get every byte."""
-        return output.visible(_COLOURS.sub("", text)) if self._terminal else text
+        if not self._terminal:
+            return text
+        if "\x1b" in text:
+            import re
+
+            text = re.sub(_COLOURS, "", text)
+        return output.visible(text)
 
     # ---- ends
 
@@ -279,10 +285,11 @@ def _chosen(how: str, stream: TextIO | None) -> str:
     """ "auto" is the live view on a terminal that can show it, else numbered lines; so is "tty" where it cannot."""
     if how not in ("auto", "tty"):
         return how
+    if stream is None or not stream.isatty():
+        return "plain"
     from pod.cli import progress_block
 
-    terminal = stream is not None and stream.isatty() and progress_block.can_move(os.environ.get("TERM", ""))
-    return "tty" if terminal else "plain"
+    return "tty" if progress_block.can_move(os.environ.get("TERM", "")) else "plain"
 
 
 def _renderer(how: str, stream: TextIO | None, write: Callable[[str], None], lock: threading.Lock) -> Renderer:

@@ -9,8 +9,7 @@ import os
 
 from pod.cli import build_outputs, run_values
 from pod.core import moments
-from pod.core.builder.scopes import PREDEFINED
-from pod.core.builder.wishes import Wishes
+from pod.core.builder.wishes import PREDEFINED, Wishes
 from pod.core.errors import InvalidReference, UsageError
 from pod.core.oci import platform as platforms
 from pod.core.oci import reference as references

@@ -31,6 +31,9 @@ ENOTCONN, ECONNRESET, EOPNOTSUPP, EDQUOT, ENOSYS, EBUSY = 107, 104, 95, 122, 38,
 _NAMESPACES = "'pod doctor' says what forbids namespaces here; in a container, start that with --security-opt nesting"
 _SUBIDS = "check your lines in /etc/subuid and /etc/subgid; 'pod doctor' shows them"
 
+_ACTIONS = {
+    "start": "start container", "exec": "exec in container", "attach": "attach to container", "build": "run step",
+}  # fmt: skip
 _NEEDS_NAMESPACES = ("CLONE", "USERNS", "IDMAP", "SETNS", "PROPAGATION", "MOUNT")
 _LIMITS = {
     11: "is a limit on processes too low? ('ulimit -u')",  # EAGAIN
@@ -65,6 +68,11 @@ _HINTS = {
     ("WAIT", 3): "it was killed; 'pod ps -a' tells what became of the container",
 }
 
+_UNWATCHED = {
+    "exec": ("the process that watched the program ended unexpectedly", "both were killed"),
+    "build": ("the process that watched the step ended unexpectedly", "both were killed: build again"),
+}
+
 
 def main(engine: Engine, options: Options) -> int:
     what, name, program, step, number, path = options.args
@@ -81,7 +89,7 @@ def main(engine: Engine, options: Options) -> int:
 
 def word(what: str, name: str, program: str, step: str, errnum: int, path: str) -> LaunchFailed:
     """The error to show; ``step`` is a name of ext/src/core/steps.h."""
-    action = {"start": "start container", "exec": "exec in container", "attach": "attach to container"}.get(what, what)
+    action = _ACTIONS.get(what, what)
     reason = os.strerror(errnum).lower() if errnum else "failed"
     # Of exec Docker's daemon, which sets 125 for nothing, tells 126 for what the caller named wrongly.
     code = 126 if what == "exec" and step in ("SETUID", "SETGID", "CHDIR") else 125
@@ -105,9 +113,7 @@ def word(what: str, name: str, program: str, step: str, errnum: int, path: str) 
         reason = f"subpath {path}: " + ("a link in it leads out of the volume" if errnum in (ELOOP, EXDEV) else reason)
         hint = "the path must be there, in the volume or image, and no link may lead out of it"
     elif step == "WAIT":
-        reason = "the container's supervisor ended unexpectedly"
-        if what == "exec":
-            reason, hint = "the process that watched the program ended unexpectedly", "both were killed"
+        reason, hint = _UNWATCHED.get(what, ("the container's supervisor ended unexpectedly", hint))
     else:
         reason, hint = _other(name, step, errnum, path, hint)
     return LaunchFailed(

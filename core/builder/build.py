@@ -12,6 +12,7 @@ from __future__ import annotations
 from pod.core import storedir
 from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages
 from pod.core.builder import context as contexts
+from pod.core.builder.known import Outcome
 from pod.core.errors import PodError
 from pod.core.image import built_layers, layout, trash
 from pod.core.oci import platform as platforms
@@ -23,32 +24,32 @@ if TYPE_CHECKING:
 
     from pod.core.builder.context import Context
     from pod.core.builder.dockerfile import Dockerfile
+    from pod.core.builder.known import Question
+    from pod.core.builder.known_keep import Watch
     from pod.core.builder.state import State
     from pod.core.builder.wishes import Wishes
     from pod.core.engine import Engine
     from pod.core.image.store import Image
 
 
-class Built:
-    """What came of it. ``image`` is None where nothing goes to the store; ``state`` is what exports take.
-
-    The digests are "" where no output has them.
+class Built(Outcome):
+    """What came of it; ``state`` is what exports take.
 
     ``steps``: of each step that was shown its name, seconds, and whether it came from the cache.
     """
 
-    __slots__ = ("config_digest", "image", "manifest_digest", "state", "steps", "warnings")
+    __slots__ = ("state", "steps")
 
     def __init__(self, state: State) -> None:
+        super().__init__()
         self.state = state
-        self.image: Image | None = None
-        self.config_digest = self.manifest_digest = ""
         self.steps: list[dict[str, Any]] = []
-        self.warnings: list[str] = []
 
 
-def build(engine: Engine, wishes: Wishes) -> Built:
-    """Builds it. BuildFailed names the line; whatever fails, what was done before is in the cache."""
+def build(engine: Engine, wishes: Wishes, question: Question | None = None) -> Built:
+    """Builds it. BuildFailed names the line; whatever fails, what was done before is in the cache. ``question``: what
+    the answer may be kept for (known).
+    """
     from pod.core import host
 
     host.require_userns(engine)
@@ -58,7 +59,12 @@ def build(engine: Engine, wishes: Wishes) -> Built:
         from pod.core.container import build_leftovers
 
         build_leftovers.collect(engine)
-    events = Events(engine)
+    watch = None
+    if question is not None:
+        from pod.core.builder import known_keep
+
+        watch = known_keep.Watch(engine, question)
+    events = Events(engine, watch)
     try:
         with contexts.open_context(engine, wishes.context, stdin_fd=wishes.stdin_fd, file=wishes.file) as context:
             file = dockerfile.parse(context.dockerfile, context.dockerfile_name)
@@ -81,6 +87,8 @@ def build(engine: Engine, wishes: Wishes) -> Built:
 
                 elsewhere = cache_elsewhere.open_caches(engine, wishes, events.warn)
             found = graph.Graph(engine, wishes, plan, context, events.tell, elsewhere).run()
+            if watch is not None:
+                watch.look(context)
         built = Built(_finished(found, wishes))
         if wishes.cache_to:
             from pod.core.builder import cache_elsewhere
@@ -92,6 +100,8 @@ def build(engine: Engine, wishes: Wishes) -> Built:
         product = export.Product(found.layers, found.document(), found.size, lambda work: _viewed(engine, found, work))
         done = export.export(engine, wishes, product, built.image, len(events.steps) + 1)
         built.config_digest, built.manifest_digest = done
+        if watch is not None:
+            watch.keep(built)
         return built
     finally:
         built_layers.let_all_go(engine)
@@ -160,8 +170,9 @@ def _publish(engine: Engine, state: State, wishes: Wishes) -> Image:
 class Events:
     """Numbers the steps of all stages as they begin, passes their events on, and keeps what a summary needs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, watch: Watch | None = None) -> None:
         self._engine = engine
+        self._watch = watch
         self._numbers: dict[tuple[int, int], int] = {}
         self.steps: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -173,8 +184,11 @@ class Events:
         if event["state"] == "warning":
             self.warn(event["text"])
             return
-        if event["state"] == "key":
-            self.keys.append(event["key"])
+        if event["state"] == "used":
+            if event["what"] == "step":
+                self.keys.append(event["key"])
+            if self._watch is not None:
+                self._watch.used(event)
             return
         key = (event.pop("index"), event.pop("local"))
         number = self._numbers.setdefault(key, len(self._numbers) + 1)

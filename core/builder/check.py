@@ -31,7 +31,8 @@ from pod.core.builder.operations import (
     Shell,
     Workdir,
 )
-from pod.core.builder.scopes import PREDEFINED, Scope
+from pod.core.builder.scopes import Scope
+from pod.core.builder.wishes import PREDEFINED
 from pod.core.errors import BuildFailed, InvalidReference, PodError
 from pod.core.oci import reference
 

@@ -265,7 +265,7 @@ def ignore_of(fd: int, dockerfile: str = "") -> Ignore | None:
 
 def _from_stream(engine: Engine, stream: int, file: str, shown: str) -> Context:
     """An archive, or a Dockerfile alone, from a descriptor that is read once."""
-    head = first(stream, _HEAD)
+    head = archive_input.first(stream, _HEAD)
     scratch = Scratch(engine)
     try:
         context = Context(os.open(scratch.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), scratch)
@@ -288,17 +288,6 @@ def _from_stream(engine: Engine, stream: int, file: str, shown: str) -> Context:
 
 
 # ---- archives
-
-
-def first(stream: int, count: int) -> bytes:
-    """The first ``count`` bytes, fewer where there are no more."""
-    head = b""
-    while len(head) < count:
-        part = os.read(stream, count - len(head))
-        if not part:
-            break
-        head += part
-    return head
 
 
 def is_archive(head: bytes) -> bool:

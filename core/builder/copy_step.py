@@ -83,6 +83,8 @@ def _all(
             command=operation.keyword,
         )  # fmt: skip
         if isinstance(operation, Add) and isinstance(origin, Host):
+            if remote.is_any(sources):
+                run.used("new")  # their servers are asked each time
             added = remote.add(
                 run.engine, origin, wishes, checksum=operation.checksum, keep_git_dir=operation.keep_git_dir,
                 unpack=operation.unpack,
@@ -95,9 +97,13 @@ def _all(
 
 
 def _origin(run: StageRun, operation: Copy, stack: contextlib.ExitStack) -> Origin:
-    if not operation.from_:
-        return Host(run.context.fd, run.context.ignore)
-    return origin_of(run, operation.from_, stack)
+    return origin_of(run, operation.from_, stack) if operation.from_ else context_of(run)
+
+
+def context_of(run: StageRun) -> Host:
+    """The build's own context."""
+    run.used("context")
+    return Host(run.context.fd, run.context.ignore)
 
 
 def origin_of(run: StageRun, name: str, stack: contextlib.ExitStack) -> Origin:

@@ -26,7 +26,7 @@ from pod.ext.errors import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Union
 
     from pod.core.engine import Engine
@@ -160,7 +160,7 @@ def add(
     unpack: bool | None = None,
 ) -> Added:
     """``wishes`` of ADD; ``unpack`` None: archives of the context are unpacked, downloads are not."""
-    remote = [source for source in wishes.sources if download.is_url(source) or git.is_git(source)]
+    remote = [source for source in wishes.sources if _is_remote(source)]
     if checksum and len(remote) != len(wishes.sources):
         raise PodError("checksum can't be specified for non-HTTP(S) and non-Git sources")
     scratch = Scratch(engine) if remote else None
@@ -184,6 +184,15 @@ def add(
         if scratch is not None:
             scratch.remove()
         raise
+
+
+def is_any(sources: Sequence[str]) -> bool:
+    """Whether one of the sources is an address."""
+    return any(_is_remote(source) for source in sources)
+
+
+def _is_remote(source: str) -> bool:
+    return download.is_url(source) or git.is_git(source)
 
 
 def _repository(

@@ -17,7 +17,7 @@ import stat
 
 from pod.core import statefile, storedir
 from pod.core.builder import certificates, copy_step, copying, origins, state, working
-from pod.core.builder.copying import CopyWishes, Host
+from pod.core.builder.copying import CopyWishes
 from pod.core.container import secret_files
 from pod.core.errors import PodError
 from pod.core.oci import digest as digests
@@ -89,7 +89,7 @@ class Mounts:
     def _pick(self, mount: RunMount) -> copying.Picked:
         origin = (
             copy_step.origin_of(self._run, mount.origin, self._stack) if mount.origin
-            else Host(self._run.context.fd, self._run.context.ignore)
+            else copy_step.context_of(self._run)
         )  # fmt: skip
         return copying.pick(self._run.engine, origin, CopyWishes([mount.source or "."], command="RUN --mount"))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pod.core.builder import words
 from pod.core.builder.expanding import expanded
 from pod.core.builder.operations import Arg, Env, Operation
+from pod.core.builder.wishes import PREDEFINED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from pod.core.builder.stages import Plan
 
     Kind = TypeVar("Kind", bound=Operation)
-
-PREDEFINED = tuple(
-    name for one in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY") for name in (one, one.lower())
-)
-"""RUN sees these without ARG, and no cache key and no history does."""
 
 
 class Scope:

@@ -155,7 +155,9 @@ class StageRun:
 
             references.parse(name)
             found = pull.pull(self.engine, name, platform=wanted)
+            self.used("new")
         built_layers.hold(self.engine, found.id, self._builder)
+        self.used("image", name=name, id=found.id)
         return found
 
     # ---- one instruction
@@ -193,6 +195,7 @@ class StageRun:
 
     def keep(self, key: str, layer: Layer, shown: str) -> Step:
         """Publishes the layer of a step that was just done."""
+        self.used("new")
         return cache.keep(self.engine, key, layer, self._chain_with, shown)
 
     def add(self, step: Step, created_by: str) -> None:
@@ -200,7 +203,11 @@ class StageRun:
         assert step.layer is not None
         self.state.add_layer(step.layer, step.created)
         self.state.note(created_by, empty=False, author=self._progress.author)
-        self.tell("key", key=step.key)
+        self.used("step", key=step.key, layer=step.layer["digest"], created=step.created)
+
+    def used(self, what: str, **more: Any) -> None:
+        """Something that the build rests on (known_keep.Watch.used)."""
+        self.tell("used", what=what, **more)
 
     def tell(self, event: str, **more: Any) -> None:
         """An event of the step that is shown at the moment."""

@@ -37,6 +37,11 @@ class Output:
         return f"Output({self.kind!r}, {self.attributes!r})"
 
 
+PREDEFINED = tuple(
+    name for one in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY") for name in (one, one.lower())
+)
+"""RUN sees these without ARG, and no cache key and no history does."""
+
 LAYOUT = "oci-layout:"
 """How a --build-context that is an OCI layout begins."""
 

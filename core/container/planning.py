@@ -288,6 +288,8 @@ def removal(engine: Engine, config: dict[str, Any], directory: str) -> list[str]
 
 def explain_command(config: dict[str, Any], what: str, program: str | None = None) -> list[str]:
     """argv of the Python call that words a failure; the helper adds step, errno and path."""
+    if what == "start" and config["Pod"].get("Build"):
+        what = "build"
     return [*launch.own_command(), "__explain", what, config["Name"][1:], program or config["Path"]]
 
 

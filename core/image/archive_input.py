@@ -54,7 +54,7 @@ class Input:
         if stat.S_ISDIR(found.st_mode):
             raise ArchiveError("read archive: it is a directory")
         start = self.start = os.lseek(fd, 0, os.SEEK_CUR) if regular else 0
-        head = os.pread(fd, HEAD, start) if regular else head or _first(fd)
+        head = os.pread(fd, HEAD, start) if regular else head or first(fd, HEAD)
         self.kind = kind_of(head)
         if not self.kind:
             if regular:
@@ -71,10 +71,11 @@ class Input:
             self._decoder.__exit__()
 
 
-def _first(fd: int) -> bytes:
+def first(fd: int, count: int) -> bytes:
+    """The first ``count`` bytes of a stream, fewer where there are no more."""
     head = b""
-    while len(head) < HEAD:
-        part = os.read(fd, HEAD - len(head))
+    while len(head) < count:
+        part = os.read(fd, count - len(head))
         if not part:
             break
         head += part

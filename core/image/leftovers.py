@@ -4,7 +4,8 @@
     blobs/sha256/.load-…     a folder, flock held by load or import, which spools a stream there
     blobs/sha256/.part-…     flock held by blobs.Writer; a dead one's is kept for a day, for the next pull to go on with
     layers/<map>/.…          flock held by who extracts
-    refs/.…, images/.…, manifests/.…, builder/cache/.…, cache/seccomp/.…, cache/compressed/.…, .index.json.…
+    refs/.…, images/.…, manifests/.…, builder/cache/.…, cache/seccomp/.…, cache/compressed/.…, cache/builds/.…,
+                             .index.json.…
                              temporary files of statefile.write, which live for microseconds
 """
 
@@ -31,7 +32,7 @@ def collect(engine: Engine) -> int:
     """Removes them and returns how many there were. Never waits, never fails for what others removed first."""
     removed = 0
     paths = engine.paths
-    caches = (f"{paths.root}/cache/seccomp", f"{paths.root}/cache/compressed")
+    caches = (f"{paths.root}/cache/seccomp", f"{paths.root}/cache/compressed", f"{paths.root}/cache/builds")
     folders = (paths.blobs, paths.refs, paths.images, paths.manifests, paths.build_cache, *caches)
     for folder in folders:
         for path in _hidden(folder):

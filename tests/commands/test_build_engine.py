@@ -352,6 +352,21 @@ def test_build_when_it_is_killed_then_its_steps_end_by_themselves(folder: Folder
     build.goes_on()
 
 
+def test_build_when_the_watcher_of_its_step_is_killed_then_it_says_so(folder: Folder) -> None:
+    build = Sleeping(folder, ONE)
+    process = folder.pod.start(*build.argv)
+    podcli.until(build.runs, 30, "the step to run")
+    (state,) = [json.loads(path.read_text()) for path in build.work.glob("*/state.json")]
+    os.kill(state["supervisor"], signal.SIGKILL)
+    said = process.communicate(timeout=20)[1].decode()
+    assert process.returncode == 1
+    assert "the process that watched the step ended unexpectedly" in said
+    assert "hint: both were killed: build again" in said
+    assert "ps -a" not in said
+    podcli.until(build.ended, 10, "the step to end")
+    build.goes_on()
+
+
 def test_build_when_it_is_killed_while_git_waits_then_git_ends(folder: Folder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)

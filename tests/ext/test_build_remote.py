@@ -334,6 +334,8 @@ def test_file_name_when_addresses_then_the_last_name() -> None:
         "https://h/a/b.txt": "b.txt",
         "https://h/a/": "a",
         "https://h": "__unnamed__",
+        "https://h/": "__unnamed__",
+        "https://h/?a=b": "__unnamed__",
         "https://h/%2e%2e": "__unnamed__",
     }
     assert {url: download.file_name(url) for url in names} == names

@@ -51,10 +51,6 @@ DIFFERENCES = {
     "path": "a stage FROM scratch has PATH in its environment; the reference is silent, buildah's has none",
     "mount-places": "RUN leaves no folders where something was mounted; the reference is silent, buildah leaves /run "
     "and those of mounts",
-    "set-id": "COPY keeps set-id bits of the context; the reference is silent, buildah takes them away",
-    "archive-owner": "--chown of ADD holds for files of an archive, as with BuildKit; the reference is silent, buildah "
-    "keeps their owners",
-    "link-as-target": "a destination that is a link is followed; the reference is silent, buildah replaces it",
     "no-match": "a pattern that matches nothing copies nothing, as in BuildKit; the reference is silent, buildah fails",
     "empty-heredoc": "a heredoc without lines is an empty file; the reference is silent, buildah's has a line",
     "heredoc-backslash": "a backslash escapes in a heredoc that is expanded; the reference is silent, buildah's stay",

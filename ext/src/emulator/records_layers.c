@@ -131,6 +131,44 @@ void pod_layers_begin(struct pod_records *records, const struct pod_plan *plan)
 
 /* ---- copied up in an earlier run ---------------------------------------------- */
 
+/* VISIT is told of every entry in DIRFD with mix_text of the way there. LEFT: of so many; MISSED: there were more, or a
+ * folder that nobody looked into. */
+struct walk {
+    struct pod_records *records;
+    void (*visit)(struct pod_records *records, int dirfd, const struct dirent *entry,
+                  uint64_t path);
+    int left, missed;
+};
+
+/* PATH: mix_text of the way there, with its slash. */
+static void walk_below(struct walk *walk, int parent, const char *name, uint64_t path, int level)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!dir) {
+        pod_cleanup_fd(&fd);
+        walk->missed = 1;
+        return;
+    }
+    while ((entry = readdir(dir))) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        if (walk->left-- <= 0) {
+            walk->missed = 1;
+            break;
+        }
+        uint64_t here = mix_text(path, entry->d_name, strlen(entry->d_name));
+        walk->visit(walk->records, fd, entry, here);
+        if (entry->d_type == DT_DIR && level < WALK_LEVELS)
+            walk_below(walk, fd, entry->d_name, mix_text(here, "/", 1), level + 1);
+        else if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+            walk->missed = 1;
+    }
+    closedir(dir);
+}
+
 /* The owner of the layer's file that looks like this and had this PATH, or of all that look like it; 0 where there is none,
  * or several with different owners. */
 static int find_special(const struct pod_records *records, uint64_t looks, uint64_t path,
@@ -151,12 +189,16 @@ static int find_special(const struct pod_records *records, uint64_t looks, uint6
     return found && !differ;
 }
 
-static void adopt_entry(struct pod_records *records, int dirfd, const char *name, uint64_t path)
+static void adopt_entry(struct pod_records *records, int dirfd, const struct dirent *entry,
+                        uint64_t path)
 {
+    const char *name = entry->d_name;
     struct pod_owned owned;
     struct pod_look look;
-    uint64_t looks = looks_of(dirfd, name);
 
+    if (entry->d_type == DT_DIR || entry->d_type == DT_REG)
+        return;
+    uint64_t looks = looks_of(dirfd, name);
     if (!looks || !find_special(records, looks, path, &owned))
         return;
     POD_AUTO_FD int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -168,85 +210,40 @@ static void adopt_entry(struct pod_records *records, int dirfd, const char *name
         (void)pod_records_add(records, &look, &owned);
 }
 
-/* PATH: mix_text of the way there, with its slash. */
-static void adopt_below(struct pod_records *records, int parent, const char *name, uint64_t path,
-                        int level, int *left)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-
-    if (!dir) {
-        pod_cleanup_fd(&fd);
-        return;
-    }
-    while ((entry = readdir(dir)) && (*left)-- > 0) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        uint64_t here = mix_text(path, entry->d_name, strlen(entry->d_name));
-        if (entry->d_type == DT_DIR && level < WALK_LEVELS)
-            adopt_below(records, fd, entry->d_name, mix_text(here, "/", 1), level + 1, left);
-        else if (entry->d_type != DT_DIR && entry->d_type != DT_REG)
-            adopt_entry(records, fd, entry->d_name, here);
-    }
-    closedir(dir);
-}
-
-/* Tells programs of NAME in DIRFD where it has the owner's attribute. */
-static void mark_entry(struct pod_records *records, int dirfd, const char *name)
+/* Tells programs of ENTRY in DIRFD where it has the owner's attribute. */
+static void mark_entry(struct pod_records *records, int dirfd, const struct dirent *entry,
+                       uint64_t path)
 {
     char self[32];
     struct stat st;
-    POD_AUTO_FD int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
+    (void)path;
+    if (entry->d_type != DT_DIR && entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
+        return;
+    POD_AUTO_FD int fd = openat(dirfd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     snprintf(self, sizeof self, "self/fd/%d", fd);
     if (fd >= 0 && getxattr(self, POD_OWNER_XATTR, NULL, 0) > 0 && !fstat(fd, &st))
         (void)pod_page_mark(records->page, st.st_ino);
 }
 
-static void mark_below(struct pod_records *records, int parent, const char *name, int level,
-                       int *left)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-
-    if (!dir) {
-        pod_cleanup_fd(&fd);
-        *left = 0;
-        return;
-    }
-    while ((entry = readdir(dir)) && (*left)-- > 0) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        if (entry->d_type == DT_DIR || entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
-            mark_entry(records, fd, entry->d_name);
-        if (entry->d_type == DT_DIR && level < WALK_LEVELS)
-            mark_below(records, fd, entry->d_name, level + 1, left);
-        else if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
-            *left = 0;
-    }
-    closedir(dir);
-}
-
 /* An earlier run, which had no emulator, may have copied up what has an attribute of its layer's. */
 static void mark_copies(struct pod_records *records)
 {
-    int left = MARKED_ENTRIES;
+    struct walk walk = {.records = records, .visit = mark_entry, .left = MARKED_ENTRIES};
 
-    mark_below(records, records->upper, ".", 0, &left);
-    if (left <= 0)
+    walk_below(&walk, records->upper, ".", 0, 0);
+    if (walk.missed)
         records->fresh = 0;
 }
 
 void pod_layers_adopt(struct pod_records *records)
 {
-    int left = WALK_ENTRIES;
+    struct walk walk = {.records = records, .visit = adopt_entry, .left = WALK_ENTRIES};
 
     if (records->fresh && records->page && records->upper >= 0)
         mark_copies(records);
     if (records->special_count && records->upper >= 0)
-        adopt_below(records, records->upper, ".", 0, 0, &left);
+        walk_below(&walk, records->upper, ".", 0, 0);
     free(records->specials);
     records->specials = NULL;
     records->special_count = 0;
