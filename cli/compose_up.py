@@ -220,6 +220,7 @@ def _choices(engine: Engine, options: Options, project: Project) -> Choices:
         choices.recreate_deps = "force"
     asked = options["remove-orphans"] if "remove-orphans" in options.given else None
     choices.remove_orphans = _truth(engine, "COMPOSE_REMOVE_ORPHANS") if asked is None else asked
+    choices.ignore_orphans = _truth(engine, "COMPOSE_IGNORE_ORPHANS")
     choices.renew = options.values.get("renew-anon-volumes", False)
     choices.start = not options.values.get("no-start", False)
     choices.timeout = compose_project.timeout(options) if "timeout" in options.values else None
@@ -271,6 +272,26 @@ _IDLE = (
             (((service.get("deploy") or {}).get("update_config") or {}).get("failure_action") or "pause") != "pause"
         ),
         "an update that fails stops there, and what runs goes on running",
+    ),
+    (
+        "deploy.update_config.order",
+        lambda service: ((service.get("deploy") or {}).get("update_config") or {}).get("order") == "start-first",
+        "a new container starts when the old one has ended, for both would want its ports",
+    ),
+    (
+        "deploy.update_config.monitor",
+        _deploy("update_config", "monitor"),
+        "depends_on and health checks tell what works",
+    ),
+    ("deploy.labels", _deploy("labels"), "these are of a swarm's service; 'labels' are of its containers"),
+    (
+        "deploy.resources.reservations",
+        lambda service: bool(
+            {"cpus", "generic_resources"}.intersection(
+                ((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}
+            )
+        ),
+        "nothing schedules by processors or generic resources; memory and devices count",
     ),
     ("deploy.rollback_config", _deploy("rollback_config"), "nothing is rolled back: 'up' with the former file does it"),
 )

@@ -41,11 +41,21 @@ class Target:
 class Choices:
     """The flags of ``up``. ``recreate`` and ``recreate_deps``: diverged, force or never."""
 
-    __slots__ = ("recreate", "recreate_deps", "remove_orphans", "renew", "selected", "start", "timeout", "wait")
+    __slots__ = (
+        "ignore_orphans",
+        "recreate",
+        "recreate_deps",
+        "remove_orphans",
+        "renew",
+        "selected",
+        "start",
+        "timeout",
+        "wait",
+    )
 
     def __init__(self) -> None:
         self.recreate = self.recreate_deps = "diverged"
-        self.remove_orphans = self.renew = self.wait = False
+        self.remove_orphans = self.ignore_orphans = self.renew = self.wait = False
         self.start = True
         self.selected: set[str] = set()
         self.timeout: int | None = None
@@ -124,7 +134,7 @@ class _Maker:
         if self.choices.remove_orphans:
             for one in orphans:
                 self.plan.add(Action("end", one.name, one.service, id=one.id, timeout=self.choices.timeout))
-        else:
+        elif not self.choices.ignore_orphans:
             self.plan.warnings.append(
                 f"Found orphan containers ([{' '.join(one.name for one in orphans)}]) for this project. If you removed "
                 "or renamed this service in your compose file, you can run this command with the --remove-orphans "
@@ -146,13 +156,16 @@ class _Maker:
             )
         kept, surplus = self._survivors(target)
         self.ready[name], self.there[name], self.names[name] = [], [], []
-        for one in surplus:
+        gone = [
             self.plan.add(Action("end", one.name, name, one.number, id=one.id, timeout=self.choices.timeout))
+            for one in surplus
+        ]
+        doubles = gone if any(one.number == other.number for one in surplus for other in kept) else []
         must = any(other in self.replaced for other in order.shared(target.service))
         bounce = [other for other in self._needs(target) if other in self.replaced and self._restarts(target, other)]
         rolling: list[int] = []
         for one in kept:
-            self._present(target, one, rolling, must=must, bounce=bounce)
+            self._present(target, one, doubles, rolling, must=must, bounce=bounce)
         last = max([one.number for one in [*kept, *surplus]], default=0)
         for number in range(last + 1, last + 1 + target.scale - len(kept)):
             self._absent(target, number)
@@ -192,17 +205,28 @@ class _Maker:
         chosen = target.name in self.choices.selected
         return self.choices.recreate if chosen else self.choices.recreate_deps
 
-    def _present(self, target: Target, one: Instance, rolling: list[int], *, must: bool, bounce: list[str]) -> None:
+    def _present(
+        self,
+        target: Target,
+        one: Instance,
+        doubles: list[int],
+        rolling: list[int],
+        *,
+        must: bool,
+        bounce: list[str],
+    ) -> None:
+        """``doubles``: ends of others of its number, who have its name."""
         name = labels.container_name(self.project.name, target.name, one.number, target.service.get("container_name"))
         self.names[target.name].append(name)
         strategy = self._strategy(target)
         anew = must or strategy == "force" or (strategy == "diverged" and self._differs(target, one))
         if anew and strategy != "never":
-            self._replace(target, one, name, rolling)
+            self._replace(target, one, name, doubles, rolling)
             return
         before: list[int] = []
         if one.name != name:
-            before.append(self.plan.add(Action("rename", one.name, target.name, one.number, id=one.id, to=name)))
+            action = Action("rename", one.name, target.name, one.number, id=one.id, to=name)
+            before.append(self.plan.add(action, doubles))
         self.there[target.name] += before
         if bounce and one.runs:
             stop = self.plan.add(Action("stop", name, target.name, one.number, timeout=self.choices.timeout), before)
@@ -215,9 +239,9 @@ class _Maker:
         else:
             self._start(target, one.number, name, before)
 
-    def _replace(self, target: Target, one: Instance, name: str, rolling: list[int]) -> None:
+    def _replace(self, target: Target, one: Instance, name: str, doubles: list[int], rolling: list[int]) -> None:
         update = (target.service.get("deploy") or {}).get("update_config")
-        needs = [*self.base, *self._shared(target)]
+        needs = [*self.base, *self._shared(target), *doubles]
         data: dict[str, Any] = {"old": one.id, "renew": self.choices.renew, "timeout": self.choices.timeout}
         if update:
             parallel = int(update.get("parallelism", 1) or 0)

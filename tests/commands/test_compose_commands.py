@@ -96,6 +96,7 @@ def test_exec_and_run_when_a_command_is_given(running: App) -> None:
     assert running.pod("ps", "-aq").ok() == ""
 
 
+@pytest.mark.slow
 def test_run_when_it_needs_another_service_then_that_one_is_started(app: App) -> None:
     assert app("run", "--rm", "web", "echo", "done").ok() == "done\n"
     assert app.states() == {"shop-db-1": "running"}
@@ -158,6 +159,7 @@ def test_commit_and_export_when_of_a_service(running: App, tmp_path: Path) -> No
     running.pod("rmi", "made:here").ok()
 
 
+@pytest.mark.slow
 def test_build_when_a_service_has_a_dockerfile_then_up_uses_it(app: App) -> None:
     app.write(
         """

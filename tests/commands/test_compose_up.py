@@ -130,6 +130,8 @@ def test_up_when_names_are_taken_or_missing_then_the_error_says_what_to_do(app: 
         "services:\n  a: {image: %IMAGE%, volumes: ['vol:/v']}\nvolumes: {vol: {external: true, name: nowhere}}\n"
     )
     app("up", "-d").failed(1, 'external volume "nowhere" not found')
+    app.write("services:\n  a: {image: %IMAGE%, devices: ['/dev/nowhere:/dev/x']}\n")
+    app("up", "-d").failed(1, "service a: error gathering device information", "/dev/nowhere")
     app("up", "nobody").failed(1, "no such service: nobody")
     app("up", "-d", "--attach", "a").failed(125, "--detach cannot be combined")
     app("up", "--menu").failed(125, "--menu")
@@ -167,6 +169,7 @@ def test_secrets_and_configs_when_of_each_kind_then_they_are_where_they_should_b
     assert not (app.pod.root / "compose" / "shop").exists()
 
 
+@pytest.mark.slow
 def test_projects_when_two_have_the_same_services_then_they_do_not_disturb_each_other(
     app: App, pod: Pod, busybox: str, tmp_path: Path
 ) -> None:
@@ -248,3 +251,28 @@ def test_up_in_the_foreground_when_one_ends_then_its_code_is_the_commands(app: A
     assert "Aborting on container exit..." in ended.err
     assert "a-1 exited with code 7" in ended.out
     assert app("up", "--exit-code-from", "a", "--no-log-prefix").code == 7
+
+
+def test_up_when_keys_mean_nothing_on_one_machine_then_each_is_told_once(app: App) -> None:
+    app.write(
+        """
+        services:
+          a: &service
+            image: %IMAGE%
+            command: %WAITS%
+            deploy:
+              placement: {constraints: [node.role == manager]}
+              endpoint_mode: vip
+              labels: {a: b}
+              rollback_config: {parallelism: 1}
+              update_config: {order: start-first, monitor: 1s, failure_action: rollback}
+              resources: {reservations: {cpus: "0.1"}}
+          b: *service
+        """
+    )
+    said = app("--dry-run", "up", "-d").err
+    for key in (
+        "placement", "endpoint_mode", "labels", "rollback_config", "update_config.order", "update_config.monitor",
+        "update_config.failure_action", "resources.reservations",
+    ):  # fmt: skip
+        assert said.count(f"WARNING: deploy.{key} (a, b): ") == 1, key

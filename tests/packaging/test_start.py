@@ -91,6 +91,14 @@ def test_start_through_path_and_link_works(start: Start, pyz: Path, home: Path) 
         version(done)
 
 
+@pytest.mark.parametrize("name", ["docker-compose", "pod-compose"])
+def test_start_by_a_link_of_that_name_is_compose(start: Start, pyz: Path, home: Path, name: str) -> None:
+    (home / name).symlink_to(pyz)
+    for _ in range(2):
+        done = start("run", "--help", program=[str(home / name)])
+        assert "Usage:  pod compose run" in done.stdout
+
+
 @pytest.mark.parametrize("home_value", [None, "", "/nonexistent", "relative"])
 def test_start_without_a_home_works(start: Start, home: Path, home_value: str | None) -> None:
     for _ in range(2):

@@ -143,7 +143,11 @@ def test_up_when_killed_between_two_of_a_number_then_the_wanted_one_stays_and_ge
     old, new = there("web", digest="old", id="a"), there("web", id="b")
     new.name = "aaaa_app-web-1"
     plan = up(project(web={}), existing(old, new))
-    assert sorted(shown(plan)) == ["end app-web-1", "keep app-web-1", "rename aaaa_app-web-1"]
+    assert shown(plan) == ["end app-web-1", "rename aaaa_app-web-1", "keep app-web-1"]
+    assert before(plan, "end app-web-1", "rename aaaa_app-web-1")
+    new.digest = "older"
+    plan = up(project(web={}), existing(old, new))
+    assert before(plan, "end app-web-1", "recreate app-web-1")
 
 
 def test_up_when_services_vanished_then_orphans_are_told_or_removed() -> None:
