@@ -38,7 +38,7 @@ BUILD = ROOT / "build"
 CACHE = Path(os.environ.get("POD_BUILD_CACHE") or BUILD)
 """Where downloaded things are; shared by several trees where the environment names a folder."""
 
-YAML_PARTS = ("error.py", "events.py", "parser.py", "reader.py", "scanner.py", "tokens.py")
+YAML_PARTS = ("error.py", "events.py", "parser.py", "scanner.py", "tokens.py")
 """Of PyYAML: what turns a text into events, and nothing that makes objects of them."""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "security.md"
-GROUPS = ("Unpack", "Start", "Archives of images", "Build", "Registry", "Network", "Shared machine")
+GROUPS = ("Unpack", "Start", "Archives of images", "Build", "Compose files", "Registry", "Network", "Shared machine")
 NAMED = re.compile(r"`([^`:]*)::(\w+)`")
 
 pytestmark = pytest.mark.alike

@@ -32,19 +32,20 @@ def _met(one: Container, service: str, condition: str) -> bool:
     if condition == "service_started":
         return one.status != "created"
     health = existing.health_of(one)
+    failed = "" if condition == "running_or_healthy" else "dependency failed to start: "
     if condition == "service_healthy" and not health and one.is_running:
         raise PodError(
-            f"dependency failed to start: container {one.name} has no healthcheck configured",
+            f"{failed}container {one.name} has no healthcheck configured",
             hint=f"give the service {service} a healthcheck, or wait for service_started",
         )
     if one.status == "exited":
         raise PodError(
-            f"dependency failed to start: container {one.name} exited ({one.exit_code})",
+            f"{failed}container {one.name} exited ({one.exit_code})",
             hint=f"'pod logs {one.name}' shows what it wrote",
         )
     if health == "unhealthy":
         raise PodError(
-            f"dependency failed to start: container {one.name} is unhealthy",
+            f"{failed}container {one.name} is unhealthy",
             hint=f"'pod inspect {one.name}' shows what its health check said",
         )
     return one.is_running and health in ("", "healthy") and one.status != "restarting"

@@ -62,10 +62,15 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
     """The root of each document; None for an empty one."""
     from yaml.events import DocumentStartEvent, StreamEndEvent
 
-    from pod.core.compose.events import Events
+    from pod.core.compose import events
 
     with _worded(text, file):
-        source = Events(text.decode("utf-8-sig"))
+        decoded = text.decode("utf-8-sig")
+        at = events.forbidden(decoded)
+        if at >= 0:
+            wrong = f"has the character #x{ord(decoded[at]):04x}, which YAML forbids"
+            raise ComposeError(wrong, file=file, line=decoded.count("\n", 0, at) + 1)
+        source = events.Events(decoded)
         while not isinstance(event := source.get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 yield _Composition(source, file).node(source.get_event(), 0)
@@ -76,17 +81,12 @@ def _nodes(text: bytes, file: str) -> Iterator[Node | None]:
 def _worded(text: bytes, file: str) -> Iterator[None]:
     """What a text that is no YAML fails with, as ComposeError."""
     from yaml.error import MarkedYAMLError
-    from yaml.reader import ReaderError
 
     try:
         yield
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise ComposeError("is not UTF-8", file=file, line=line) from None
-    except ReaderError as error:
-        line = text.decode("utf-8-sig").count("\n", 0, error.position) + 1
-        shown = f"#x{error.character:04x}"
-        raise ComposeError(f"has the character {shown}, which YAML forbids", file=file, line=line) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)

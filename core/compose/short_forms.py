@@ -52,12 +52,12 @@ def ports(spec: str) -> list[dict[str, Any]]:
 
 def _address(text: str) -> str:
     """An address without its brackets."""
-    import ipaddress
-
     bracketed = text[:1] == "[" and text[-1:] == "]"
     bare = text[1:-1] if bracketed else text
     if not bare and not bracketed:
         return ""
+    import ipaddress
+
     try:
         ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:

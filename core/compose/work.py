@@ -139,7 +139,10 @@ class Doing:
         wish = service.wish(project, action.service, self.names, aliases=aliases)
         image_name = labels.image_name(project.name, action.service, target.service)
         image = images.resolve(self.engine, image_name)
-        request = self.hands.request(self.engine, wish.words, image_name)
+        try:
+            request = self.hands.request(self.engine, wish.words, image_name)
+        except PodError as error:
+            raise type(error)(f"service {action.service}: {error.message}", hint=error.hint) from None
         request.name, request.command = name, wish.command
         if wish.entrypoint is not None:
             request.entrypoint = wish.entrypoint

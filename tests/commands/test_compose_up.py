@@ -130,6 +130,8 @@ def test_up_when_names_are_taken_or_missing_then_the_error_says_what_to_do(app: 
         "services:\n  a: {image: %IMAGE%, volumes: ['vol:/v']}\nvolumes: {vol: {external: true, name: nowhere}}\n"
     )
     app("up", "-d").failed(1, 'external volume "nowhere" not found')
+    app.write("services:\n  a: {image: %IMAGE%, devices: ['/dev/nowhere:/dev/x']}\n")
+    app("up", "-d").failed(1, "service a: error gathering device information", "/dev/nowhere")
     app("up", "nobody").failed(1, "no such service: nobody")
     app("up", "-d", "--attach", "a").failed(125, "--detach cannot be combined")
     app("up", "--menu").failed(125, "--menu")

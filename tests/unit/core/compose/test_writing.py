@@ -23,7 +23,7 @@ def again(value: dict[str, Any]) -> Any:
     return document.read(writing.dump(value).encode(), "x")[0].data
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=3))
 def test_dump_when_read_again_then_the_same(value: dict[str, Any]) -> None:
     assert again(value) == value
