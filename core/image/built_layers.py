@@ -95,10 +95,10 @@ def hold(engine: Engine, image_id: str, pid: int) -> str:
 
 
 def let_go(path: str) -> None:
-    """Ends a hold."""
+    """Ends a hold. One that cannot be removed ends with the process that it names."""
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:
         return
 
 
