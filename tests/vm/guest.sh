@@ -41,5 +41,5 @@ rmmod nft_tproxy nft_fib_inet nf_tables 2>/dev/null
 lsmod | grep -q '^nf_tables' || try no-nft one bare
 rm /etc/modprobe.d/no-nft.conf
 
-find /sys/fs/cgroup -name 'pod-*' | sed 's/^/RESULT end root left /'
+find /sys/fs/cgroup -name 'pod-*' ! -name 'pod-vm.service' | sed 's/^/RESULT end root left /'
 echo END
