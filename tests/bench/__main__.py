@@ -35,7 +35,7 @@ from tests.support import images, places, prepare, tools, users
 from tests.support.registry import Registry
 
 CASES = (
-    *("start", "exec", "life", "network", "logs", "emulation"),
+    *("start", "limits", "exec", "life", "network", "logs", "emulation"),
     *("pull", "push", "archives", "commit", "build", "extract", "install"),
 )
 
@@ -69,6 +69,10 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
         subjects, missing = peers.starts(bench)
         bases = ["python3 -I -S -c pass", "crun", "podman"]
         report("start: run --rm --network none busybox true (ms)", subjects, missing, rounds, bases, table.START_GOALS)
+    if "limits" in cases:
+        for title, subjects in peers.limited(bench):
+            title = f"start: run -m 100m --cpus 1, {title} (ms)"
+            report(title, subjects, [], rounds, ["no limits"], {"no limits": 1.15})
     if "exec" in cases:
         subjects, missing = peers.execs(bench)
         try:
@@ -248,7 +252,8 @@ def as_both_users(arguments: list[str], scratch: str) -> int:
             command = users.as_user(name, [peers.PYTHON, "-m", "tests.bench", *words])
             unshare = [tools.find("unshare") or "unshare", "--mount", "--propagation", "private"]
             argv = [*unshare, "--", "/bin/sh", "-c", hide, "sh", *command]
-            status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
+            with users.divided_cgroup(name):
+                status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
         say(*installs.compare(results))
     finally:
         tools.remove_tree(folder)

@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.measure import Subject
@@ -158,6 +159,22 @@ def _start_pod(bench: Bench) -> Subject:
     image = bench.pod.image("busybox:latest")
     argv = bench.pod.argv("run", "--rm", "--network", "none", image, "true")
     return Subject("pod", argv, bench.pod.environ())
+
+
+def limited(bench: Bench) -> Iterator[tuple[str, list[Subject]]]:
+    """A start with limits beside one without: where no control group is ours; then in groups of version 1, if there are
+    some. From then on this process is in them.
+    """
+    for title, groups in (("no control group", []), ("control groups of version 1", tools.split_cgroups())):
+        if title != "no control group" and not groups:
+            return
+        for group in groups:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+        plain, held = _start_pod(bench), _start_pod(bench)
+        plain.name = "no limits"
+        place = held.argv.index("--rm")
+        held.argv[place:place] = ["-m", "100m", "--cpus", "1"]
+        yield title, [plain, held]
 
 
 def _start_pod_anew(bench: Bench) -> Subject:
