@@ -21,7 +21,7 @@ say enforced "$(pod inspect -f '{{json .HostConfig.EnforcedBy}}' "$name")"
 pid=$(pod inspect -f '{{.State.Pid}}' "$name")
 used() { sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f12; }
 case $1-$(id -un) in
-session-one | bare-one) ;;
+session-one | bare-one | given-one) ;;
 *)
     pod rm -f "$name" hog >/dev/null 2>&1
     exit 0

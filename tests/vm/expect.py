@@ -8,13 +8,13 @@ Table = dict[tuple[str, str, str], str]
 """(scenario, user, check) to its value."""
 
 SCENARIOS = (
-    ("session", "one"), ("session", "sub"), ("bare", "one"), ("delegated", "one"), ("hidepid", "one"),
+    ("session", "one"), ("session", "sub"), ("bare", "one"), ("given", "one"), ("delegated", "one"), ("hidepid", "one"),
     ("hidepid", "sub"), ("no-userns", "one"), ("max-userns", "one"), ("no-nft", "one"),
 )  # fmt: skip
-_WHOLE = (("session", "one"), ("bare", "one"))
+_WHOLE = (("session", "one"), ("bare", "one"), ("given", "one"))
 """Where checks.sh tries all that it knows."""
 _REFUSED = ("no-userns", "max-userns")
-_GROUP = "cgroup v2, a scope of systemd's"
+_SCOPE = "cgroup v2, a scope of systemd's"
 
 
 def parse(lines: list[str]) -> Table:
@@ -61,12 +61,13 @@ def judge(kernel: str, table: Table) -> list[str]:
 
 def _judge_limits(check, kernel: str, scenario: str, user: str, value: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
     by = json.loads(value.get("enforced") or "{}")
-    session = scenario in ("session", "delegated", "hidepid")
+    session = scenario in ("session", "delegated", "hidepid", "given")
+    group = "cgroup v2" if scenario == "given" else _SCOPE
     controllers = {"Memory", "PidsLimit"} if session else set()
-    if session and (kernel != "5.10" or scenario in ("delegated", "hidepid")):
+    if session and (kernel != "5.10" or scenario in ("delegated", "hidepid", "given")):
         controllers.add("NanoCpus")
     for name in ("Memory", "PidsLimit", "NanoCpus"):
-        wanted = _GROUP if name in controllers else {"Memory": "supervisor", "NanoCpus": "affinity"}.get(name, "")
+        wanted = group if name in controllers else {"Memory": "supervisor", "NanoCpus": "affinity"}.get(name, "")
         if name == "PidsLimit" and name not in controllers:
             wanted = "RLIMIT_NPROC" if kernel != "5.10" else ""
         check(scenario, user, "enforced", by.get(name, "") == wanted, f"{name} by {wanted or 'nothing'}")

@@ -18,6 +18,17 @@ try session one session
 try session sub session
 try bare one bare
 
+# A group of version 2 that an administrator gave, without systemd (docs/hosts.md).
+group=/sys/fs/cgroup/given
+mkdir $group
+echo '+cpu +cpuset +io +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
+echo '+cpu +cpuset +io +memory +pids' >$group/cgroup.subtree_control
+mkdir $group/rest
+chown one $group $group/cgroup.procs $group/cgroup.subtree_control $group/rest $group/rest/cgroup.procs
+sh -c "echo \$\$ >$group/rest/cgroup.procs; exec setpriv --reuid=one --regid=one --init-groups \
+    env -i PATH=/usr/local/bin:/usr/bin:/bin timeout 300 /bin/sh /mnt/checks.sh given" </dev/null |
+    sed 's/^CHECK /RESULT given one /'
+
 mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >/etc/systemd/system/user@.service.d/delegate.conf
 systemctl daemon-reload
