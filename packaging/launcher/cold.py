@@ -5,7 +5,7 @@
         _pod_run.py      the lean start (lean.py)
         bundle           its second half (run.py) and the warm modules, compiled for that interpreter
         bundle-run, …    the same, made for one command
-        site/            pod, urllib3, tomli, yaml; the native files of this machine only, in site/pod/ext
+        site/            pod, jeepney, tomli, urllib3, yaml; the native files of this machine only, in site/pod/ext
 
 The roots are tried in turn: XDG cache, run directory, /var/tmp/pod-UID, TMPDIR. One is taken when it is ours, not
 writable by others and has room. Where none is, modules are imported out of the archive and the native ones from memfds.

@@ -91,7 +91,7 @@ class Restore:
     """The last finder: a module of ours that nobody found is brought back from the archive."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in ("pod", "urllib3", "tomli", "yaml") or not cold().restore(ROOT, PYZ):
+        if name.partition(".")[0] not in ("pod", "urllib3", "tomli", "yaml", "jeepney") or not cold().restore(ROOT, PYZ):
             return None
         from _frozen_importlib_external import PathFinder
 
