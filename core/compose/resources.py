@@ -35,10 +35,12 @@ def make_network(engine: Engine, project: Project, key: str, name: str) -> None:
     asked.ipv6 = bool(declared.get("enable_ipv6"))
     asked.ipv4 = declared.get("enable_ipv4", True) is not False
     _addresses(asked, declared.get("ipam") or {}, name)
-    known = store.named(engine, name)
-    if known:
-        _check_owner(store.find(engine, name), project, name)
-        return
+    if store.named(engine, name):
+        try:
+            _check_owner(store.find(engine, name), project, name)
+            return
+        except NoSuchNetwork:
+            pass  # its maker or its remover was killed between two steps: who creates it takes the name over
     try:
         create.create(engine, asked)
     except PodError as error:

@@ -7,12 +7,12 @@ import time
 
 from pod.core import moments
 from pod.core.compose import labels, service, staging
-from pod.core.errors import Conflict, NoSuchContainer, NoSuchNetwork, NoSuchVolume, PodError
+from pod.core.errors import Conflict, NameInUse, NoSuchContainer, NoSuchNetwork, NoSuchVolume, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeVar
 
     from pod.core.compose.plan import Action
     from pod.core.compose.plan_up import Target
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pod.core.container.model import Container
     from pod.core.container.spec import Request
     from pod.core.engine import Engine
+
+    T = TypeVar("T")
 
     class Hands(Protocol):
         """What the command line lends: its reading of flags, and its voice."""
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 
         def failed(self, action: Action, error: PodError) -> None:
             """Tells of a failure."""
+
+
+_PATIENCE = 7.0
+"""Seconds for a name that leads nowhere to become free: longer than container/store.py waits for its maker."""
 
 
 class Doing:
@@ -162,7 +168,7 @@ class Doing:
         for settings in request.networks.values():
             if wish.links:
                 settings["Links"] = [*settings.get("Links", []), *wish.links]
-        container = lifecycle.create(self.engine, request, image)
+        container = _with_name(self.engine, name, lambda: lifecycle.create(self.engine, request, image))
         try:
             staging.put(self.engine, container, own)
         except BaseException:
@@ -220,7 +226,7 @@ class Doing:
             return
         new = self.make(action, f"{old.id[:12]}_{action.name}", old)
         self._end_one(old, action.data.get("timeout"), anonymous=bool(action.data.get("renew")))
-        changes.rename(self.engine, new, action.name)
+        _with_name(self.engine, action.name, lambda: changes.rename(self.engine, new, action.name))
 
     def _delay(self, action: Action) -> None:
         """update_config.delay, between two containers of a service."""
@@ -230,7 +236,8 @@ class Doing:
     def _rename(self, action: Action) -> None:
         from pod.core.container import changes
 
-        changes.rename(self.engine, self._found(action), action.data["to"])
+        container, name = self._found(action), action.data["to"]
+        _with_name(self.engine, name, lambda: changes.rename(self.engine, container, name))
 
     def _start(self, action: Action) -> None:
         hooks = self._hooks(action.service, "post_start")
@@ -343,6 +350,32 @@ class Doing:
         from pod.core.compose import conditions
 
         return conditions.met(self.engine, action)
+
+
+def _with_name(engine: Engine, name: str, act: Callable[[], T]) -> T:
+    """Does what takes a container's name. One that leads nowhere was left by a killed command, and is free only when
+    seconds have shown that its maker is not at work (container/store.py).
+    """
+    from pod.core.container import store
+
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return act()
+        except NameInUse:
+            if time.monotonic() > end or _is_container(engine, name):
+                raise
+        time.sleep(0.1)
+        store.release_stale_names(engine)
+
+
+def _is_container(engine: Engine, name: str) -> bool:
+    from pod.core.container import store
+
+    try:
+        return store.find(engine, name).name == name
+    except NoSuchContainer:
+        return False
 
 
 def _become(doing: Doing, action: Action, container: Container) -> None:

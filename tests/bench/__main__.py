@@ -21,6 +21,7 @@ from tests.bench import (
     archives,
     builds,
     commits,
+    composes,
     emulation,
     installs,
     living,
@@ -36,7 +37,7 @@ from tests.support.registry import Registry
 
 CASES = (
     *("start", "limits", "exec", "life", "network", "logs", "emulation"),
-    *("pull", "push", "archives", "commit", "build", "extract", "install"),
+    *("pull", "push", "archives", "commit", "build", "compose", "extract", "install"),
 )
 
 
@@ -105,6 +106,8 @@ def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) 
         run_commits(bench, few)
     if "build" in cases:
         run_builds(bench, few)
+    if "compose" in cases:
+        run_applications(bench, few)
     if "extract" in cases:
         run_extractions(bench, few)
     if "install" in cases:
@@ -112,6 +115,18 @@ def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) 
         report("install: apt-get install of postgresql and others (ms)", subjects, missing, max(3, rounds // 12), [])
         if results:
             installs.note(Path(results), subjects)
+
+
+def run_applications(bench: peers.Bench, rounds: int) -> None:
+    applications = composes.Applications(bench)
+    base = "podman-compose"
+    try:
+        for case, (title, goal) in composes.CASES.items():
+            subjects = applications.subjects(case)
+            report(f"compose: {title} (ms)", subjects, applications.missing, rounds, [base], {base: goal})
+            applications.end()
+    finally:
+        applications.end()
 
 
 def run_logs(bench: peers.Bench, rounds: int) -> None:
