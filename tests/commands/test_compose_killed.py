@@ -33,7 +33,6 @@ services:
 volumes: {data: {}}
 secrets: {word: {environment: RELEASE}}
 """
-NAMES = ["shop-db-1", "shop-web-1", "shop-worker-1", "shop-worker-2"]
 
 
 @pytest.fixture
@@ -65,6 +64,14 @@ def killed(app: App, seconds: float, release: int, *words: str) -> bool:
     return ran
 
 
+def assert_all_run(app: App) -> None:
+    """Both workers under some number: one that is missing gets the next, as Docker has it, not that of a killed one."""
+    states = app.states()
+    workers = [name for name in states if name.startswith("shop-worker-")]
+    assert len(workers) == 2, states
+    assert states == dict.fromkeys(["shop-db-1", "shop-web-1", *workers], "running")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_up_and_down_when_killed_at_many_moments_then_the_next_finishes(app: App, seed: int) -> None:
@@ -74,7 +81,7 @@ def test_up_and_down_when_killed_at_many_moments_then_the_next_finishes(app: App
         app("up", "-d", env={"RELEASE": str(release - 1)}).ok() if chance.random() < 0.5 else None
         caught += killed(app, chance.uniform(0.1, 0.8), release, "up", "-d")
         app("up", "-d", env=env).ok()
-        assert app.states() == dict.fromkeys(NAMES, "running")
+        assert_all_run(app)
         assert f"RELEASE={release}" in app.inspect("web")["Config"]["Env"]
         assert app("exec", "-T", "web", "cat", "/run/secrets/word").ok() == str(release)
         if chance.random() < 0.6:
