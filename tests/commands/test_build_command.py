@@ -190,7 +190,7 @@ def test_buildx_commands_that_are_not_there_are_refused_by_name(pod: Pod, comman
 def test_build_when_flags_are_wrong_then_nothing_is_read_or_pulled(offline_pod: Pod, tmp_path: Path) -> None:
     pod = offline_pod
     pod("build").failed(1, '"pod build" requires exactly 1 argument')
-    pod("build", "--memory", "1g", ".").failed(125, "--memory: this version enforces no resource limits")
+    pod("build", "--memory", "1m", ".").failed(125, "Minimum memory limit allowed is 6MB")
     pod("build", "--progress", "loud", ".").failed(125, "invalid progress mode loud")
     pod("build", "-q", "--progress", "plain", ".").failed(125, "cannot be used together")
     pod("build", "--iidfile", str(tmp_path / "no/iid"), ".").failed(125, "--iidfile")
