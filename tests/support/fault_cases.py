@@ -104,7 +104,7 @@ def tree(root: Path) -> dict[str, str]:
             continue
         if name.startswith("layers/") and name.endswith("/disk"):
             continue
-        if name in ("builder", "builder/cache", "builder/holds", "builder/work"):
+        if name.startswith("cache/builds") or name in ("builder", "builder/cache", "builder/holds", "builder/work"):
             continue  # made by the first build after a reset
         status = path.lstat()
         text = f"{stat.S_IFMT(status.st_mode):o} {stat.S_IMODE(status.st_mode):o}"
