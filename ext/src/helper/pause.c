@@ -57,6 +57,15 @@ static int is_below(int fd, ino_t wanted, ino_t ours)
     return found;
 }
 
+int pod_pause_has(pid_t child, const char *name, pid_t pid)
+{
+    POD_AUTO_FD int wanted_fd = open_namespace(child, name);
+    POD_AUTO_FD int our_fd = open_namespace(getpid(), name);
+    ino_t wanted = inode_of(wanted_fd), ours = inode_of(our_fd);
+
+    return wanted && wanted != ours && is_below(open_namespace(pid, name), wanted, ours);
+}
+
 int pod_pause_each(pid_t child, const char *name, int (*each)(void *what, pid_t pid), void *what)
 {
     POD_AUTO_FD int wanted_fd = open_namespace(child, name);

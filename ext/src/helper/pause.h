@@ -34,6 +34,8 @@ int pod_freezer_open(struct pod_pause *pause, const struct pod_plan *plan, pid_t
 int pod_freezer_stop(struct pod_pause *pause, pid_t child, const char *kind, struct pod_err *err);
 int pod_freezer_go_on(struct pod_pause *pause, struct pod_err *err);
 
+/* Whether PID is in CHILD's namespace NAME or one below it. */
+int pod_pause_has(pid_t child, const char *name, pid_t pid);
 /* Each process that is in CHILD's namespace NAME ("pid", "user", "mnt") or one below it, as /proc has them: calls EACH until that
  * returns other than 0, and returns it. */
 int pod_pause_each(pid_t child, const char *name, int (*each)(void *what, pid_t pid), void *what);

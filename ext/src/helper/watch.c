@@ -82,8 +82,10 @@ static int is_other(void *what, pid_t pid)
     struct search *search = what;
     struct pod_watch *watch = search->watch;
 
-    if (pid != getpid() && watch->other_count < POD_WATCH_OTHERS && !knows(search->found, pid))
+    if (pid != getpid() && watch->other_count < POD_WATCH_OTHERS && !knows(search->found, pid)) {
+        watch->starts[watch->other_count] = pod_process_start(pid);
         watch->others[watch->other_count++] = pid;
+    }
     return 0;
 }
 
@@ -98,7 +100,8 @@ static void collect_all(struct pod_watch *watch, struct found *found, int64_t no
         watch->all_at = now + ALL_MS;
     }
     for (int i = 0; i < watch->other_count; i++)
-        collect(found, watch->others[i]);
+        if (pod_process_start(watch->others[i]) == watch->starts[i])
+            collect(found, watch->others[i]);
 }
 
 /* --- how much -------------------------------------------------------------------------------------------------- */
@@ -131,12 +134,12 @@ static uint64_t share(pid_t pid)
 
 /* --- what follows ---------------------------------------------------------------------------------------------- */
 
-/* The number could be another's by now: it is sent to who had it when it was measured. */
-static int kill_same(pid_t pid, uint64_t start)
+/* The number could be another's by now: it is sent to who had it when it was measured, and is in the container. */
+static int kill_same(const struct pod_watch *watch, pid_t pid, uint64_t start)
 {
     POD_AUTO_FD int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-    if (pod_process_start(pid) != start)
+    if (pod_process_start(pid) != start || !pod_pause_has(watch->child, watch->kind, pid))
         return -1;
     return fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) : kill(pid, SIGKILL);
 }
@@ -165,7 +168,7 @@ static uint64_t measure(struct pod_watch *watch, struct found *found, uint64_t *
             worst_start = start;
         }
     }
-    if (used > watch->limit && worst && !kill_same(worst, worst_start))
+    if (used > watch->limit && worst && !kill_same(watch, worst, worst_start))
         ++*killed;
     return used;
 }

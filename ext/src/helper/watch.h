@@ -22,6 +22,7 @@ struct pod_watch {
     const char *kind; /* the namespace that tells its processes: "pid", else "mnt" */
     pid_t child;
     pid_t others[POD_WATCH_OTHERS];
+    uint64_t starts[POD_WATCH_OTHERS]; /* of these: a number may be somebody else's by now */
     int other_count;
 };
 
