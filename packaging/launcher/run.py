@@ -91,7 +91,8 @@ class Restore:
     """The last finder: a module of ours that nobody found is brought back from the archive."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in ("pod", "urllib3", "tomli", "yaml", "jeepney") or not cold().restore(ROOT, PYZ):
+        carried = ("pod", "urllib3", "tomli", "yaml", "jeepney")
+        if name.partition(".")[0] not in carried or not cold().restore(ROOT, PYZ):
             return None
         from _frozen_importlib_external import PathFinder
 
