@@ -32,6 +32,9 @@ _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
 _PURE = ("unit", "test_architecture.py", "test_security_table.py")
 _ALIKE = (*_PURE, "ext")
 """Parts of tests/: units, the rules that the sources and the documents follow, and the C below."""
+_LONG_RUN = 300.0
+"""Seconds of a run that tells which files took how long."""
+_FILES_SHOWN = 60
 CAPABILITIES = (
     "sub_ids", "no_sub_ids", "root", "not_root", "delegated_cgroup", "split_cgroups", "nodes", *_MACHINES, *_PROGRAMS
 )  # fmt: skip
@@ -101,12 +104,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Lists the capabilities that this run did without."""
+    """Lists the capabilities that this run did without, and which files of a long run took how long."""
+    _tell_files(terminalreporter)
     missing = [f"{name}: {lacking(name)}" for name in CAPABILITIES if lacking(name)]
     if missing and terminalreporter.stats.get("skipped"):
         terminalreporter.section("capabilities missing here")
         for line in missing:
             terminalreporter.write_line(line)
+
+
+def _tell_files(terminalreporter: pytest.TerminalReporter) -> None:
+    took: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                file = report.nodeid.partition("::")[0]
+                took[file] = took.get(file, 0.0) + report.duration
+    total = sum(took.values())
+    if total < _LONG_RUN:
+        return
+    terminalreporter.section(f"slowest files of {len(took)}, {total:.0f} s")
+    for file in sorted(took, key=lambda name: -took[name])[:_FILES_SHOWN]:
+        terminalreporter.write_line(f"{took[file]:7.1f} s {file}")
 
 
 def _need_image(name: str) -> None:
