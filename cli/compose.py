@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str] | tuple[str, str, tuple[str, ...]]] = {
     "events": ("compose_events", "Receive real time events from containers"),
     "exec": ("compose_exec", "Execute a command in a running container"),
     "export": ("compose_export", "Export a service container's filesystem as a tar archive"),
+    "export-bundle": ("compose_export_bundle", "Write the application as one file, with its images and configs"),
     "images": ("compose_images", "List images used by the created containers"),
     "kill": ("compose_kill", "Force stop service containers"),
     "logs": ("compose_logs", "View output from containers"),

@@ -174,6 +174,7 @@ def _document(options: Options, plain: dict[str, Any], shown: dict[str, Any], *,
         import json
 
         text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+        text = text.encode("utf-8", "backslashreplace").decode()  # bytes that are no UTF-8, as JSON can say them
     else:
         from pod.core.compose import writing
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make(engine: Engine, project: Project | None, action: Action, *, quiet: bool) -> None:
-    """One action of kind pull, build or push, in a process of its own. PodError names the service."""
+    """One action of kind pull, load, build or push, in a process of its own. PodError names the service."""
     from pod.core import engine as carrier
 
     try:
@@ -29,6 +29,10 @@ def make(engine: Engine, project: Project | None, action: Action, *, quiet: bool
             from pod.core.image import pull
 
             pull.pull(engine, action.name, platform=action.data.get("platform") or None, policy="always")
+        elif action.kind == "load":
+            from pod.core.compose import bundle
+
+            bundle.load(engine, action.data["bundle"], action.name)
         else:
             from pod.core.image import push
 

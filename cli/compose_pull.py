@@ -28,7 +28,7 @@ COMMAND = Command(
 
 def main(engine: Engine, options: Options) -> int:
     from pod.cli import compose_hands, compose_up
-    from pod.core.compose import labels, order, work
+    from pod.core.compose import bundle, labels, order, work
     from pod.core.compose.plan import Action, Plan
 
     if options["policy"] not in ("", "missing", "always"):
@@ -37,7 +37,7 @@ def main(engine: Engine, options: Options) -> int:
     names = set(options.args or project.services)
     if options["include-deps"]:
         names = order.closure(project.services, names)
-    plan, seen = Plan(), set()
+    plan, seen, bundled = Plan(), set(), bundle.images(project.files)
     for name in sorted(names):
         service = project.services[name]
         image = labels.image_name(project.name, name, service)
@@ -50,6 +50,9 @@ def main(engine: Engine, options: Options) -> int:
         if policy == "missing" and compose_up.image_age(engine, image) is not None:
             continue
         seen.add(image)
+        if image in bundled:
+            plan.add(Action("load", image, name, bundle=bundled[image]))
+            continue
         plan.add(Action("pull", image, name, platform=service.get("platform") or ""))
     voice = compose_hands.hands(engine, options, project)
     voice.how = "quiet" if options["quiet"] else voice.how

@@ -141,7 +141,7 @@ def bring_up(engine: Engine, options: Options, project: Project, voice: Hands) -
 def make_images(engine: Engine, options: Options, project: Project, names: list[str], voice: Hands) -> int:
     """Pulls and builds what is missing, or what the flags ask for."""
     from pod.cli import compose_hands
-    from pod.core.compose import images, work
+    from pod.core.compose import bundle, images, work
 
     plan = images.plan_images(
         project,
@@ -150,6 +150,7 @@ def make_images(engine: Engine, options: Options, project: Project, names: list[
         build=options.values.get("build", False),
         no_build=options.values.get("no-build", False),
         pull=options.values.get("pull", ""),
+        bundled=bundle.images(project.files),
     )
     return compose_hands.carry_out(engine, options, plan, work.Doing(engine, project, voice), voice)
 

@@ -19,8 +19,12 @@ MOST_VARIABLES = 1 << 20
 
 
 def read(path: str, source: Source, most: int = document.MOST_BYTES, *, named: bool = False) -> bytes:
-    """A file's bytes. ``named``: by the user, on the command line, where a pipe is as good as a file."""
+    """A file's bytes. ``named``: by the user, on the command line, where a pipe is as good as a file, and of a bundle
+    the document in it is meant.
+    """
     import stat
+
+    from pod.core.compose import bundle
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | (0 if named else os.O_NONBLOCK))
@@ -34,7 +38,9 @@ def read(path: str, source: Source, most: int = document.MOST_BYTES, *, named: b
         raise ComposeError("is a directory" if stat.S_ISDIR(mode) else "is no regular file", file=path)
     with os.fdopen(descriptor, "rb") as file:
         try:
-            data = file.read(most + 1)
+            data = bundle.document(descriptor, path, most) if named else None
+            if data is None:
+                data = file.read(most + 1)
         except OSError as error:
             raise ComposeError(f"cannot be read: {error.strerror}", file=path) from None
     if len(data) > most:

@@ -8,7 +8,7 @@ from pod.core.errors import NoSuchImage, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from pod.core.compose.project import Project
@@ -24,9 +24,10 @@ def plan_images(
     build: bool = False,
     no_build: bool = False,
     pull: str = "",
+    bundled: Mapping[str, str] | None = None,
 ) -> Plan:
-    """``age`` of an image: seconds since it was stored here, None where it is not. NoSuchImage where nothing may make
-    it.
+    """``age`` of an image: seconds since it was stored here, None where it is not; ``bundled``: the bundles that have
+    some, whatever the policy. NoSuchImage where nothing may make it.
     """
     plan = Plan()
     built: dict[str, int] = {}
@@ -49,6 +50,11 @@ def plan_images(
         image = labels.image_name(project.name, name, service)
         policy = _policy(pull, service, name)
         if service.get("build") is not None or image in made or image in pulled:
+            continue
+        if bundled and image in bundled:
+            if age(image) is None:
+                pulled.add(image)
+                plan.add(Action("load", image, name, bundle=bundled[image]))
             continue
         if _wants_pull(policy, age(image), image):
             pulled.add(image)

@@ -35,6 +35,7 @@ WORDS = {
     "rmvolume": ("Removing", "Removed"),
     "rmimage": ("Removing", "Removed"),
     "pull": ("Pulling", "Pulled"),
+    "load": ("Loading", "Loaded"),
     "build": ("Building", "Built"),
     "push": ("Pushing", "Pushed"),
 }
@@ -60,7 +61,7 @@ class Action:
     @property
     def subject(self) -> str:
         """What the lines of progress begin with."""
-        if self.kind in ("pull", "push"):
+        if self.kind in ("pull", "load", "push"):
             return self.service
         names = self.data.get("names")
         shown = ", ".join(names) if self.kind == "wait" and names else self.name

@@ -75,7 +75,7 @@ def _file(project: Project, kind: str, entry: Mapping[str, Any], folder: str) ->
         if not os.path.lexists(path):
             raise NotFound(f"{one} {key}: no such file: {path}", hint="make it, or name another with 'file'")
         if asked:
-            found.data = _read(path, f"{one} {key}")
+            found.data = read(path, f"{one} {key}")
         else:
             found.source = path
     elif document.get("environment"):
@@ -116,7 +116,7 @@ def _mode(value: Any, what: str) -> int:
     return mode
 
 
-def _read(path: str, what: str) -> bytes:
+def read(path: str, what: str) -> bytes:
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
             """The request of ``create WORDS IMAGE``."""
 
         def make(self, engine: Engine, action: Action) -> None:
-            """Pulls, builds or pushes the image of a service."""
+            """Pulls, loads, builds or pushes the image of a service."""
 
         def hook(self, engine: Engine, container: Container, hook: Mapping[str, Any]) -> int:
             """A command of post_start or pre_stop in the container; its exit code."""
@@ -65,7 +65,7 @@ class Doing:
         self.hands.failed(action, error)
 
     def do(self, action: Action) -> None:
-        if action.kind in ("pull", "build", "push"):
+        if action.kind in ("pull", "load", "build", "push"):
             self.hands.make(self.engine, action)
         elif action.kind != "keep":
             getattr(self, "_" + action.kind)(action)
