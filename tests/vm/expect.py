@@ -73,7 +73,10 @@ def _judge_limits(check, kernel: str, scenario: str, user: str, value: dict[str,
         check(scenario, user, "enforced", by.get(name, "") == wanted, f"{name} by {wanted or 'nothing'}")
     if "NanoCpus" in controllers and (scenario, user) in _WHOLE:
         share = int(value.get("processor", "0%").rstrip("%") or 0)
-        check(scenario, user, "processor", 40 <= share <= 56, "50% of a processor")
+        check(scenario, user, "processor", 45 <= share <= 55, "50% of a processor")
+    if scenario in ("given", "delegated"):
+        slow, free = (int(word) for word in (value.get("io") or "0 0").split())
+        check(scenario, user, "io", 3000 <= slow - free <= 9000, "some 4000 ms more for 4 MB at 1 MB in a second")
 
 
 def table(tables: dict[str, Table]) -> str:
