@@ -8,6 +8,20 @@ out=$(pod run --rm --network none pod.local/busybox echo started 2>err)
 code=$?
 say start "$code $out"
 [ $code = 0 ] || { say cause "$(head -1 err)"; exit 0; }
+case $1 in
+clock-* | home-*)
+    name=$(pod run -d --network none --health-cmd true --health-interval 1s pod.local/busybox sleep 1000)
+    sleep 6
+    say health "$(pod inspect -f '{{.State.Health.Status}}' "$name")"
+    pod restart -t 0 "$name" >/dev/null 2>&1
+    say life "$(pod ps -q | wc -l) $(pod rm -f "$name" >/dev/null 2>&1; pod ps -aq | wc -l)"
+    printf 'FROM pod.local/busybox\nRUN echo made >/made\n' >Dockerfile
+    pod build -q -t made . >/dev/null 2>&1
+    say build "$(pod run --rm --network none made cat /made 2>&1 | head -1)"
+    pod rmi -f made >/dev/null 2>&1
+    exit 0
+    ;;
+esac
 [ "$1" = hidepid ] || pod doctor 2>/dev/null | sed -n 's/^\(ok\|--\|NO\)  *\(overlay\|networks\|cgroups\|root emulation\|ids\)  */CHECK doctor-\2 \1 /p'
 say overlay "$(pod info -f '{{.Driver}}')"
 pod run --rm pod.local/busybox sh -c 'ip addr show | grep -c "inet "' >net 2>neterr

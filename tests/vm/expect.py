@@ -9,7 +9,8 @@ Table = dict[tuple[str, str, str], str]
 
 SCENARIOS = (
     ("session", "one"), ("session", "sub"), ("bare", "one"), ("given", "one"), ("delegated", "one"), ("hidepid", "one"),
-    ("hidepid", "sub"), ("no-userns", "one"), ("max-userns", "one"), ("no-nft", "one"),
+    ("hidepid", "sub"), ("no-userns", "one"), ("max-userns", "one"), ("no-nft", "one"), ("clock-1970", "one"),
+    ("clock-2100", "one"), ("home-overlay", "one"),
 )  # fmt: skip
 _WHOLE = (("session", "one"), ("bare", "one"), ("given", "one"))
 """Where checks.sh tries all that it knows."""
@@ -43,8 +44,12 @@ def judge(kernel: str, table: Table) -> list[str]:
             check(scenario, user, "cause", "the sysctl" in value.get("cause", ""), "who forbids it")
             continue
         if scenario == "no-nft" and not value:
-            continue  # built in, or in use
+            continue  # built in, or there from the start
         check(scenario, user, "start", value.get("start") == "0 started", "0 started")
+        if scenario.startswith(("clock-", "home-")):
+            for name, wanted in (("health", "healthy"), ("life", "1 0"), ("build", "made")):
+                check(scenario, user, name, value.get(name) == wanted, wanted)
+            continue
         overlay = "plain" if kernel == "5.10" else "overlay"
         check(scenario, user, "overlay", value.get("overlay") == overlay, overlay)
         check(scenario, user, "memory", value.get("memory") == "137 true", "137 true")

@@ -14,6 +14,11 @@ try() {
         -- /bin/sh /mnt/checks.sh "$1" </dev/null | sed "s/^CHECK /RESULT $1 $2 /"
 }
 
+# Before anything has asked for it: what uses it cannot be taken away.
+echo 'install nf_tables /bin/false' >/etc/modprobe.d/no-nft.conf
+lsmod | grep -q '^nf_tables' || try no-nft one bare
+rm /etc/modprobe.d/no-nft.conf
+
 try session one session
 try session sub session
 try bare one bare
@@ -47,10 +52,17 @@ sysctl -qw user.max_user_namespaces=0
 try max-userns one bare
 sysctl -qw user.max_user_namespaces=10000
 
-echo 'install nf_tables /bin/false' >/etc/modprobe.d/no-nft.conf
-rmmod nft_tproxy nft_fib_inet nf_tables 2>/dev/null
-lsmod | grep -q '^nf_tables' || try no-nft one bare
-rm /etc/modprobe.d/no-nft.conf
+now=$(date +%s)
+date -s @90000 >/dev/null
+try clock-1970 one bare
+date -s 2100-06-01 >/dev/null
+try clock-2100 one bare
+date -s @$((now + 60)) >/dev/null
+
+mkdir /run/over && mount -t tmpfs over /run/over && mkdir /run/over/up /run/over/work
+mount -t overlay over -o lowerdir=/home/one,upperdir=/run/over/up,workdir=/run/over/work /home/one
+try home-overlay one bare
+umount -l /home/one /run/over
 
 find /sys/fs/cgroup -name 'pod-*' ! -name 'pod-vm.service' | sed 's/^/RESULT end root left /'
 echo END
