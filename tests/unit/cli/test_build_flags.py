@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,16 @@ def test_secrets_when_wrong_then_refused_before_anything_is_built(tmp_path: Path
 
 
 def test_ssh_with_and_without_an_agent(tmp_path: Path) -> None:
-    key = tmp_path / "k"
+    key, agent = tmp_path / "k", tmp_path / "a"
     key.touch()
-    found = wishes("--ssh", "default", "--ssh", f"git={key},{key}", environ={"SSH_AUTH_SOCK": "/s"}).ssh
-    assert found == {"default": [], "git": [str(key), str(key)]}
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(agent))
+        found = wishes("--ssh", "default", "--ssh", f"git={agent}", environ={"SSH_AUTH_SOCK": "/s"}).ssh
+        assert "one socket, not 2" in refused("--ssh", f"git={agent},{agent}")
+    assert found == {"default": [], "git": [str(agent)]}
     assert "SSH_AUTH_SOCK" in refused("--ssh", "default")
     assert "cannot be read" in refused("--ssh", f"a={tmp_path / 'none'}")
+    assert "is no socket of an agent" in refused("--ssh", f"a={key}")
 
 
 @pytest.mark.parametrize(
