@@ -27,6 +27,16 @@ _CACHES = {
     "cache-from": {"registry": "ref", "local": "src"},
     "cache-to": {"registry": "ref", "local": "dest", "inline": ""},
 }
+_OF_CACHES = {
+    "cache-from": {"registry": {"ref"}, "local": {"src"}},
+    "cache-to": {
+        "registry": {"ref", "mode", "ignore-error", "compression", "oci-mediatypes", "image-manifest"},
+        "local": {"dest", "mode", "ignore-error"},
+        "inline": {"mode"},
+    },
+}
+_ONLY = {"compression": "gzip", "oci-mediatypes": "true", "image-manifest": "true"}
+"""Of a registry's cache: it is an OCI image."""
 
 
 def fields(flag: str, text: str) -> list[str]:
@@ -172,14 +182,28 @@ def cache(flag: str, text: str) -> dict[str, str]:
     needed = kinds[kind]
     if needed and not found.get(needed):
         raise UsageError(f"--{flag} type={kind}: {needed} is required")
-    if found.get("mode", "min") not in ("min", "max"):
-        raise UsageError(f"--{flag}: invalid mode {found['mode']!r}", hint="min or max")
+    _check_cache(flag, found)
     if kind == "registry":
         try:
             references.parse(found["ref"])
         except InvalidReference as error:
             raise UsageError(f"--{flag}: {error.message}", hint=error.hint) from None
     return found
+
+
+def _check_cache(flag: str, found: dict[str, str]) -> None:
+    """What the attributes say besides the place."""
+    kind = found["type"]
+    for name, value in found.items():
+        known = sorted(_OF_CACHES[flag][kind])
+        if name != "type" and name not in known:
+            raise UsageError(f'--{flag} type={kind}: "{name}" means nothing here', hint=f"there are {', '.join(known)}")
+        if _ONLY.get(name, value) != value:
+            raise UsageError(f"--{flag} type={kind}: {name} is {_ONLY[name]} here, not {value!r}", hint="leave it out")
+    if found.get("mode", "min") not in ("min", "max"):
+        raise UsageError(f"--{flag}: invalid mode {found['mode']!r}", hint="min or max")
+    if found.get("ignore-error", "false") not in ("true", "false"):
+        raise UsageError(f"--{flag}: ignore-error is true or false, not {found['ignore-error']!r}")
 
 
 def check_writable(flag: str, path: str) -> None:

@@ -242,7 +242,9 @@ def _size(flag: str, path: str) -> int:
 
 
 def ssh(given: list[str], environ: Mapping[str, str]) -> dict[str, list[str]]:
-    """--ssh to id: paths (a socket, or keys), or none for the agent of SSH_AUTH_SOCK, which is there then."""
+    """--ssh to id: the path of a socket, or none for the agent of SSH_AUTH_SOCK, which is there then."""
+    import stat
+
     found: dict[str, list[str]] = {}
     for text in given:
         name, _, rest = text.partition("=")
@@ -250,6 +252,13 @@ def ssh(given: list[str], environ: Mapping[str, str]) -> dict[str, list[str]]:
         for path in paths:
             if not os.access(path, os.R_OK):
                 raise UsageError(f"--ssh {name}: {path} cannot be read")
+            if not stat.S_ISSOCK(os.stat(path).st_mode):
+                raise UsageError(
+                    f"--ssh {name}: {path} is no socket of an agent: keys are not read here",
+                    hint=f"ssh-add {path} gives a key to your agent, then --ssh {name or 'default'}",
+                )
+        if len(paths) > 1:
+            raise UsageError(f"--ssh {name}: one socket, not {len(paths)}", hint="give each an id of its own")
         if not paths and not environ.get("SSH_AUTH_SOCK"):
             raise UsageError(
                 "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set",

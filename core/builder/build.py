@@ -93,7 +93,7 @@ def build(engine: Engine, wishes: Wishes, question: Question | None = None) -> B
         if wishes.cache_to:
             from pod.core.builder import cache_elsewhere
 
-            cache_elsewhere.write(engine, wishes, events.keys, built.state)
+            cache_elsewhere.write(engine, wishes, events.keys, built.state, events.warn)
         built.steps, built.warnings = events.steps, events.warnings
         if wishes.makes_image:
             built.image = _publish(engine, built.state, wishes)
@@ -113,11 +113,6 @@ def _refuse(wishes: Wishes) -> None:
     if wishes.squash:
         raise PodError(
             "--squash: layers are kept apart", hint="a last stage with FROM scratch and COPY --from=… / / has one layer"
-        )
-    if any(one["type"] == "registry" for one in wishes.cache_to):
-        raise PodError(
-            "--cache-to type=registry: caches that are no images are not supported",
-            hint="--cache-to type=inline puts it into the image: push that, and name it to --cache-from",
         )
 
 

@@ -2,8 +2,8 @@
 
     type=local    <folder>/pod-cache.json         {"version":1, "steps":[{key, digest, size, created, description}]}
                   <folder>/blobs/sha256/<hex>     plain layers
-    type=inline   in the image's configuration: MEMBER: {<diffID of a layer>: {key, created}}
-    type=registry of --cache-from: an image that has that
+    type=inline   in the image's configuration: MEMBER: {<diffID of a layer>: {key, created, more: [{key, created}]}}
+    type=registry an image that has that: of --cache-to one whose layers are those of the steps, and no tree to run
 
 What comes from elsewhere is a stranger's: documents are bounded, a layer is taken when its bytes have its digest, and
 it is unpacked as that of any image. That it is what the step makes nobody can check: it is as trusted as a base.
@@ -186,33 +186,90 @@ def _read_image(engine: Engine, found: Elsewhere, name: str, wishes: Wishes) -> 
     if not isinstance(known, dict) or len(known) > _MOST_STEPS:
         raise ValueError("the image's cache is damaged")
     for entry in image.record["layers"]:
-        step = known.get(entry["diffID"])
-        if isinstance(step, dict) and _is_key(step.get("key")):
+        for step in _steps_of(known.get(entry["diffID"])):
             more = {"created": _time(str(step.get("created"))), "description": "from " + _words(name)}
             found.add(step["key"], {**entry, **more, "unpacked": entry.get("unpacked", 0)}, "")
+
+
+def _steps_of(told: Any) -> list[dict[str, Any]]:
+    """The steps that made one layer, as a stranger's document tells them."""
+    if not isinstance(told, dict):
+        return []
+    more = told.get("more")
+    steps = [told, *(more if isinstance(more, list) and len(more) <= _MOST_STEPS else ())]
+    return [step for step in steps if isinstance(step, dict) and _is_key(step.get("key"))]
 
 
 # ---- --cache-to
 
 
-def _inline(state: State, keys: Sequence[str], engine: Engine) -> None:
-    """Writes the keys of the state's own layers into its configuration."""
-    records = _records(engine, keys, state)
-    state.base[MEMBER] = {one["layer"]["diffID"]: {"key": key, "created": one["created"]} for key, one in records}
+def _told(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """What MEMBER says of the steps; several may have made one layer."""
+    found: dict[str, Any] = {}
+    for key, record in steps:
+        step = {"key": key, "created": record["created"]}
+        first = found.setdefault(record["layer"]["diffID"], step)
+        if first is not step:
+            first.setdefault("more", []).append(step)
+    return found
 
 
-def write(engine: Engine, wishes: Wishes, keys: Sequence[str], state: State) -> None:
-    """To the folders of --cache-to, and into the state. ``keys``: of all steps of this build."""
+def write(engine: Engine, wishes: Wishes, keys: Sequence[str], state: State, warn: Warn) -> None:
+    """To the folders and registries of --cache-to, and into the state. ``keys``: of all steps of this build."""
     if any(one["type"] == "inline" for one in wishes.cache_to):
-        _inline(state, keys, engine)
+        state.base[MEMBER] = _told(_records(engine, keys, state))
     for one in wishes.cache_to:
-        if one["type"] == "local":
-            steps = _records(engine, keys, None if one.get("mode") == "max" else state)
-            try:
+        if one["type"] == "inline":
+            continue
+        steps = _records(engine, keys, None if one.get("mode") == "max" else state)
+        try:
+            if one["type"] == "local":
                 _write_folder(engine, one["dest"], steps)
-            except OSError as error:
-                words = (error.strerror or "failed").lower()
-                raise PodError(f"--cache-to: {error.filename or one['dest']}: {words}") from None
+            else:
+                _send(engine, one["ref"], steps, state)
+        except OSError as error:
+            words = (error.strerror or "failed").lower()
+            _failed(one, PodError(f"--cache-to: {error.filename or one.get('dest', '')}: {words}"), warn)
+        except PodError as error:
+            _failed(one, PodError(f"--cache-to: {error.message}", hint=error.hint), warn)
+
+
+def _failed(one: Mapping[str, str], error: PodError, warn: Warn) -> None:
+    if one.get("ignore-error") != "true":
+        raise error
+    warn(error.message)
+
+
+def _send(engine: Engine, name: str, steps: Sequence[tuple[str, Mapping[str, Any]]], state: State) -> None:
+    """Pushes an image of the steps' layers; this store keeps the steps, not the image."""
+    from pod.core.builder.state import State
+    from pod.core.image import push
+    from pod.core.oci import reference as references
+
+    made = State()
+    made.base = {member: state.base[member] for member in ("architecture", "os", "variant") if member in state.base}
+    made.base[MEMBER] = _told(steps)
+    for layer in {record["layer"]["diffID"]: record["layer"] for _, record in steps}.values():
+        made.add_layer(layer, "")
+    made.created = state.created
+    image = made.publish(engine, None, {})
+    hold = built_layers.hold(engine, image.id, os.getpid())
+    try:
+        push.push_image(engine, image, references.parse(name).with_default_tag())
+    finally:
+        built_layers.let_go(hold)
+        _forget(engine, image.id)
+
+
+def _forget(engine: Engine, image_id: str) -> None:
+    """Removes the image, unless somebody has a name for it."""
+    from pod.core.errors import ImageInUse, NoSuchImage
+    from pod.core.image import remove
+
+    if any(ref["image"] == image_id and "@" not in ref["name"] for ref in store.list_refs(engine)):
+        return
+    with contextlib.suppress(NoSuchImage, ImageInUse):
+        remove.remove(engine, image_id, force=True, is_running=lambda _: False, later=True)
 
 
 def _records(engine: Engine, keys: Sequence[str], state: State | None) -> list[tuple[str, dict[str, Any]]]:

@@ -64,7 +64,7 @@ class Wishes:
     ``ulimits``         (name, soft, hard), -1 unlimited
     ``limits``          members of HostConfig that limit resources of a RUN
     ``secrets``         id to ("file", absolute path) or ("env", name of a variable)
-    ``ssh``             id to paths: a socket, or keys; none for the agent of SSH_AUTH_SOCK
+    ``ssh``             id to the path of a socket, or to none for the agent of SSH_AUTH_SOCK
     ``build_contexts``  name to what it means: a folder, docker-image://…, a URL, oci-layout://…, target:NAME
     ``outputs``         none: the image goes to the store
     ``squash``          one layer above the base instead of the build's

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.engine import Engine
+    from pod.core.image.store import Image
     from pod.core.oci.image_spec import Descriptor
     from pod.core.oci.platform import Platform
     from pod.core.oci.reference import Reference
@@ -42,6 +43,18 @@ def push(engine: Engine, name: str, *, platform: str | None = None, all_tags: bo
     """Pushes the image ``name``, or all tags of that repository. InvalidReference, NoSuchImage, RegistryError."""
     wanted = platforms.parse(platform) if platform else None
     reference, tags = _named(engine, name, all_tags=all_tags)
+    _push_tags(engine, reference, tags, wanted)
+
+
+def push_image(engine: Engine, image: Image, reference: Reference) -> None:
+    """Pushes ``image`` by a name that the store does not give it. RegistryError."""
+    tags = {reference.tag: {"image": image.id, "digest": image.record["manifest"]}}
+    _push_tags(engine, reference, tags, None)
+
+
+def _push_tags(
+    engine: Engine, reference: Reference, tags: dict[str, dict[str, Any]], wanted: Platform | None
+) -> None:
     if reference.domain == store.EMBEDDED_DOMAIN:
         text = f"push {reference.familiar()}: {store.EMBEDDED_DOMAIN} is no registry"
         raise RegistryError(text, hint=f"pod tag {reference.familiar()} REGISTRY/NAME, then push that")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.bench import (
     archives,
+    build_installs,
     builds,
     commits,
     composes,
@@ -37,7 +38,7 @@ from tests.support.registry import Registry
 
 CASES = (
     *("start", "limits", "exec", "life", "network", "logs", "emulation"),
-    *("pull", "push", "archives", "commit", "build", "compose", "extract", "install"),
+    *("pull", "push", "archives", "commit", "build", "build-install", "compose", "extract", "install"),
 )
 
 
@@ -104,8 +105,7 @@ def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) 
         run_archives(bench, few)
     if "commit" in cases:
         run_commits(bench, few)
-    if "build" in cases:
-        run_builds(bench, few)
+    run_all_builds(bench, cases, rounds)
     if "compose" in cases:
         run_applications(bench, few)
     if "extract" in cases:
@@ -219,6 +219,13 @@ def run_commits(bench: peers.Bench, rounds: int) -> None:
     report(title, subjects, missing, rounds, ["podman"], {"podman": commits.GOAL})
 
 
+def run_all_builds(bench: peers.Bench, cases: list[str], rounds: int) -> None:
+    if "build" in cases:
+        run_builds(bench, min(rounds, max(5, rounds // 6)))
+    if "build-install" in cases:
+        run_build_installs(bench, max(3, rounds // 12))
+
+
 def run_builds(bench: peers.Bench, rounds: int) -> None:
     """Small steps, the same again, and many files."""
     made = builds.Builds(bench, bench.registry.name("busybox:latest"))
@@ -228,6 +235,18 @@ def run_builds(bench: peers.Bench, rounds: int) -> None:
         ("copy", f"build: COPY of {builds.FILES} files (ms)"),
     ):
         report(title, made.subjects(case), made.missing, rounds, ["buildah"], {"buildah": builds.GOALS[case]})
+
+
+def run_build_installs(bench: peers.Bench, rounds: int) -> None:
+    """The same work in a step and in a container."""
+    title = "build: apt-get install in RUN (ms)"
+    try:
+        found = build_installs.subjects(bench)
+    except build_installs.Missing as error:
+        say(f"{title}: {error}", "")
+        return
+    beside = build_installs.BESIDE
+    report(title, found, [], rounds, [beside], {beside: build_installs.GOAL})
 
 
 def run_extractions(bench: peers.Bench, rounds: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.podcli import Pod, Result
+from tests.support.registry import Registry
 
 INLINE = "io.pod.build.cache"
 
@@ -85,6 +86,38 @@ def test_inline_cache_when_another_store_has_the_image_then_its_steps_are_known(
     texts = [path.read_bytes() for path in (out / "blobs/sha256").iterdir() if path.stat().st_size < 65536]
     assert any(b'"a":"b"' in text for text in texts)
     assert not any(INLINE.encode() in text for text in texts)  # an image on that one has none
+
+
+@pytest.mark.parametrize(("mode", "count"), [("min", 3), ("max", 5)])
+def test_registry_cache_when_another_store_reads_it_then_its_steps_are_known(
+    pod: Pod, fresh_pod: Pod, project: Project, writable_registry: Registry, mode: str, count: int
+) -> None:
+    place = writable_registry.name("project:cache")
+    file = project.path / "Dockerfile"
+    file.write_text(file.read_text().replace("/helped\nFROM", "/helped\nCOPY file /file\nFROM"))  # the same layer twice
+    before = pod("images", "-aq").ok()
+    for again in range(2):
+        result = project.build(pod, "--cache-to", f"type=registry,ref={place},mode={mode}")
+        assert cached(result) == (5 if again else 0)
+    pod("rmi", "built:1").ok()
+    assert pod("images", "-aq").ok() == before  # no image of the cache stays
+    assert cached(project.build(fresh_pod, "--cache-from", f"type=registry,ref={place}")) == count
+    works(fresh_pod)
+    fresh_pod("rmi", place).ok()
+    fresh_pod("builder", "prune", "-af").ok()
+    assert cached(project.build(fresh_pod, "--cache-from", place)) == count
+    works(fresh_pod)
+
+
+def test_registry_cache_when_it_cannot_be_sent_then_that_is_an_error_unless_ignored(pod: Pod, project: Project) -> None:
+    to = "type=registry,ref=127.0.0.1:1/project:cache"
+    project.build(pod, "--cache-to", to).failed(1, "--cache-to: ", "127.0.0.1:1")
+    images = pod("images", "-aq").ok()
+    result = project.build(pod, "--cache-to", to + ",ignore-error=true")
+    result.ok()
+    assert "--cache-to: " in result.err
+    pod("rmi", "built:1").ok()
+    assert pod("images", "-aq").ok() == images
 
 
 @pytest.mark.parametrize("what", ["changed", "short", "link", "fifo", "missing"])

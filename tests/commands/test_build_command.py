@@ -195,8 +195,7 @@ def test_build_when_flags_are_wrong_then_nothing_is_read_or_pulled(offline_pod: 
     pod("build", "-q", "--progress", "plain", ".").failed(125, "cannot be used together")
     pod("build", "--iidfile", str(tmp_path / "no/iid"), ".").failed(125, "--iidfile")
     pod("build", "--call", "outline", ".").failed(125, "--call outline")
-    for flag in ("--squash", "--cache-to=type=registry,ref=x/y"):
-        pod("build", flag, str(tmp_path)).failed(1, flag.partition("=")[0])
+    pod("build", "--squash", str(tmp_path)).failed(1, "--squash")
     pod("builder", "prune", "-f", "--filter", "color=red").failed(1, "invalid filter 'color'")
     pod("build", str(tmp_path / "none")).failed(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,9 @@ def test_wishes_when_everything_is_given_then_all_of_it_arrives(tmp_path: Path) 
         (("--cache-from", "type=inline"), 'no cache of type "inline"'),
         (("--cache-to", "type=local"), "dest is required"),
         (("--cache-to", "type=registry,ref=x,mode=most"), "invalid mode 'most'"),
+        (("--cache-to", "type=registry,ref=x,colour=red"), '"colour" means nothing here'),
+        (("--cache-to", "type=registry,ref=x,compression=zstd"), "compression is gzip here"),
+        (("--cache-to", "type=local,dest=x,ignore-error=maybe"), "ignore-error is true or false"),
         (("--cache-to", "ref=x"), "type required"),
         (("--cache-from", "UPPER"), "--cache-from"),
     ],
@@ -166,12 +170,16 @@ def test_secrets_when_wrong_then_refused_before_anything_is_built(tmp_path: Path
 
 
 def test_ssh_with_and_without_an_agent(tmp_path: Path) -> None:
-    key = tmp_path / "k"
+    key, agent = tmp_path / "k", tmp_path / "a"
     key.touch()
-    found = wishes("--ssh", "default", "--ssh", f"git={key},{key}", environ={"SSH_AUTH_SOCK": "/s"}).ssh
-    assert found == {"default": [], "git": [str(key), str(key)]}
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(agent))
+        found = wishes("--ssh", "default", "--ssh", f"git={agent}", environ={"SSH_AUTH_SOCK": "/s"}).ssh
+        assert "one socket, not 2" in refused("--ssh", f"git={agent},{agent}")
+    assert found == {"default": [], "git": [str(agent)]}
     assert "SSH_AUTH_SOCK" in refused("--ssh", "default")
     assert "cannot be read" in refused("--ssh", f"a={tmp_path / 'none'}")
+    assert "is no socket of an agent" in refused("--ssh", f"a={key}")
 
 
 @pytest.mark.parametrize(
