@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import podcli, tools
+from tests.support.grouped import Grouped
 from tests.support.podcli import Pod, Result
 
 SPIN = ("sh", "-c", "while :; do :; done")
@@ -22,39 +22,6 @@ HOG = ("dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1")
 FILL = ("dd", "if=/dev/zero", "of=/dev/null", "bs=40M")
 FORKS = "i=0; while [ $i -lt 40 ]; do sleep 9 & i=$((i+1)); done 2>/dev/null; ls /proc | grep -c '^[0-9]'"
 SWAP = "memory.memsw.limit_in_bytes"
-
-
-class Grouped:
-    """``pod`` run by a shell that has gone into this user's groups of version 1."""
-
-    def __init__(self, pod: Pod) -> None:
-        self.pod = pod
-        self.folders = {path.parent.name: path for path in tools.split_cgroups()}
-
-    def __call__(self, *arguments: str) -> Result:
-        words = "".join(f"echo $$ >{path}/cgroup.procs; " for path in self.folders.values())
-        argv = self.pod.argv(*arguments)
-        shell = ["sh", "-c", words + 'exec "$@"', "sh", *argv]
-        done = subprocess.run(
-            shell, env=self.pod.environ(), cwd=self.pod.home, capture_output=True, text=True, timeout=60, check=False
-        )
-        return Result(list(arguments), done.returncode, done.stdout, done.stderr)
-
-    def made(self, controller: str, container_id: str) -> Path:
-        return self.folders[controller] / f"pod-{container_id[:24]}"
-
-    def left(self) -> list[Path]:
-        return [path for folder in self.folders.values() for path in folder.glob("pod-*")]
-
-
-@pytest.fixture
-def grouped(pod: Pod) -> Iterator[Grouped]:
-    groups = Grouped(pod)
-    assert not groups.left()
-    yield groups
-    for name in pod("ps", "-aq").ok().split():
-        groups("rm", "-f", name)
-    assert not groups.left()
 
 
 def share_of_a_processor(pid: int, seconds: float = 2.0) -> float:

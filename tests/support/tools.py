@@ -92,6 +92,21 @@ def split_cgroups() -> list[Path]:
     return found if len({path.name for path in found}) == 1 and len(found) == len(SPLIT) else []
 
 
+def disk_below(folder: Path) -> Path | None:
+    """The node of the whole disk that the folder's file system is on, whose throughput groups may limit; None where it
+    is none of the kernel's (memory, overlay, btrfs' own numbers), or has no node.
+    """
+    number = folder.stat().st_dev
+    try:
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve(strict=True)
+    except OSError:
+        return None
+    if (device / "partition").exists():
+        device = device.parent
+    node = Path("/dev", device.name)
+    return node if node.is_block_device() else None
+
+
 def makes_devices() -> bool:
     """Whether the kernel lets this process make the node of a device on the disk."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

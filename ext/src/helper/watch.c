@@ -39,6 +39,8 @@ void pod_watch_init(struct pod_watch *watch, const struct pod_plan *plan, int di
     watch->limit = pod_plan_u64(plan, POD_KEY_MEMORY);
     watch->kind = pod_plan_u64(plan, POD_KEY_NAMESPACES) & CLONE_NEWPID ? "pid" : "mnt";
     watch->dirfd = dirfd;
+    if (watch->limit && dirfd >= 0) /* an earlier run's: the plan has the newest */
+        unlinkat(dirfd, POD_WATCH_RECORD, 0);
 }
 
 void pod_watch_begin(struct pod_watch *watch, pid_t child)
