@@ -33,6 +33,7 @@ _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
 _GIVEN: dict[str, tuple[Callable[[], object], str]] = {
     "delegated_cgroup": (tools.delegated_cgroup, "no cgroup of version 2 is this user's to divide"),
     "split_cgroups": (tools.split_cgroups, "no cgroups of version 1 are this user's to divide"),
+    "processors": (lambda: len(os.sched_getaffinity(0)) > 1, "one processor is all that there is"),
     "throttled_disk": (lambda: tools.disk_below(Path("/var/tmp")), "no disk of the kernel's own is below /var/tmp"),
 }
 _PURE = ("unit", "test_architecture.py", "test_security_table.py")

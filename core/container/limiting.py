@@ -7,7 +7,9 @@ words, "places": controller to [kind, folder], "groups": the folders that have a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 
 from pod.core import cgroups
 from pod.core.errors import Conflict, HostUnsupported, PodError
@@ -235,26 +237,46 @@ def _move(engine: Engine, container: Container, said: dict[str, Any], host: dict
 # ---- what is left of a killed supervisor
 
 
-def collect(container_directory: str) -> None:
-    """Removes the control groups that a supervisor made and could not remove; those still in use stay for later."""
+def collect(container_directory: str, patience: float = 1.0) -> bool:
+    """Removes the control groups that a supervisor made and could not remove, of a container that has ended: what is
+    still in there is killed. False where some stay after ``patience`` seconds, for later.
+    """
     path = f"{container_directory}/{GROUPS_RECORD}"
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read(1 << 16).splitlines()
     except OSError:
-        return
+        return True
+    deadline = time.monotonic() + patience
     left = False
     for line in lines:
-        if not line.startswith("/sys/fs/cgroup/") or not line.rpartition("/")[2].startswith("pod-") or "/../" in line:
-            continue
-        try:
-            os.rmdir(line)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            left = True
+        if line.startswith("/sys/fs/cgroup/") and line.rpartition("/")[2].startswith("pod-") and "/../" not in line:
+            left |= not _end_group(line, deadline)
     if not left:
         try:
             os.unlink(path)
         except OSError:
-            return
+            return True
+    return not left
+
+
+def _end_group(folder: str, deadline: float) -> bool:
+    while True:
+        try:
+            os.rmdir(folder)
+            return True
+        except FileNotFoundError:
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+        try:
+            with open(folder + "/cgroup.procs", "rb") as file:
+                members = [int(word) for word in file.read(1 << 16).split()]
+        except OSError:
+            members = []
+        for pid in members:
+            if pid > 0:  # 0: of a pid namespace that is not ours
+                with contextlib.suppress(OSError):
+                    os.kill(pid, 9)
+        time.sleep(0.005)

@@ -177,6 +177,22 @@ def test_supervisor_when_killed_then_the_next_command_takes_its_groups_away(grou
 
 
 @pytest.mark.split_cgroups
+def test_rm_when_the_supervisor_was_killed_then_no_process_and_no_group_stays(grouped: Grouped, busybox: str) -> None:
+    """With the host's pids nothing ends with the first process, and the record of the groups goes with the container."""
+    pod = grouped.pod
+    argv = ("run", "-d", "--pid", "host", "--network", "none", "-m", "64m", "--pids-limit", "50", busybox)
+    name = grouped(*argv, "sh", "-c", "sleep 971 & exec sleep 972").ok().strip()
+    folder = grouped.made("memory", name)
+    podcli.until(lambda: len((folder / "cgroup.procs").read_text().split()) == 2, 10, "both processes")
+    both = [int(word) for word in (folder / "cgroup.procs").read_text().split()]
+    record = json.loads((pod.root / "containers" / name / "state.json").read_text())
+    os.kill(record["supervisor"], 9)
+    pod("rm", "-f", name).ok()
+    assert not grouped.left()
+    podcli.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in both), 10, "both to end")
+
+
+@pytest.mark.split_cgroups
 def test_cgroup_parent_when_it_is_ours_then_groups_are_there(grouped: Grouped, busybox: str) -> None:
     parent = "/" + next(iter(grouped.folders.values())).name + "/pod-parent"
     argv = ("run", "-d", "--network", "none", "--cgroup-parent", parent, "-m", "64m", busybox, "sleep", "60")
@@ -234,7 +250,8 @@ def test_processors_when_there_is_affinity_then_as_many_whole_ones(bare: Pod, bu
     assert line.split()[1] == str(next(iter(allowed)))
     text = bare("run", "--rm", "--network", "none", "--cpuset-cpus", str(own[0]), busybox, "nproc")
     assert (text.ok().strip(), text.err) == ("1", "")
-    bare("update", "--cpus", "0.7", container).failed(1, "started without what could enforce that")
+    assert "to 1 whole processors" in bare("update", "--cpus", "0.7", container).err
+    bare("update", "--cpu-shares", "77", container).failed(1, "started without what could enforce that")
 
 
 def test_processes_when_there_is_no_group_then_rlimits_hold_them(bare: Pod, busybox: str) -> None:

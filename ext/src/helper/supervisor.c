@@ -298,7 +298,7 @@ static _Noreturn void finish(struct supervisor *s)
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
          * record says that the container may be started again. */
         pod_cleanup_fd(&s->relay.listener);
-        pod_groups_end(&s->limits.groups, removed ? -1 : s->dirfd);
+        removed &= !pod_groups_end(&s->limits.groups, s->dirfd); /* else the next command does */
         pod_removal_socket(s->plan, removed);
         s->state.status = "exited";
         s->state.restarting = 0;
