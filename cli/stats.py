@@ -43,11 +43,13 @@ HEADERS = {
 _DEFAULT = "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
 _INTERVAL = 1.0
 """Seconds between two looks; what a processor did is known only after the second."""
+_SHORT = 0.5
+"""The same where two are all."""
 _CLEAR = "\x1b[H\x1b[J"
 
 
 def main(engine: Engine, options: Options) -> int:
-    from pod.core.container import stats, store
+    from pod.core.container import store
 
     format = _DEFAULT if options["format"] in ("", "table") else options["format"]
     if "{{" in format:
@@ -56,28 +58,50 @@ def main(engine: Engine, options: Options) -> int:
         template.parse(format[len("table") :] if format.startswith("table") else format)
     for name in options.args:
         store.find(engine, name)  # one that there is not ends it before anything is shown
-    before: dict[str, Sample] = {}
-    for _, container in _chosen(engine, options):
-        before[container.id] = stats.sample(container)
-    live = not options["no-stream"] and sys.stdout is not None and sys.stdout.isatty()
+    if options["no-stream"]:
+        output.format_rows(format, HEADERS, _once(engine, options))
+        return 0
+    before = _look(_chosen(engine, options), whole=False)
+    live = sys.stdout is not None and sys.stdout.isatty()
     if live:
         output.write(_CLEAR)
         output.format_rows(format, HEADERS, [])
     while True:
         time.sleep(_INTERVAL)
-        rows, now = [], {}
-        for name, container in _chosen(engine, options):
-            found = now[container.id] = stats.sample(container)
-            earlier = before.get(container.id) or found
-            rows.append(_row(name, container, found, stats.cpu_percent(earlier, found), options))
+        chosen = _chosen(engine, options)
+        now = _look(chosen)
         if live:
             output.write(_CLEAR)
-        output.format_rows(format, HEADERS, rows)
-        if options["no-stream"]:
-            return 0
-        if options.args and not rows:
+        output.format_rows(format, HEADERS, [_row(name, one, now[one.id], before, options) for name, one in chosen])
+        if options.args and not chosen:
             return 0  # all that were asked for are removed
         before = now
+
+
+def _once(engine: Engine, options: Options) -> list[dict[str, str]]:
+    """The rows of one look, and of one before it: where somebody looked some seconds ago that, else one of our own."""
+    from pod.core.container import stats
+
+    chosen = _chosen(engine, options)
+    running = [one for _, one in chosen if one.pid]
+    before = stats.earlier(engine, running)
+    last = max([look.at for look in before.values()], default=0.0)
+    if len(before) < len(running):
+        before = _look(chosen, whole=False)
+        last = time.monotonic()
+    if running:
+        time.sleep(max(0.0, min(_SHORT, last + _SHORT - time.monotonic())))
+    now = _look(chosen)
+    stats.remember(engine, [(one, now[one.id]) for one in running])
+    return [_row(name, one, now[one.id], before, options) for name, one in chosen]
+
+
+def _look(chosen: list[tuple[str, Container]], *, whole: bool = True) -> dict[str, Sample]:
+    """What each uses now, by id."""
+    from pod.core.container import members, stats
+
+    crowd = members.Crowd()
+    return {one.id: stats.sample(one, crowd, whole=whole) for _, one in chosen}
 
 
 def _chosen(engine: Engine, options: Options) -> list[tuple[str, Container]]:
@@ -96,7 +120,12 @@ def _chosen(engine: Engine, options: Options) -> list[tuple[str, Container]]:
     return chosen
 
 
-def _row(name: str, container: Container, found: Sample, percent: float, options: Options) -> dict[str, str]:
+def _row(
+    name: str, container: Container, found: Sample, before: dict[str, Sample], options: Options
+) -> dict[str, str]:
+    from pod.core.container import stats
+
+    percent = stats.cpu_percent(before.get(container.id, found), found)
     share = 100.0 * found.memory / found.limit if found.limit else 0.0
     return {
         "Container": name,

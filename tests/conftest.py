@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import images, mirror, netload, nodes, places, podcli, tools
+from tests.support.grouped import Grouped
 from tests.support.inside import Inside
 from tests.support.podcli import Pod
 from tests.support.registry import Registry
@@ -29,6 +30,12 @@ _PROGRAMS = {
     "fish": "fish",
 }
 _MACHINES = {"syscall_tables": ("x86_64", "aarch64"), "x86_64": ("x86_64",)}
+_GIVEN: dict[str, tuple[Callable[[], object], str]] = {
+    "delegated_cgroup": (tools.delegated_cgroup, "no cgroup of version 2 is this user's to divide"),
+    "split_cgroups": (tools.split_cgroups, "no cgroups of version 1 are this user's to divide"),
+    "processors": (lambda: len(os.sched_getaffinity(0)) > 1, "one processor is all that there is"),
+    "throttled_disk": (lambda: tools.disk_below(Path("/var/tmp")), "no disk of the kernel's own is below /var/tmp"),
+}
 _PURE = ("unit", "test_architecture.py", "test_security_table.py")
 _ALIKE = (*_PURE, "ext")
 """Parts of tests/: units, the rules that the sources and the documents follow, and the C below."""
@@ -36,7 +43,7 @@ _LONG_RUN = 300.0
 """Seconds of a run that tells which files took how long."""
 _FILES_SHOWN = 60
 CAPABILITIES = (
-    "sub_ids", "no_sub_ids", "root", "not_root", "delegated_cgroup", "split_cgroups", "nodes", *_MACHINES, *_PROGRAMS
+    "sub_ids", "no_sub_ids", "root", "not_root", "nodes", *_GIVEN, *_MACHINES, *_PROGRAMS
 )  # fmt: skip
 """Names of the marks by which a test says what it needs."""
 
@@ -55,10 +62,9 @@ def lacking(capability: str) -> str:
         return "the suite runs as root" if os.getuid() == 0 else ""
     if capability == "nodes":
         return nodes.lacking()
-    if capability == "delegated_cgroup":
-        return "" if tools.delegated_cgroup() else "no cgroup of version 2 is this user's to divide"
-    if capability == "split_cgroups":
-        return "" if tools.split_cgroups() else "no cgroups of version 1 are this user's to divide"
+    if capability in _GIVEN:
+        given, words = _GIVEN[capability]
+        return "" if given() else words
     if capability in _MACHINES:
         machine = os.uname().machine
         return "" if machine in _MACHINES[capability] else f"this machine is {machine}"
@@ -191,6 +197,16 @@ def pod(_session_pod: Pod) -> Iterator[Pod]:
     if left:
         _session_pod.destroy_processes()
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def grouped(pod: Pod) -> Iterator[Grouped]:
+    groups = Grouped(pod)
+    assert not groups.left()
+    yield groups
+    for name in pod("ps", "-aq").ok().split():
+        groups("rm", "-f", name)
+    assert not groups.left()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def set_limits(
         merged = {name: value for name, value in {**host, **members}.items() if name in defaults.LIMIT_KEYS}
         check(merged)
         if current.is_running:
-            limiting.apply(current, host, members)
+            limiting.apply(engine, current, host, members)
         earlier = {name: value for name, value in host.items() if name in defaults.LIMIT_KEYS}
         write(current, "Limits", {**earlier, **members})
     happened.tell(engine, container, "update")

@@ -298,14 +298,21 @@ def settle_held(engine: Engine, container: Container) -> Container:
             if error.errno not in (28, 122):  # ENOSPC, EDQUOT
                 raise  # On a full disk the next look works it out again: rm must not fail for that.
         container = model.Container(engine, container.directory, container.config, record)
-    if container.status in ("created", "exited") and settling.has_groups(container):
-        from pod.core.container import limiting
-
-        limiting.collect(container.directory)
+    if container.status in ("created", "exited") and not _without_groups(container, 1.0):
+        return container  # the record of them goes with its folder
     ended = container.status == "exited" and not model.is_kept_elsewhere(engine, container)
     if container.config["HostConfig"]["AutoRemove"] and (ended or model.maker_died(engine, container)):
         _delete_held(engine, container, volumes=True)
     return container
+
+
+def _without_groups(container: Container, patience: float) -> bool:
+    """Whether no control groups of an ended container are left now."""
+    if not settling.has_groups(container):
+        return True
+    from pod.core.container import limiting
+
+    return limiting.collect(container.directory, patience)
 
 
 def _end_orphan(container: Container) -> None:
@@ -375,6 +382,11 @@ def delete(engine: Engine, container: Container, *, volumes: bool) -> bool:
             if container.is_running:
                 claims.drop(container)
                 return False
+            if not _without_groups(container, 10.0):  # its supervisor was killed, too
+                raise Conflict(
+                    f"cannot remove container {container.name}: a process of it does not end and keeps its group",
+                    hint="it hangs in the kernel (a dead network file system?); try again later",
+                )
         _delete_held(engine, container, volumes=volumes)
         return True
 

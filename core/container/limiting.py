@@ -7,7 +7,9 @@ words, "places": controller to [kind, folder], "groups": the folders that have a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 
 from pod.core import cgroups
 from pod.core.errors import Conflict, HostUnsupported, PodError
@@ -94,13 +96,14 @@ def _mask(processors: list[int]) -> bytes:
 # ---- update
 
 
-def apply(container: Container, before: dict[str, Any], changed: dict[str, Any]) -> None:
+def apply(engine: Engine, container: Container, before: dict[str, Any], changed: dict[str, Any]) -> None:
     """Makes ``changed`` members of HostConfig true of a running container. Conflict where that takes a new start."""
     said = container.state.get("limits")
     if not isinstance(said, dict):
         said = {"by": {}, "groups": [], "places": {}}
     host = {**before, **changed}
     work: list[tuple[str, str, str]] = []
+    watched = processors = False
     for controller, members in _CONTROLLERS.items():
         mine = [name for name in members if name in changed]
         if not mine:
@@ -108,12 +111,25 @@ def apply(container: Container, before: dict[str, Any], changed: dict[str, Any])
         place = said["places"].get(controller)
         if place:
             work += _files(controller, place, container, host, changed)
-        elif not _without(container, said, mine, changed):
+        elif "Memory" in mine and said["by"].get("Memory") == "supervisor":
+            watched = True
+        elif _BY_AFFINITY.issuperset(mine):
+            processors = True
+        else:
             flags = ", ".join(limits.FLAGS[name] for name in mine)
             raise Conflict(
                 f"Cannot update container {container.id}: {flags}: it was started without what could enforce that",
                 hint=f"stop it, update it, start it: pod stop {container.name}",
             )
+    if watched:
+        _warn(engine, container, limits.not_enforced({**changed, "Memory": 0}, _CONTROLLERS["memory"]))
+        _watch(container, changed)
+    if processors:
+        _move(engine, container, said, host)
+    _write_files(container, work)
+
+
+def _write_files(container: Container, work: list[tuple[str, str, str]]) -> None:
     for folder, file, value in work:
         try:
             cgroups.put(folder, file.lstrip("-"), value)
@@ -126,6 +142,18 @@ def apply(container: Container, before: dict[str, Any], changed: dict[str, Any])
             ) from error
 
 
+def _warn(engine: Engine, container: Container, sentences: list[str]) -> None:
+    """As a start does. HostUnsupported with --strict-limits."""
+    if sentences and container.config["Pod"].get("StrictLimits"):
+        raise HostUnsupported(f"--strict-limits: {sentences[0]}", hint="'pod doctor' says what gives control groups")
+    for sentence in sentences:
+        engine.progress("warning", {"text": sentence})
+
+
+_BY_AFFINITY = frozenset(("NanoCpus", "CpuQuota", "CpuPeriod", "CpusetCpus"))
+_LIMITS = ord("L")
+_SECONDS = 30
+"""What an answer may take."""
 _CONTROLLERS = {
     "memory": ("Memory", "MemorySwap", "MemoryReservation"),
     "cpu": ("NanoCpus", "CpuQuota", "CpuPeriod", "CpuShares"),
@@ -173,63 +201,82 @@ def _is_growing(folder: str, host: dict[str, Any]) -> bool:
         return False
 
 
-def _without(container: Container, said: dict[str, Any], mine: list[str], changed: dict[str, Any]) -> bool:
-    """Where no group holds it: whether that was done."""
-    if mine == ["Memory"] and said["by"].get("Memory") == "supervisor":
-        path = f"{container.directory}/{_WATCHED}"
-        with open(path + ".new", "w", encoding="ascii") as file:
-            file.write(str(changed["Memory"]))
-        os.replace(path + ".new", path)
-        return True
-    if mine == ["CpusetCpus"] and said["by"].get("CpusetCpus") == "affinity":
-        _set_affinity(container, limits.parse_set(changed["CpusetCpus"]))
-        return True
-    return False
+def _watch(container: Container, changed: dict[str, Any]) -> None:
+    path = f"{container.directory}/{_WATCHED}"
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(str(changed["Memory"]))
+    os.replace(path + ".new", path)
 
 
-def _set_affinity(container: Container, wanted: frozenset[int]) -> None:
-    from pod.core.container import members
+def _move(engine: Engine, container: Container, said: dict[str, Any], host: dict[str, Any]) -> None:
+    """Other processors: the supervisor does it, which has the right to, and knows who is in the container."""
+    from pod.core.container import attach
 
-    for process in members.processes(container):
-        try:
-            threads = os.listdir(f"/proc/{process.pid}/task")
-        except OSError:
-            continue
-        for thread in threads:
-            try:
-                os.sched_setaffinity(int(thread), wanted)
-            except ProcessLookupError:
-                continue
-            except OSError as error:
-                raise PodError(
-                    f"Cannot update container {container.id}: --cpuset-cpus: {error.strerror}",
-                    hint="processes of its other users cannot be moved from outside: stop it, update it, start it",
-                ) from error
+    free = os.sched_getaffinity(int(container.state["supervisor"]))
+    decision = limits.by_affinity(host, container.id, said["places"], free)
+    _warn(engine, container, decision.lacking)
+    processors = sorted(decision.affinity or free)
+    by = {name: how for name, how in said["by"].items() if how != "affinity"}
+    mask = _mask(processors)
+    words = dumps({**said, "by": {**by, **decision.by}, "affinity": processors})
+    try:
+        message = bytes((_LIMITS, 0, 0, 0)) + len(mask).to_bytes(4, "little") + mask + words.encode()
+        answer = attach.exchange(engine, container, message, _SECONDS)
+    except TimeoutError:
+        raise PodError(f"Cannot update container {container.id}: its supervisor does not answer") from None
+    except OSError:
+        raise PodError(
+            f"Cannot update container {container.id}: it has just ended, or its supervisor cannot do it",
+            hint=f"stop it, update it, start it: pod stop {container.name}",
+        ) from None
+    number = int.from_bytes(answer[4:8], "little")
+    if number:
+        raise PodError(f"Cannot update container {container.id}: processors: {os.strerror(number)}")
 
 
 # ---- what is left of a killed supervisor
 
 
-def collect(container_directory: str) -> None:
-    """Removes the control groups that a supervisor made and could not remove; those still in use stay for later."""
+def collect(container_directory: str, patience: float = 1.0) -> bool:
+    """Removes the control groups that a supervisor made and could not remove, of a container that has ended: what is
+    still in there is killed. False where some stay after ``patience`` seconds, for later.
+    """
     path = f"{container_directory}/{GROUPS_RECORD}"
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read(1 << 16).splitlines()
     except OSError:
-        return
+        return True
+    deadline = time.monotonic() + patience
     left = False
     for line in lines:
-        if not line.startswith("/sys/fs/cgroup/") or not line.rpartition("/")[2].startswith("pod-") or "/../" in line:
-            continue
-        try:
-            os.rmdir(line)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            left = True
+        if line.startswith("/sys/fs/cgroup/") and line.rpartition("/")[2].startswith("pod-") and "/../" not in line:
+            left |= not _end_group(line, deadline)
     if not left:
         try:
             os.unlink(path)
         except OSError:
-            return
+            return True
+    return not left
+
+
+def _end_group(folder: str, deadline: float) -> bool:
+    while True:
+        try:
+            os.rmdir(folder)
+            return True
+        except FileNotFoundError:
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+        try:
+            with open(folder + "/cgroup.procs", "rb") as file:
+                members = [int(word) for word in file.read(1 << 16).split()]
+        except OSError:
+            members = []
+        for pid in members:
+            if pid > 0:  # 0: of a pid namespace that is not ours
+                with contextlib.suppress(OSError):
+                    os.kill(pid, 9)
+        time.sleep(0.005)

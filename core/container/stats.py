@@ -1,8 +1,9 @@
 """What a container uses now: from its control groups where it has some, else counted over its processes.
 
-    processor  cpu.stat of version 2; else utime and stime of every process, with those of its children that ended and
-               were waited for. Of one whose parent is outside (exec), and of one that nobody waits for, what it used is
-               lost with its end.
+    processor  cpu.stat of version 2; else that of every process: what the scheduler counts for its threads, to the
+               nanosecond (schedstat; else utime and stime, to the hundredth), with utime and stime of its children that
+               ended and were waited for. Of one whose parent is outside (exec), and of one that nobody waits for, what
+               it used is lost with its end.
     memory     what the group has, without file pages that nobody used of late (docker/cli, calculateMemUsage…NoCache);
                else PSS: pages that several processes share are counted once. RSS where the kernel does not tell. The
                page cache of files, which a group counts too, is not in it.
@@ -22,6 +23,12 @@ from pod.core.container import members
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.core.container.model import Container
+    from pod.core.engine import Engine
+
+_LOOKS = "looks"
+"""A file of the run directory: id, age of the record, when (monotonic clock), processor time until then."""
+_RECENT = 5.0
+"""Seconds for which a look counts as the one before."""
 
 
 class Sample:
@@ -36,27 +43,59 @@ class Sample:
         self.received = self.sent = self.read = self.written = 0
 
 
-def sample(container: Container) -> Sample:
-    """The container now; all zeros where it does not run."""
+def sample(container: Container, crowd: members.Crowd, *, whole: bool = True) -> Sample:
+    """The container now, whose processes are in ``crowd``; all zeros where it does not run. Not ``whole``: ``at``,
+    ``cpu`` and ``pids`` alone.
+    """
     found = Sample()
-    processes = members.processes(container)
+    processes = members.processes(container, crowd)
     tick = os.sysconf("SC_CLK_TCK")
     for process in processes:
-        found.cpu += process.ticks / tick
+        found.cpu += max(process.own_ticks / tick, _scheduled(process)) + process.ended_ticks / tick
         found.pids += process.threads
-        found.memory += _memory(process.pid)
+    found.at = time.monotonic()
+    places = _groups(container) if processes else {}
+    name = f"pod-{container.id[:24]}"
+    if "cpu" in places and places["cpu"][0] != "cgroup v1":
+        found.cpu = _numbers(f"{places['cpu'][1]}/{name}/cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
+    if processes and whole:
+        _sample_rest(found, container, processes)
+        _ask_groups(found, places, name)
+    return found
+
+
+def _sample_rest(found: Sample, container: Container, processes: list[members.Process]) -> None:
+    for process in processes:
         numbers = _numbers(f"/proc/{process.pid}/io", (b"read_bytes:", b"write_bytes:"))
         found.read += numbers[0]
         found.written += numbers[1]
-    if processes:
-        found.limit = _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
-        if container.config["HostConfig"].get("Memory"):
-            found.limit = min(found.limit, int(container.config["HostConfig"]["Memory"]))
-        found.received, found.sent = _network(processes[0].pid)
-        limits = container.state.get("limits")
-        if isinstance(limits, dict) and limits.get("groups"):
-            _ask_groups(found, limits["places"], f"pod-{container.id[:24]}")
-    return found
+    if "memory" not in _groups(container):
+        found.memory = sum(_memory(process.pid) for process in processes)
+    found.limit = _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
+    if container.config["HostConfig"].get("Memory"):
+        found.limit = min(found.limit, int(container.config["HostConfig"]["Memory"]))
+    found.received, found.sent = _network(processes[0].pid)
+
+
+def _groups(container: Container) -> dict[str, list[str]]:
+    """Controller to kind and folder of those groups that the container has."""
+    limits = container.state.get("limits")
+    if not isinstance(limits, dict) or not limits.get("groups"):
+        return {}
+    places: dict[str, list[str]] = limits["places"]
+    return places
+
+
+def _scheduled(process: members.Process) -> float:
+    """Seconds that its threads ran, of those that there are now; 0 where the kernel does not tell."""
+    paths = [f"/proc/{process.pid}/schedstat"]
+    if process.threads > 1:
+        try:
+            paths = [f"/proc/{process.pid}/task/{name}/schedstat" for name in os.listdir(f"/proc/{process.pid}/task")]
+        except OSError:
+            return 0.0
+    words = [_read(path).split() for path in paths]
+    return sum(int(one[0]) for one in words if one) / 1e9
 
 
 def _ask_groups(found: Sample, places: dict[str, list[str]], name: str) -> None:
@@ -71,13 +110,50 @@ def _ask_groups(found: Sample, places: dict[str, list[str]], name: str) -> None:
                 found.memory = max(0, used - _numbers(folder + "memory.stat", (unused,))[0])
         elif controller == "pids":
             found.pids = _number(folder + "pids.current") or found.pids
-        elif controller == "cpu" and kind != "cgroup v1":
-            found.cpu = _numbers(folder + "cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
 
 
 def _number(path: str) -> int:
     text = _read(path).strip()
     return int(text) if text.isdigit() else 0
+
+
+def remember(engine: Engine, looks: list[tuple[Container, Sample]]) -> None:
+    """Keeps the processor times for the next look at these containers, which then need not wait (:func:`earlier`)."""
+    lines = [f"{one.id} {_written(one)} {found.at} {found.cpu}\n" for one, found in looks if found.pids]
+    try:
+        fd = os.open(f"{engine.run_dir}/{_LOOKS}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, "".join(lines).encode())
+        finally:
+            os.close(fd)
+    except OSError:
+        return
+
+
+def _written(container: Container) -> int:
+    """When the record was: by each start and pause."""
+    try:
+        return os.stat(container.directory + "/state.json").st_mtime_ns
+    except OSError:
+        return 0
+
+
+def earlier(engine: Engine, containers: list[Container]) -> dict[str, Sample]:
+    """By id what was seen of these some seconds ago; nothing of those that were started or paused since."""
+    now, found = time.monotonic(), {}
+    written = {container.id: str(_written(container)) for container in containers}
+    for line in _read(f"{engine.run_dir}/{_LOOKS}", 1 << 20).decode("ascii", "replace").splitlines():
+        words = line.split()
+        if len(words) != 4 or written.get(words[0]) != words[1]:
+            continue
+        try:
+            at, cpu = float(words[2]), float(words[3])
+        except ValueError:
+            continue
+        if 0 <= now - at <= _RECENT and cpu >= 0:
+            look = found[words[0]] = Sample()
+            look.at, look.cpu, look.pids = at, cpu, 1
+    return found
 
 
 def cpu_percent(before: Sample, after: Sample) -> float:
@@ -87,12 +163,21 @@ def cpu_percent(before: Sample, after: Sample) -> float:
     return max(0.0, 100.0 * (after.cpu - before.cpu) / (after.at - before.at))
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, most: int = 1 << 16) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read(1 << 16)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    try:
+        parts = []
+        while most > 0 and (part := os.read(fd, most)):  # the kernel gives some files by the page
+            parts.append(part)
+            most -= len(part)
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _numbers(path: str, names: tuple[bytes, ...]) -> list[int]:

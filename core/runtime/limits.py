@@ -23,7 +23,7 @@ from pod.core.errors import HostUnsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
     from typing import Any
 
 FLAGS = {
@@ -84,7 +84,7 @@ def decide(host: Mapping[str, Any], container_id: str, kernel: str) -> Decision:
     places = cgroups.find(parent)
     decision = Decision()
     _memory(decision, places, host)
-    _processor(decision, places, host, int(container_id[:8], 16))
+    _processor(decision, places, host, int(container_id[:8], 16), os.sched_getaffinity(0))
     _cpuset(decision, places, host)
     _pids(decision, places, host, kernel)
     _blkio(decision, places, host)
@@ -109,10 +109,14 @@ def _join_parent(decision: Decision, places: cgroups.Places) -> None:
     decision.by["CgroupParent"] = cgroups.V2 if places.unified else cgroups.V1
 
 
+def not_enforced(host: Mapping[str, Any], members: Iterable[str]) -> list[str]:
+    """Sentences about those of ``members`` that are asked for, where nothing does anything about them."""
+    words = "is not enforced: no control group of yours can limit that"
+    return [f"{FLAGS[member]} {words}" for member in members if host.get(member)]
+
+
 def _none(decision: Decision, host: Mapping[str, Any], *members: str) -> None:
-    for member in members:
-        if host.get(member):
-            decision.lacking.append(f"{FLAGS[member]} is not enforced: no control group of yours can limit that")
+    decision.lacking += not_enforced(host, members)
 
 
 def _memory(decision: Decision, places: cgroups.Places, host: Mapping[str, Any]) -> None:
@@ -168,7 +172,21 @@ def memory_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _processor(decision: Decision, places: cgroups.Places, host: Mapping[str, Any], spread: int) -> None:
+def by_affinity(host: Mapping[str, Any], container_id: str, groups: Container[str], free: set[int]) -> Decision:
+    """What can be done of limits on processors without those control ``groups`` ("cpu", "cpuset") that hold it anyway,
+    for one that may have the processors ``free``.
+    """
+    decision = Decision()
+    if "cpu" not in groups:
+        _processor(decision, cgroups.Places(), host, int(container_id[:8], 16), free)
+    if "cpuset" not in groups:
+        _cpuset(decision, cgroups.Places(), host)
+    return decision
+
+
+def _processor(
+    decision: Decision, places: cgroups.Places, host: Mapping[str, Any], spread: int, mine: set[int]
+) -> None:
     members = [name for name in ("NanoCpus", "CpuQuota", "CpuPeriod", "CpuShares") if host.get(name)]
     if not members:
         return
@@ -183,7 +201,7 @@ def _processor(decision: Decision, places: cgroups.Places, host: Mapping[str, An
     if not share:
         return
     whole = -int(-share // 1)
-    free = sorted(os.sched_getaffinity(0))
+    free = sorted(mine)
     for member in ("NanoCpus", "CpuQuota", "CpuPeriod"):
         if host.get(member):
             decision.by[member] = "affinity"
@@ -332,10 +350,19 @@ def _io_weight(weight: int) -> int:
 
 def _device_number(flag: str, path: str) -> str:
     try:
-        number = os.stat(path).st_rdev
+        info = os.stat(path)
     except OSError as error:
         raise HostUnsupported(f"{flag}: {path}: {error.strerror}", hint="give the path of a disk: /dev/sda") from None
-    return f"{number >> 8 & 0xFFF}:{number & 0xFF | number >> 12 & 0xFFF00}"
+    if info.st_mode >> 12 != 6:
+        raise HostUnsupported(f"{flag}: {path}: not a block device", hint="give the path of a disk: /dev/sda")
+    number = f"{info.st_rdev >> 8 & 0xFFF}:{info.st_rdev & 0xFF | info.st_rdev >> 12 & 0xFFF00}"
+    device = os.path.realpath(f"/sys/dev/block/{number}")
+    if os.path.exists(device + "/partition"):
+        disk = os.path.basename(os.path.dirname(device))
+        raise HostUnsupported(
+            f"{flag}: {path}: a partition, and the kernel limits whole disks alone", hint=f"its disk: /dev/{disk}"
+        )
+    return number
 
 
 def _score(wanted: int) -> str:

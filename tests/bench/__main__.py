@@ -23,6 +23,7 @@ from tests.bench import (
     builds,
     commits,
     composes,
+    counting,
     emulation,
     installs,
     living,
@@ -265,7 +266,21 @@ def run_extractions(bench: peers.Bench, rounds: int) -> None:
         peers.settle()
 
 
-def as_both_users(arguments: list[str], scratch: str) -> int:
+def run_stats(folder: Path, rounds: int) -> None:
+    """Root's case: podman as root beside pod of each user."""
+    measure.adopt_orphans()
+    try:
+        with counting.podman(folder / "podman") as peer:
+            for name in users.ensure():
+                with counting.held_by(name, str(folder)) as subjects:
+                    title = f"stats --no-stream: {counting.CONTAINERS} containers, pod as {name}, podman as root (ms)"
+                    peer.samples = []
+                    report(title, [peer, *subjects], [], rounds, ["podman"], {"podman": counting.GOAL})
+    except (peers.MissingPeer, OSError, subprocess.SubprocessError) as error:
+        say(f"stats: {error}", "")
+
+
+def as_both_users(arguments: list[str], scratch: str, cases: list[str], rounds: int) -> int:
     """Root's part: hides the unified hierarchy in a new mount namespace and starts one run for each user.
 
     What the first leaves is removed after the second: see peers.extractions for what removals do to ext4.
@@ -289,6 +304,8 @@ def as_both_users(arguments: list[str], scratch: str) -> int:
             with users.divided_cgroup(name):
                 status = subprocess.run(argv, cwd=places.REPOSITORY, check=False).returncode or status
         say(*installs.compare(results))
+        if "limits" in cases:
+            run_stats(folder, rounds)
     finally:
         tools.remove_tree(folder)
     return status
@@ -301,19 +318,24 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scratch", default="/var/tmp", help="where the stores are made (/dev/shm: without a disk)")
     parser.add_argument("--results", default="", help="a file for what root compares between both users")
     parser.add_argument("--leave", action="store_true", help="what was made on the disk stays there")
+    parser.add_argument("--hold", action="store_true", help="for root: containers, until the input ends")
     options = parser.parse_args(arguments)
     if os.getuid() == 0:
-        return as_both_users(arguments, options.scratch)
+        return as_both_users(arguments, options.scratch, options.only.split(","), options.rounds)
     prepare.prepare(list(images.RECIPES))
     ids = "a range of sub-ids" if tools.sub_ids() else "a single id"
     load = os.getloadavg()[0]
-    say(f"== {ids}, Linux {platform.release()}, {os.cpu_count()} cores, load {load:.1f}", "")
+    if not options.hold:
+        say(f"== {ids}, Linux {platform.release()}, {os.cpu_count()} cores, load {load:.1f}", "")
     measure.adopt_orphans()
     scratch = Path(tempfile.mkdtemp(prefix="pod-bench-", dir=options.scratch))
     with Registry(places.registry_storage(), scratch / "registry", readonly=True) as registry:
         bench = peers.Bench(scratch / "bench", registry)
         try:
-            run_cases(bench, options.only.split(","), options.rounds, options.results)
+            if options.hold:
+                counting.hold(bench)
+            else:
+                run_cases(bench, options.only.split(","), options.rounds, options.results)
         finally:
             bench.close()
     if not options.leave:

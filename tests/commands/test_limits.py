@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import podcli, tools
+from tests.support.grouped import Grouped
 from tests.support.podcli import Pod, Result
 
 SPIN = ("sh", "-c", "while :; do :; done")
@@ -22,39 +22,6 @@ HOG = ("dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1")
 FILL = ("dd", "if=/dev/zero", "of=/dev/null", "bs=40M")
 FORKS = "i=0; while [ $i -lt 40 ]; do sleep 9 & i=$((i+1)); done 2>/dev/null; ls /proc | grep -c '^[0-9]'"
 SWAP = "memory.memsw.limit_in_bytes"
-
-
-class Grouped:
-    """``pod`` run by a shell that has gone into this user's groups of version 1."""
-
-    def __init__(self, pod: Pod) -> None:
-        self.pod = pod
-        self.folders = {path.parent.name: path for path in tools.split_cgroups()}
-
-    def __call__(self, *arguments: str) -> Result:
-        words = "".join(f"echo $$ >{path}/cgroup.procs; " for path in self.folders.values())
-        argv = self.pod.argv(*arguments)
-        shell = ["sh", "-c", words + 'exec "$@"', "sh", *argv]
-        done = subprocess.run(
-            shell, env=self.pod.environ(), cwd=self.pod.home, capture_output=True, text=True, timeout=60, check=False
-        )
-        return Result(list(arguments), done.returncode, done.stdout, done.stderr)
-
-    def made(self, controller: str, container_id: str) -> Path:
-        return self.folders[controller] / f"pod-{container_id[:24]}"
-
-    def left(self) -> list[Path]:
-        return [path for folder in self.folders.values() for path in folder.glob("pod-*")]
-
-
-@pytest.fixture
-def grouped(pod: Pod) -> Iterator[Grouped]:
-    groups = Grouped(pod)
-    assert not groups.left()
-    yield groups
-    for name in pod("ps", "-aq").ok().split():
-        groups("rm", "-f", name)
-    assert not groups.left()
 
 
 def share_of_a_processor(pid: int, seconds: float = 2.0) -> float:
@@ -210,6 +177,22 @@ def test_supervisor_when_killed_then_the_next_command_takes_its_groups_away(grou
 
 
 @pytest.mark.split_cgroups
+def test_rm_when_the_supervisor_was_killed_then_no_process_and_no_group_stays(grouped: Grouped, busybox: str) -> None:
+    """With the host's pids nothing ends with the first process, and the record of the groups goes with the container."""
+    pod = grouped.pod
+    argv = ("run", "-d", "--pid", "host", "--network", "none", "-m", "64m", "--pids-limit", "50", busybox)
+    name = grouped(*argv, "sh", "-c", "sleep 971 & exec sleep 972").ok().strip()
+    folder = grouped.made("memory", name)
+    podcli.until(lambda: len((folder / "cgroup.procs").read_text().split()) == 2, 10, "both processes")
+    both = [int(word) for word in (folder / "cgroup.procs").read_text().split()]
+    record = json.loads((pod.root / "containers" / name / "state.json").read_text())
+    os.kill(record["supervisor"], 9)
+    pod("rm", "-f", name).ok()
+    assert not grouped.left()
+    podcli.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in both), 10, "both to end")
+
+
+@pytest.mark.split_cgroups
 def test_cgroup_parent_when_it_is_ours_then_groups_are_there(grouped: Grouped, busybox: str) -> None:
     parent = "/" + next(iter(grouped.folders.values())).name + "/pod-parent"
     argv = ("run", "-d", "--network", "none", "--cgroup-parent", parent, "-m", "64m", busybox, "sleep", "60")
@@ -267,7 +250,8 @@ def test_processors_when_there_is_affinity_then_as_many_whole_ones(bare: Pod, bu
     assert line.split()[1] == str(next(iter(allowed)))
     text = bare("run", "--rm", "--network", "none", "--cpuset-cpus", str(own[0]), busybox, "nproc")
     assert (text.ok().strip(), text.err) == ("1", "")
-    bare("update", "--cpus", "0.7", container).failed(1, "started without what could enforce that")
+    assert "to 1 whole processors" in bare("update", "--cpus", "0.7", container).err
+    bare("update", "--cpu-shares", "77", container).failed(1, "started without what could enforce that")
 
 
 def test_processes_when_there_is_no_group_then_rlimits_hold_them(bare: Pod, busybox: str) -> None:

@@ -69,6 +69,7 @@ CASES = {
     "start": Case(("start", NAME), "created", f"{NAME}\n", 1, 10),
     "run limited": Case(("run", "--rm", *_LIMITS, *_RUN, "IMAGE", "echo", "works"), "image", r"works\n", 125, 8),
     "stop limited": Case(("stop", "-t", "0", NAME), "limited", f"{NAME}\n{NAME}\n", 1, 5, ("start", NAME)),
+    "rm limited": Case(("rm", "-f", "-v", NAME), "limited", f"{NAME}\n{NAME}\n", 1, 5, ("start", NAME)),
     "update limited": Case(("update", "-m", "120m", "--pids-limit", "60", NAME), "running limited", f"{NAME}\n", 1, 4),
     "exec": Case(("exec", NAME, "echo", "works"), "running", r"works\n", 126, 12),
     "stop": Case(("stop", "-t", "0", NAME), "created", f"{NAME}\n{NAME}\n", 1, 10, ("start", NAME)),

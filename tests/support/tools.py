@@ -84,12 +84,31 @@ SPLIT = ("blkio", "cpu", "cpuset", "memory", "pids")
 
 
 def split_cgroups() -> list[Path]:
-    """A group of version 1 of this user's for each of SPLIT, the newest of that name; [] where one is missing."""
+    """A group of version 1 of this user's for each of SPLIT, [] where one is missing: those made for this run of the
+    suite (users.divided_cgroup), the newest where version 2 does not tell which these are.
+    """
+    own = own_cgroup()
+    wanted = own.parent.name if own and own.parent.name.startswith("pod-suite-") else "pod-suite-*"
     found = []
     for controller in SPLIT:
-        places = [path for path in Path("/sys/fs/cgroup", controller).glob("pod-suite-*") if os.access(path, os.W_OK)]
+        places = [path for path in Path("/sys/fs/cgroup", controller).glob(wanted) if os.access(path, os.W_OK)]
         found += sorted(places, key=lambda path: path.stat().st_mtime)[-1:]
     return found if len({path.name for path in found}) == 1 and len(found) == len(SPLIT) else []
+
+
+def disk_below(folder: Path) -> Path | None:
+    """The node of the whole disk that the folder's file system is on, whose throughput groups may limit; None where it
+    is none of the kernel's (memory, overlay, btrfs' own numbers), or has no node.
+    """
+    number = folder.stat().st_dev
+    try:
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve(strict=True)
+    except OSError:
+        return None
+    if (device / "partition").exists():
+        device = device.parent
+    node = Path("/dev", device.name)
+    return node if node.is_block_device() else None
 
 
 def makes_devices() -> bool:

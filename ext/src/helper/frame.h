@@ -21,6 +21,8 @@
  *   QUIT      client      -                        -            do not wait any longer to start again: it was stopped
  *   PAUSE     client      1 pause, 0 go on         -            answered by:
  *   PAUSE     supervisor  0, or errno              struct pod_err where it failed (same build only)
+ *   LIMITS    client      bytes of the mask        mask, words      other processors (limiting.h); what the record says; answered by:
+ *   LIMITS    supervisor  0, or errno              -
  *   NETWORK   client      CONNECT, DISCONNECT,     items of net/wire.h      an interface more or less, another name; answered by:
  *                         RENAME of net/wire.h
  *   NETWORK   supervisor  0, or errno              "STEP PATH" where netd refused it
@@ -53,6 +55,7 @@ enum pod_frame_type {
     POD_FRAME_AGAIN = 'G',
     POD_FRAME_QUIT = 'Q',
     POD_FRAME_NETWORK = 'N',
+    POD_FRAME_LIMITS = 'L',
 };
 
 struct pod_frame {

@@ -281,7 +281,7 @@ static void kill_all(int folder)
     }
 }
 
-void pod_groups_end(struct pod_groups *groups, int dirfd)
+int pod_groups_end(struct pod_groups *groups, int dirfd)
 {
     int left = 0;
 
@@ -303,4 +303,5 @@ void pod_groups_end(struct pod_groups *groups, int dirfd)
     if (groups->count)
         pod_cleanup_fd(&groups->events);
     groups->count = 0;
+    return left;
 }

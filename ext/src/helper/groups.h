@@ -41,7 +41,7 @@ int pod_groups_add(const struct pod_groups *groups, pid_t pid, struct pod_err *e
 int pod_groups_enter(const struct pod_plan *plan, struct pod_err *err);
 /* How many more the kernel has killed for want of memory since the last look. */
 uint64_t pod_groups_killed(struct pod_groups *groups);
-/* Ends what is still in there, and removes them; their record too, unless its folder goes anyway (-1). */
-void pod_groups_end(struct pod_groups *groups, int dirfd);
+/* Ends what is still in there, and removes them, then their record; how many could not be. */
+int pod_groups_end(struct pod_groups *groups, int dirfd);
 
 #endif

@@ -10,11 +10,19 @@
 #include "groups.h"
 #include "watch.h"
 
+#define POD_MASK_MAX 1024 /* bytes: processors that a kernel can have */
+
 struct pod_limits {
     struct pod_groups groups;
     struct pod_watch watch;
     void (*killed)(void *owner); /* somebody was, for want of memory */
+    void (*changed)(void *owner); /* `words` are other ones */
     void *owner;
+    const struct pod_plan *plan;
+    pid_t child;
+    char *words; /* JSON for the record after a change; NULL: what the plan says */
+    int64_t again_at; /* ms, or 0: when who joined meanwhile gets the processors too */
+    unsigned char before[POD_MASK_MAX]; /* processors that it had until then */
 };
 
 void pod_limits_init(struct pod_limits *limits, const struct pod_plan *plan, int dirfd);
@@ -25,6 +33,10 @@ int pod_limits_hold(struct pod_limits *limits, const struct pod_plan *plan, pid_
                     struct pod_err *err);
 /* The same of this process, which is about to join the container. */
 int pod_limits_join(const struct pod_plan *plan, struct pod_err *err);
+/* Other processors for all that runs in the container, and for what will; WORDS: what the record says of its limits then. A
+ * thread that has fewer of its own choice keeps those that are allowed. CHILD 0: nothing runs. Returns an errno. */
+int pod_limits_change(struct pod_limits *limits, pid_t child, const void *mask, size_t size,
+                      const char *words);
 void pod_limits_begin(struct pod_limits *limits, pid_t child);
 /* Before poll(2), LIMITS may be NULL: fills SLOT; how long a wait of WITHIN ms may be. */
 int pod_limits_fill(struct pod_limits *limits, struct pollfd *slot, int within);

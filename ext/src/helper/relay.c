@@ -171,6 +171,22 @@ static void answer_pause(struct pod_relay *relay, struct pod_client *client, int
         drop(relay, client);
 }
 
+/* The payload: a mask of processors, and the record's words without a NUL. */
+static void answer_limits(struct pod_relay *relay, struct pod_client *client,
+                          struct pod_packet *packet, size_t length)
+{
+    size_t mask = packet->head.value;
+    int failed = EINVAL;
+
+    if (relay->limits && mask < length && length < sizeof packet->payload) {
+        packet->payload[length] = '\0';
+        failed = pod_limits_change(relay->limits, relay->ended ? 0 : relay->child, packet->payload,
+                                   mask, packet->payload + mask);
+    }
+    if (pod_frame_send(client->fd, POD_FRAME_LIMITS, 0, (uint32_t)failed, NULL, 0) < 0)
+        drop(relay, client);
+}
+
 static void handle_frame(struct pod_relay *relay, struct pod_client *client,
                          struct pod_packet *packet, size_t length)
 {
@@ -221,6 +237,9 @@ static void handle_frame(struct pod_relay *relay, struct pod_client *client,
         break;
     case POD_FRAME_PAUSE:
         answer_pause(relay, client, packet->head.value != 0);
+        break;
+    case POD_FRAME_LIMITS:
+        answer_limits(relay, client, packet, length);
         break;
     default:
         drop(relay, client);

@@ -51,9 +51,10 @@ static void compose(struct pod_text *text, const struct pod_plan *plan,
     }
     if (state->emulation)
         add(text, ",\"rootEmulation\":\"%s\"", state->emulation);
-    if (pod_plan_has(plan, POD_KEY_LIMITS)) {
+    const char *limits = state->limits ? state->limits : pod_plan_str(plan, POD_KEY_LIMITS);
+    if (limits) {
         pod_text_add_words(text, ",\"limits\":");
-        pod_text_add_words(text, pod_plan_str(plan, POD_KEY_LIMITS));
+        pod_text_add_words(text, limits);
     }
     if (state->network) {
         pod_text_add_words(text, ",\"network\":");

@@ -22,6 +22,7 @@ struct pod_state {
     int oom_killed, paused, restarting;
     const char *emulation; /* "full", "basic" instead of it, or NULL: the record says it */
     const char *network; /* JSON, or NULL */
+    const char *limits; /* in the place of the plan's LIMITS, or NULL */
     int failed; /* `failure` says what */
     struct pod_err failure;
 };

@@ -212,13 +212,14 @@ static void out_of_memory(void *owner)
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
 }
 
-/* The relay's: what netd knows of the container is another now. */
-static void network_changed(void *owner)
+/* What netd knows of the container is another now, or what holds its resources. */
+static void record_changed(void *owner)
 {
     struct supervisor *s = owner;
     struct pod_err ignored;
 
     s->state.network = s->network.state;
+    s->state.limits = s->limits.words;
     if (s->state.pid)
         pod_state_write(s->dirfd, s->plan, &s->state, &ignored);
 }
@@ -297,7 +298,7 @@ static _Noreturn void finish(struct supervisor *s)
         /* All before the clients hear of the end: who waited for it finds nothing of this run. The socket goes before the
          * record says that the container may be started again. */
         pod_cleanup_fd(&s->relay.listener);
-        pod_groups_end(&s->limits.groups, removed ? -1 : s->dirfd);
+        removed &= !pod_groups_end(&s->limits.groups, s->dirfd); /* else the next command does */
         pod_removal_socket(s->plan, removed);
         s->state.status = "exited";
         s->state.restarting = 0;
@@ -476,7 +477,7 @@ _Noreturn void pod_supervise(const struct pod_plan *plan, int control, int netd,
         pod_limits_init(&s->limits, plan, s->dirfd);
         s->limits.killed = out_of_memory;
         s->limits.owner = s;
-        s->network.changed = network_changed;
+        s->limits.changed = s->network.changed = record_changed;
         s->network.owner = s;
     }
     pod_restart_init(&s->restart, plan);
