@@ -40,6 +40,12 @@ class Hands:
 
     # ---- flags
 
+    def ready(self) -> None:
+        from importlib import import_module
+
+        for name in ("create", "run_flags", "run_request", "run_values"):
+            import_module("pod.cli." + name)
+
     def request(self, engine: Engine, words: list[str], image: str) -> Request:
         from pod.cli import create, run_request
         from pod.cli.options import parse
@@ -159,6 +165,7 @@ def carry_out(
         return 0
     if not plan.actions:
         return 0
+    doing.expect(plan)
     try:
         execute.Execution(plan, doing, parallel=parallel(engine, options), deadline=deadline).run()
     except execute.Failed:
