@@ -6,7 +6,7 @@ import os
 import time
 
 from pod.core import moments
-from pod.core.compose import labels, service, staging
+from pod.core.compose import existing, labels, service, staging
 from pod.core.errors import Conflict, NameInUse, NoSuchContainer, NoSuchNetwork, NoSuchVolume, PodError
 
 TYPE_CHECKING = False
@@ -201,6 +201,15 @@ class Doing:
             raise
         return container
 
+    def _complete(self, action: Action, container: Container) -> None:
+        """What a killed ``up`` did not come to put into a container that never ran."""
+        project = self.project
+        if container.status != "created" or project is None or action.service not in project.services:
+            return
+        own = staging.files(project, action.service)
+        if existing.labels_of(container).get(labels.STAGED, "") == staging.digest(own):
+            staging.put(self.engine, container, own)
+
     def _labels(self, action: Action, target: Target, old: Container | None) -> dict[str, str]:
         project = self._of
         own = target.service.get("labels") or {}
@@ -267,6 +276,7 @@ class Doing:
     def _start(self, action: Action) -> None:
         hooks = self._hooks(action.service, "post_start")
         container = self._found(action)
+        self._complete(action, container)
         if not hooks:
             start(self.engine, container)
             return

@@ -29,7 +29,7 @@ def disturb(applications: Applications, faulter: Faulter, case: Case, one: Injec
             applications.pod, applications.argv(case), one.call, one.fault, applications.environ(case.wanted)
         )
         verdict = applications.judge(one.call, outcome)
-        applications.heal(case, verdict, other=other)
+        applications.heal(case, verdict, other=other, sure=one.call.role != "pod-init")
         if outcome.hit:
             return verdict
     return "missed"
@@ -65,3 +65,31 @@ def test_application_when_a_process_is_killed_then_the_next_command_completes(
     assert {fault_errnos.name(one.fault) for one in wanted} == {"SIGKILL"}
     assert not problems, f"{len(problems)} of {len(wanted)}:\n" + "\n\n".join(problems[:20])
     assert len(missed) <= 2 + len(wanted) // 4, f"of {len(wanted)} calls these did not come again: {missed[:20]}"
+
+
+@pytest.mark.x86_64
+def test_up_when_who_holds_the_networks_is_killed_then_the_next_one_starts_them_anew(
+    applications: Applications, faulter: Faulter
+) -> None:
+    case = CASES["compose up"]
+    calls, _ = faulter.calls(applications.pod, applications.argv(case), applications.environ(case.wanted))
+    applications.heal(case, "done", other=True)
+    (first, *_) = [call for call in calls if call.role == "pod-holder" and call.name == "write"]
+    outcome = faulter.disturbed(applications.pod, applications.argv(case), first, 0, applications.environ(case.wanted))
+    assert outcome.hit
+    assert applications.judge(first, outcome) == "refused"
+    applications.heal(case, "refused", other=False)
+
+
+@pytest.mark.x86_64
+def test_up_when_killed_before_a_secret_with_an_owner_is_there_then_the_next_one_puts_it_there(
+    applications: Applications, faulter: Faulter
+) -> None:
+    case = CASES["compose up"]
+    calls, _ = faulter.calls(applications.pod, applications.argv(case), applications.environ(case.wanted))
+    applications.heal(case, "done", other=True)
+    made = [call for call in calls if call.role.startswith("python") and call.target == "store/containers/#/staged"]
+    assert made
+    outcome = faulter.disturbed(applications.pod, applications.argv(case), made[0], 0, applications.environ(case.wanted))
+    assert outcome.hit
+    applications.heal(case, applications.judge(made[0], outcome), other=False)
