@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from pod.cli.compose_project import ProjectLock
     from pod.cli.options import Options
     from pod.core.compose.plan import Action, Plan
     from pod.core.compose.project import Project
@@ -37,6 +38,7 @@ class Hands:
         self.dry = dry
         self.quiet_images = quiet_images
         self.no_cache = False
+        self.lock: ProjectLock | None = None
 
     # ---- flags
 
@@ -167,7 +169,8 @@ def carry_out(
         return 0
     doing.expect(plan)
     try:
-        execute.Execution(plan, doing, parallel=parallel(engine, options), deadline=deadline).run()
+        run = execute.Execution(plan, doing, parallel=parallel(engine, options), deadline=deadline, lock=voice.lock)
+        run.run()
     except execute.Failed:
         return 1
     return 0

@@ -24,7 +24,7 @@ CASES = {
 """By case: what it is, and the most that pod may take of podman-compose's time."""
 SERVICES = 5
 CROWD = 50
-MOST_CROWD = 300.0
+MOST_CROWD = 120.0
 """MiB that the command and all its processes may have at the same time while so many come up."""
 
 
@@ -89,7 +89,7 @@ class Applications:
 
     def crowd(self) -> list[str]:
         """Lines on the memory of ``up -d`` of few services, and of many."""
-        lines = [f"compose: memory of up -d and all its processes, at most {MOST_CROWD:.0f} MiB wanted"]
+        lines = ["compose: memory of up -d and all its processes"]
         for count in (SERVICES, CROWD):
             folder = self._bench.scratch / f"crowd-{count}"
             folder.mkdir()
@@ -100,6 +100,8 @@ class Applications:
             seconds, most, processes = _watched([*argv, "up", "-d"], environ)
             self._runner([*argv, "down"], environ)()
             lines.append(f"  {count:3} services: {most:6.1f} MiB, {processes} processes, {seconds:.2f} s")
+            if count == CROWD:
+                lines.append(f"  goal <= {MOST_CROWD:.0f} MiB: {'met' if most <= MOST_CROWD else 'missed'}")
         return lines
 
     def end(self) -> None:

@@ -90,6 +90,7 @@ def test_up_when_killed_before_a_secret_with_an_owner_is_there_then_the_next_one
     applications.heal(case, "done", other=True)
     made = [call for call in calls if call.role.startswith("python") and call.target == "store/containers/#/staged"]
     assert made
-    outcome = faulter.disturbed(applications.pod, applications.argv(case), made[0], 0, applications.environ(case.wanted))
+    argv, environ = applications.argv(case), applications.environ(case.wanted)
+    outcome = faulter.disturbed(applications.pod, argv, made[0], 0, environ)
     assert outcome.hit
     applications.heal(case, applications.judge(made[0], outcome), other=False)
