@@ -29,5 +29,5 @@ def main(engine: Engine, options: Options) -> int:
     project = compose_project.load(engine, options, options.args)
     options.values["no-start"] = True
     voice = compose_hands.hands(engine, options, project)
-    with compose_project.lock(engine, project.name):
+    with compose_project.lock(engine, project.name) as voice.lock:
         return compose_up.bring_up(engine, options, project, voice)[0]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from pod.cli.compose_project import ProjectLock
     from pod.cli.options import Options
     from pod.core.compose.plan import Action, Plan
     from pod.core.compose.project import Project
@@ -37,8 +38,15 @@ class Hands:
         self.dry = dry
         self.quiet_images = quiet_images
         self.no_cache = False
+        self.lock: ProjectLock | None = None
 
     # ---- flags
+
+    def ready(self) -> None:
+        from importlib import import_module
+
+        for name in ("create", "run_flags", "run_request", "run_values"):
+            import_module("pod.cli." + name)
 
     def request(self, engine: Engine, words: list[str], image: str) -> Request:
         from pod.cli import create, run_request
@@ -159,8 +167,10 @@ def carry_out(
         return 0
     if not plan.actions:
         return 0
+    doing.expect(plan)
     try:
-        execute.Execution(plan, doing, parallel=parallel(engine, options), deadline=deadline).run()
+        run = execute.Execution(plan, doing, parallel=parallel(engine, options), deadline=deadline, lock=voice.lock)
+        run.run()
     except execute.Failed:
         return 1
     return 0

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pod.core.statefile import Lock
 
 _MOST_INPUT = 16 << 20
+_SILENT = 2.0
+"""Seconds that a command waits for another one without a word."""
 DRY_RUN = ("dry-run", "", "bool", "Execute command in dry run mode")
 """A flag that every command has."""
 
@@ -97,11 +99,46 @@ def check_name(name: str) -> str:
     return name
 
 
-def lock(engine: Engine, name: str) -> Lock:
-    """Held by who changes a project: of two, one waits."""
-    from pod.core import statefile
+class ProjectLock:
+    """Held by who changes a project: of two, one waits, and says so. While who has it does nothing but wait for a
+    condition it is let go, so that 'down' ends an 'up' that would wait for long.
+    """
 
-    return statefile.Lock(f"{engine.run_dir}/locks/compose-{name}", timeout=None)
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._path = f"{engine.run_dir}/locks/compose-{name}"
+        self._name = name
+        self._held: Lock | None = None
+
+    def __enter__(self) -> ProjectLock:
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def take(self) -> None:
+        """Where it was let go."""
+        if self._held is not None:
+            return
+        from pod.cli import output
+        from pod.core import statefile
+        from pod.core.errors import Busy
+
+        try:
+            self._held = statefile.Lock(self._path, timeout=_SILENT).__enter__()
+        except Busy:
+            output.warning(f'another command is at work on project "{self._name}": waiting until it is done')
+            self._held = statefile.Lock(self._path, timeout=None).__enter__()
+
+    def let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.__exit__()
+
+
+def lock(engine: Engine, name: str) -> ProjectLock:
+    """Of the project of that name."""
+    return ProjectLock(engine, name)
 
 
 def chosen(

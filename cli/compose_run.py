@@ -66,10 +66,11 @@ def main(engine: Engine, options: Options) -> int:
     project = compose_project.load(engine, options, [name])
     voice = compose_hands.hands(engine, options, project)
     voice.how = "quiet" if options["quiet"] else voice.how
-    with compose_project.lock(engine, project.name):
+    with compose_project.lock(engine, project.name) as voice.lock:
         status, doing = _prepare(engine, options, project, voice)
         if status or voice.dry:
             return status
+        voice.lock.take()
         container = doing.make(
             Action("create", name, name, 1, oneoff=True, aliases=options["use-aliases"]),
             options["name"] or f"{project.name}-{name}-run-{os.urandom(6).hex()}",

@@ -34,5 +34,5 @@ def main(engine: Engine, options: Options) -> int:
     options.values["scale"], options.args = options.args, services
     options.values["no-recreate"] = True
     voice = compose_hands.hands(engine, options, project)
-    with compose_project.lock(engine, project.name):
+    with compose_project.lock(engine, project.name) as voice.lock:
         return compose_up.bring_up(engine, options, project, voice)[0]

@@ -31,7 +31,7 @@ def main(engine: Engine, options: Options) -> int:
     from pod.core.errors import PodError
 
     name, project = compose_project.load_or_name(engine, options, options.args)
-    with compose_project.lock(engine, name):
+    with compose_project.lock(engine, name) as lock:
         found = existing.find(engine, name)
         services = compose_project.services_of(found, project)
         wanted = order.closure(services, options.args or services)
@@ -45,5 +45,6 @@ def main(engine: Engine, options: Options) -> int:
                 last = [at for at, action in enumerate(plan.actions) if action.service == one]
                 plan.add(Action("wait", one, one, condition="running_or_healthy", required=True, names=names), last)
         voice = compose_hands.hands(engine, options, project)
+        voice.lock = lock
         deadline = time.monotonic() + options["wait-timeout"] if options["wait-timeout"] else None
         return compose_hands.carry_out(engine, options, plan, work.Doing(engine, project, voice), voice, deadline)

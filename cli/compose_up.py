@@ -70,7 +70,7 @@ def main(engine: Engine, options: Options) -> int:
     project = compose_project.load(engine, options, options.args)
     voice = compose_hands.hands(engine, options, project)
     attached = not (options["detach"] or options["wait"] or options["no-start"] or voice.dry)
-    with compose_project.lock(engine, project.name):
+    with compose_project.lock(engine, project.name) as voice.lock:
         status, doing = bring_up(engine, options, project, voice)
     if status or not attached:
         return status

@@ -47,7 +47,7 @@ def main(engine: Engine, options: Options) -> int:
         }
         options.values.update({**making, "build": True, "quiet-build": options["quiet"]})
         voice = compose_hands.hands(engine, options, project)
-        with compose_project.lock(engine, project.name):
+        with compose_project.lock(engine, project.name) as voice.lock:
             status, _ = compose_up.bring_up(engine, options, project, voice)
         if status or voice.dry:
             return status
@@ -136,7 +136,7 @@ def _rebuild(engine: Engine, options: Options, project: Project, service: str) -
 
     def work() -> int:
         voice = compose_hands.hands(engine, again, project)
-        with compose_project.lock(engine, project.name):
+        with compose_project.lock(engine, project.name) as voice.lock:
             return compose_up.bring_up(engine, again, project, voice)[0]
 
     compose_hands.run_child(work)

@@ -33,6 +33,15 @@ if TYPE_CHECKING:
         def failed(self, action: Action, error: PodError) -> None:
             """Tells of a failure, in the process in which it happened."""
 
+    class Yields(Protocol):
+        """What is held while something is done."""
+
+        def take(self) -> None:
+            """Where it was let go."""
+
+        def let_go(self) -> None:
+            """While there is nothing to do but to wait."""
+
 
 INLINE = frozenset(("network", "volume", "external", "keep", "rename"))
 """Done in this process: they take no longer than a fork."""
@@ -47,11 +56,20 @@ class Failed(PodError):
 class Execution:
     """One plan on its way. ``parallel`` bounds the processes at work; ``deadline`` (monotonic) what is waited for."""
 
-    def __init__(self, plan: Plan, worker: Worker, *, parallel: int = -1, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        worker: Worker,
+        *,
+        parallel: int = -1,
+        deadline: float | None = None,
+        lock: Yields | None = None,
+    ) -> None:
         self._plan = plan
         self._worker = worker
         self._parallel = parallel if parallel > 0 else 1 << 30
         self._deadline = deadline
+        self._lock = lock
         self._left = [set(action.needs) for action in plan.actions]
         self._after: list[list[int]] = [[] for _ in plan.actions]
         for position, action in enumerate(plan.actions):
@@ -79,6 +97,8 @@ class Execution:
 
     def _begin_ready(self) -> None:
         later = []
+        if self._ready and self._lock is not None:
+            self._lock.take()
         while self._ready and not self.failures:
             position = self._ready.pop(0)
             action = self._plan.actions[position]
@@ -148,6 +168,8 @@ class Execution:
     def _reap(self) -> None:
         if not self._children:
             if self._waits and not self._ready:
+                if self._lock is not None:
+                    self._lock.let_go()
                 time.sleep(_LOOK)
             return
         if self._ready and len(self._children) < self._parallel and not self.failures:

@@ -40,14 +40,17 @@ class Instance:
 
 
 class Existing:
-    """All that is the project's: containers, and names of networks and volumes by their keys."""
+    """All that is the project's: containers, names of networks and volumes by their keys; ``made`` by their names: what
+    they are, in the words of the file.
+    """
 
-    __slots__ = ("instances", "networks", "volumes")
+    __slots__ = ("instances", "made", "networks", "volumes")
 
     def __init__(self) -> None:
         self.instances: list[Instance] = []
         self.networks: dict[str, str] = {}
         self.volumes: dict[str, str] = {}
+        self.made: dict[str, dict[str, Any]] = {}
 
     def of(self, service: str) -> list[Instance]:
         """The service's own ones, by their numbers; those of ``run`` aside."""
@@ -77,10 +80,17 @@ def find(engine: Engine, project: str) -> Existing:
         own = record.get("Labels") or {}
         if own.get(labels.PROJECT) == project:
             found.networks[own.get(labels.NETWORK, record["Name"])] = record["Name"]
+            found.made[record["Name"]] = {
+                "driver": record["Driver"],
+                "driver_opts": dict(record.get("Options") or {}),
+                "enable_ipv6": bool(record.get("EnableIPv6")),
+                "internal": bool(record.get("Internal")),
+            }
     for volume in volumes.list_all(engine):
         own = volume.labels
         if own.get(labels.PROJECT) == project:
             found.volumes[own.get(labels.VOLUME, volume.name)] = volume.name
+            found.made[volume.name] = {"driver_opts": dict(volume.options)}
     return found
 
 

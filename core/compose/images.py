@@ -41,7 +41,11 @@ def plan_images(
         if build or policy == "build" or age(image) is None:
             if no_build:
                 raise NoSuchImage(f"No such image: {image}", hint=f"leave out --no-build, or: pod compose build {name}")
-            built[name] = plan.add(Action("build", image, name, pull=pull == "always"))
+            twin = next((one for one in built if _same_build(project, one, name)), None)
+            if twin is None:
+                built[name] = plan.add(Action("build", image, name, pull=pull == "always"))
+            else:
+                built[name] = built[twin]
     _after_contexts(project, plan, built)
     made = {plan.actions[position].name for position in built.values()}
     pulled: set[str] = set()
@@ -60,6 +64,13 @@ def plan_images(
             pulled.add(image)
             plan.add(Action("pull", image, name, platform=service.get("platform") or ""))
     return plan
+
+
+def _same_build(project: Project, one: str, other: str) -> bool:
+    """Whether both come to the same image, as services do that share a build by an anchor: it is built once."""
+    first, second = project.services[one], project.services[other]
+    same_name = labels.image_name(project.name, one, first) == labels.image_name(project.name, other, second)
+    return same_name and all(first.get(key) == second.get(key) for key in ("build", "platform"))
 
 
 def _policy(pull: str, service: Any, name: str) -> str:
@@ -95,7 +106,7 @@ def _after_contexts(project: Project, plan: Plan, built: dict[str, int]) -> None
         contexts = (project.services[name].get("build") or {}).get("additional_contexts") or {}
         for value in contexts.values() if isinstance(contexts, dict) else ():
             other = str(value).partition("service:")[2]
-            if str(value).startswith("service:") and other in built:
+            if str(value).startswith("service:") and other in built and built[other] != position:
                 plan.actions[position].needs.add(built[other])
 
 

@@ -117,6 +117,24 @@ class _Maker:
                     self.base.append(self.plan.add(Action("external", name, key=key, what=kind)))
                 elif there.get(key) != name:
                     self.base.append(self.plan.add(Action(kind, name, key=key)))
+                else:
+                    self._compare(kind, name, document)
+
+    def _compare(self, kind: str, name: str, document: Mapping[str, Any]) -> None:
+        """One that is there stays as it was made, as with Docker; here that is told."""
+        options = document.get("driver_opts") or {}
+        wanted = {
+            "driver": document.get("driver") or "bridge",
+            "driver_opts": {str(key): str(value) for key, value in options.items()},
+            "enable_ipv6": bool(document.get("enable_ipv6")),
+            "internal": bool(document.get("internal")),
+        }
+        made = self.existing.made.get(name, {})
+        other = [key for key in wanted if key in made and made[key] != wanted[key]]
+        if other:
+            again = "'pod compose down', then 'up', makes it anew" if kind == "network" else "it is not made anew"
+            keys = ", ".join(other)
+            self.plan.warnings.append(f"{kind} {name} is there, with another {keys} than the file's: {again}")
 
     def _volumes(self) -> set[str]:
         found = set()

@@ -183,9 +183,10 @@ def _stage(engine: Engine, project: Project, one: File) -> str:
 
 
 def put(engine: Engine, container: Container, found: list[File]) -> None:
-    """Those with an owner, into a container that was not started yet."""
+    """Those with an owner, into a container that was not started yet; once."""
     owned = [one for one in found if not one.source and (one.uid or one.gid)]
-    if not owned:
+    done = container.directory + "/staged"
+    if not owned or os.path.exists(done):
         return
     from pod.core.container import view
     from pod.core.runtime import launch
@@ -201,6 +202,7 @@ def put(engine: Engine, container: Container, found: list[File]) -> None:
     try:
         os.lseek(archive, 0, os.SEEK_SET)
         view.use(engine, container, lambda plan, _: view.Job("unpack", plan, "/", stream=archive).result(), bare=True)
+        os.close(os.open(done, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     finally:
         os.close(archive)
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from pod.core import moments
-from pod.core.compose import labels, service, staging
+from pod.core.compose import existing, labels, service, staging
 from pod.core.errors import Conflict, NameInUse, NoSuchContainer, NoSuchNetwork, NoSuchVolume, PodError
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol, TypeVar
 
-    from pod.core.compose.plan import Action
+    from pod.core.compose.plan import Action, Plan
     from pod.core.compose.plan_up import Target
     from pod.core.compose.project import Project
     from pod.core.container.model import Container
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         def make(self, engine: Engine, action: Action) -> None:
             """Pulls, loads, builds or pushes the image of a service."""
 
+        def ready(self) -> None:
+            """There will be several requests."""
+
         def hook(self, engine: Engine, container: Container, hook: Mapping[str, Any]) -> int:
             """A command of post_start or pre_stop in the container; its exit code."""
 
@@ -42,6 +45,17 @@ if TYPE_CHECKING:
             """Tells of a failure."""
 
 
+_ALWAYS = ("config", "host", "notices", "container.happened", "container.lifecycle")
+_MODULES = {
+    "create": ("image.layers", "image.store"),
+    "start": ("container.claims", "image.layers", "image.store"),
+    "restart": ("container.claims", "container.stopping", "image.layers", "image.store"),
+    "stop": ("container.stopping",),
+    "kill": ("container.stopping",),
+    "end": ("background", "container.claims", "container.stopping", "image.trash"),
+    "remove": ("background", "container.claims", "image.trash"),
+}
+"""By kind of action: what it imports below core."""
 _PATIENCE = 7.0
 """Seconds for a name that leads nowhere to become free: longer than container/store.py waits for its maker."""
 
@@ -63,6 +77,17 @@ class Doing:
 
     def failed(self, action: Action, error: PodError) -> None:
         self.hands.failed(action, error)
+
+    def expect(self, plan: Plan) -> None:
+        """What several processes would import each for itself is imported once, before there are any."""
+        from importlib import import_module
+
+        kinds = [action.kind for action in plan.actions]
+        several = [kind for kind in _MODULES if kinds.count(kind) > 1]
+        if "create" in several:
+            self.hands.ready()
+        for name in {name for kind in several for name in (*_ALWAYS, *_MODULES[kind])}:
+            import_module("pod.core." + name)
 
     def do(self, action: Action) -> None:
         if action.kind in ("pull", "load", "build", "push"):
@@ -176,6 +201,15 @@ class Doing:
             raise
         return container
 
+    def _complete(self, action: Action, container: Container) -> None:
+        """What a killed ``up`` did not come to put into a container that never ran."""
+        project = self.project
+        if container.status != "created" or project is None or action.service not in project.services:
+            return
+        own = staging.files(project, action.service)
+        if existing.labels_of(container).get(labels.STAGED, "") == staging.digest(own):
+            staging.put(self.engine, container, own)
+
     def _labels(self, action: Action, target: Target, old: Container | None) -> dict[str, str]:
         project = self._of
         own = target.service.get("labels") or {}
@@ -242,6 +276,7 @@ class Doing:
     def _start(self, action: Action) -> None:
         hooks = self._hooks(action.service, "post_start")
         container = self._found(action)
+        self._complete(action, container)
         if not hooks:
             start(self.engine, container)
             return

@@ -126,6 +126,7 @@ def run_applications(bench: peers.Bench, rounds: int) -> None:
             subjects = applications.subjects(case)
             report(f"compose: {title} (ms)", subjects, applications.missing, rounds, [base], {base: goal})
             applications.end()
+        say(*applications.crowd(), "")
     finally:
         applications.end()
 

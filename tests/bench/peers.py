@@ -32,6 +32,7 @@ class Bench:
         self.registry = registry
         self.rootfs = scratch / "rootfs"
         self.runtime_dir = scratch / "xdg"
+        self._short = Path(tempfile.mkdtemp(prefix="pb-", dir="/var/tmp"))  # podman: a runroot of 50 characters at most
         self.runtime_dir.mkdir(mode=0o700, parents=True)
         archive = scratch / "busybox.tar"
         layers.busybox(archive)
@@ -60,7 +61,7 @@ class Bench:
         """podman with a store of its own, overlay as it can here, and a runtime that accepts this host's cgroups."""
         base = self.scratch / store
         argv = [
-            *(self.program("podman"), "--root", str(base / "root"), "--runroot", str(base / "run")),
+            *(self.program("podman"), "--root", str(base / "root"), "--runroot", str(self._short / store)),
             *("--storage-driver", "overlay", "--storage-opt", "overlay.ignore_chown_errors=true"),
             *("--runtime", "crun" if crun_works() else "runc"),
             *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
@@ -93,6 +94,7 @@ class Bench:
                 continue
         for tree in self.scratch.glob("unpacked/*"):
             tools.remove_tree(tree)
+        tools.remove_tree(self._short)
         tools.remove_tree(self.scratch)
 
 

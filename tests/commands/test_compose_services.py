@@ -1,120 +1,197 @@
-"""A whole application of Debian's packages: web servers behind one name, an application, its database and a cache."""
+"""A whole application of Debian's packages (tests/support/shop): nginx, three of an application behind one name, its
+database and its cache; as people bring it up, change it, look at it, and take it down.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import podcli
+from tests.support import leaks, places, podcli
 from tests.support.compose import App
 from tests.support.podcli import Pod
+from tests.support.registry import Registry
 
-pytestmark = pytest.mark.slow
-
-SHAPE = """
-services:
-  db:
-    image: %SERVICES%
-    user: postgres
-    command:
-      - sh
-      - -ec
-      - |
-        PATH=$$PATH:$$(echo /usr/lib/postgresql/*/bin); db=/var/lib/postgresql/own
-        test -e $$db/PG_VERSION || initdb --no-sync --auth=scram-sha-256 --pwfile=/run/secrets/word -D $$db
-        grep -q everybody $$db/pg_hba.conf || echo "host all all all scram-sha-256 # everybody" >>$$db/pg_hba.conf
-        exec postgres -D $$db -c listen_addresses=* -c unix_socket_directories=/tmp
-    volumes: [rows:/var/lib/postgresql]
-    networks: [back]
-    secrets: [word]
-    healthcheck: {test: ["CMD", "pg_isready", "-h", "127.0.0.1"], interval: 1s, timeout: 10s, retries: 60}
-  cache:
-    image: %IMAGE%
-    command: [sh, -c, "mkdir /c; echo cached >/c/value; exec httpd -f -p 6379 -h /c"]
-    networks: [back]
-    stop_signal: SIGKILL
-  app:
-    image: %SERVICES%
-    command:
-      - sh
-      - -ec
-      - |
-        export PGPASSWORD=$$(cat /run/secrets/word) PGHOST=db PGUSER=postgres
-        psql -qc "create table if not exists visits (n int); insert into visits values (42)"
-        mkdir -p /srv/app; psql -Atc "select 'visits ' || max(n) from visits" >/srv/app/index.html
-        exec nginx -c /etc/app.conf
-    depends_on:
-      db: {condition: service_healthy}
-      cache: {condition: service_started}
-    configs: [{source: server, target: /etc/app.conf}]
-    secrets: [word]
-    networks: [front, back]
-    healthcheck: {test: ["CMD", "test", "-s", "/srv/app/index.html"], interval: 1s, retries: 60}
-  web:
-    image: %SERVICES%
-    command: [nginx, -c, /etc/web.conf]
-    environment: {RELEASE: "${RELEASE:-1}"}
-    depends_on: {app: {condition: service_healthy}}
-    configs: [{source: proxy, target: /etc/web.conf}]
-    networks: [front]
-    deploy: {replicas: 3, update_config: {parallelism: 1}}
-  client: {image: %IMAGE%, command: %WAITS%, networks: [front]}
-networks: {front: {}, back: {internal: true}}
-volumes: {rows: {}}
-secrets: {word: {environment: WORD}}
-configs:
-  server:
-    content: |
-      daemon off; error_log stderr; pid /tmp/nginx.pid; events {}
-      http { access_log /dev/stdout; server { listen 80; root /srv/app; } }
-  proxy:
-    content: |
-      daemon off; error_log stderr; pid /tmp/nginx.pid; events {}
-      http { access_log /dev/stdout; server { listen 80; location / { proxy_pass http://app; } } }
-"""
+pytestmark = [pytest.mark.slow, pytest.mark.image("services:12"), pytest.mark.image("application:12")]
+WAIT = 120.0
+"""Seconds that all of it may take to be there on a busy machine."""
 
 
 class Shop(App):
+    """The folder's application, on a port of the loopback."""
+
+    def __init__(self, pod: Pod, folder: Path) -> None:
+        super().__init__(pod, "", folder / "shop", "shop")
+        shutil.copytree(places.REPOSITORY / "tests/support/shop", self.folder)
+        for path in self.folder.rglob("*"):
+            os.chmod(path, 0o755 if path.is_dir() else 0o644)
+        (self.folder / "db-password").write_text("open sesame\n")
+        self.port = podcli.free_port()
+        images = {"SERVICES": pod.image("services:12"), "APPLICATION": pod.image("application:12")}
+        self.env = {**images, "PORT": str(self.port), "CACHE_PASSWORD": "close sesame"}
+
     def __call__(self, *words: str, **more: object) -> podcli.Result:
-        env = {"WORD": "open sesame", **more.pop("env", {})}  # type: ignore[dict-item]
-        return self.pod(*self.argv(*words), env=env, timeout=180, **more)  # type: ignore[arg-type]
+        env = {**self.env, **more.pop("env", {})}  # type: ignore[dict-item]
+        return self.pod(*self.argv(*words), env=env, timeout=300, **more)  # type: ignore[arg-type]
+
+    def ask(self) -> dict[str, object]:
+        """What a visitor gets; OSError where it is an error."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=30) as answer:
+            found: dict[str, object] = json.load(answer)
+        return found
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask())
+        except OSError:
+            return False
+
+    def heard(self, count: int) -> set[object]:
+        """The hosts that answer, until there were so many."""
+        hosts: set[object] = set()
+
+        def more() -> bool:
+            hosts.add(self.ask()["host"])
+            return len(hosts) == count
+
+        podcli.until(more, WAIT, f"{count} to answer")
+        return hosts
+
+    def numbers(self, service: str) -> set[str]:
+        return {name for name in self.ids() if name.startswith(f"shop-{service}-")}
+
+
+class Visitors:
+    """Somebody who asks all the time."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._end = threading.Event()
+        self.answers: list[dict[str, object]] = []
+        self.failures: list[str] = []
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        while not self._end.wait(0.05):
+            try:
+                self.answers.append(self._shop.ask())
+            except OSError as error:
+                self.failures.append(str(error))
+
+    def end(self) -> None:
+        self._end.set()
+        self._thread.join(60)
 
 
 @pytest.fixture
-def shop(pod: Pod, busybox: str, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(pod, busybox, tmp_path, "shop")
-    made.write(SHAPE.replace("%SERVICES%", pod.image("services:12")))
-    yield made
-    made.close()
-    assert made.leftovers() == []
+def shop(registry: Registry, tmp_path: Path) -> Iterator[Shop]:
+    """In a store of its own, so that whatever is left in it is this application's."""
+    for pod in podcli.fresh(registry.name):
+        made = Shop(pod, tmp_path)
+        yield made
+        made.close()
+        assert made.leftovers() == []
+        assert leaks.settled(pod.root, WAIT) == []  # the images go in the background
+        assert os.listdir(pod.root / "volumes") == []
+        assert not (pod.root / "compose" / "shop").exists()
 
 
-@pytest.mark.image("services:12")
-def test_application_when_run_scaled_changed_and_ended(shop: Shop) -> None:
-    def asks(url: str = "http://web") -> str:
-        return shop("exec", "-T", "client", "wget", "-qO-", url).out
-
-    shop("up", "-d", "--wait").ok()
-    podcli.until(lambda: asks() == "visits 42\n", 30, "the web to answer")
-    assert asks("http://db:5432") == asks("http://cache:6379/value") == ""  # another network
-    assert shop("exec", "-T", "app", "sh", "-c", "bash -c 'exec 3<>/dev/tcp/cache/6379' && echo open").ok() == "open\n"
-    ids = shop.ids()
+def test_shop_when_run_scaled_changed_and_ended_then_it_serves(shop: Shop) -> None:
     shop("up", "-d").ok()
-    assert shop.ids() == ids
-    for _ in range(12):
-        assert asks() == "visits 42\n"
-    heard = {line.partition(" ")[0] for line in shop("logs", "web").out.splitlines() if "GET /" in line}
-    assert len(heard) >= 2
-    shop("scale", "web=4").ok()
-    assert len(shop.ids()) == len(ids) + 1
-    said = shop("up", "-d", env={"RELEASE": "2"}).err
-    assert said.index("web-1  Started") < said.index("web-2  Recreate\n")
+    podcli.until(shop.answers, WAIT, "the shop to answer")
+    assert len(shop.heard(3)) == 3
+    networks_are_apart(shop)
+    again_is_nothing(shop)
+    shop("scale", "app=5").ok()
+    assert len(shop.heard(5)) == 5
+    shop("scale", "app=3").ok()
+    assert shop.numbers("app") == {"shop-app-1", "shop-app-2", "shop-app-3"}
+    changes_while_it_serves(shop)
+    looked_at(shop)
+    goes_on_after_down(shop)
+    assert "<none>" not in shop.pod("images").ok()  # what two services share was built once
+    shop("down", "-v", "--rmi", "all").ok()
+    assert shop.leftovers() == []
+    assert shop.pod("images", "-q").ok() == ""
+
+
+def networks_are_apart(shop: Shop) -> None:
+    """Who is on the front reaches the application, and nothing behind it, by name or by address."""
+    address = shop.inspect("db")["NetworkSettings"]["Networks"]["shop_back"]["IPAddress"]
+
+    def reaches(service: str, host: str, port: int) -> bool:
+        words = f"exec 3<>/dev/tcp/{host}/{port}"
+        return shop("exec", "-T", service, "timeout", "3", "bash", "-c", words).code == 0
+
+    assert reaches("web", "app", 8000)
+    assert reaches("app", "db", 5432)
+    assert reaches("app", address, 5432)
+    assert reaches("app", "cache", 6379)
+    assert not reaches("web", "db", 5432)
+    assert not reaches("web", address, 5432)
+    assert not reaches("web", "cache", 6379)
+    assert not reaches("cache", "web", 80)
+
+
+def again_is_nothing(shop: Shop) -> None:
+    before = shop.ids()
+    said = shop("up", "-d").err
+    assert shop.ids() == before
+    changed = [line for line in said.splitlines() if "Recreate" in line or "Created" in line or "Started" in line]
+    assert changed == [" Container shop-migrate-1  Started"]  # it had ended, so it runs again, as with Docker
+
+
+def changes_while_it_serves(shop: Shop) -> None:
+    """Another release of the application, one container after the other; nobody else is touched, nobody notices."""
+    before = shop.ids()
+    visitors = Visitors(shop)
+    try:
+        said = shop("up", "-d", env={"RELEASE": "2"}).err
+        podcli.until(lambda: bool(visitors.answers) and visitors.answers[-1]["release"] == "2", WAIT, "release 2")
+    finally:
+        visitors.end()
+    assert said.index("app-1  Started") < said.index("app-2  Recreate\n")
+    assert said.index("app-2  Started") < said.index("app-3  Recreate\n")
     after = shop.ids()
-    assert {name for name in ids if after.get(name) != ids[name]} == {"shop-web-1", "shop-web-2", "shop-web-3"}
-    podcli.until(lambda: asks() == "visits 42\n", 30, "the new ones to answer")
+    assert {name for name in before if after.get(name) != before[name]} == shop.numbers("app")
+    assert visitors.failures == []
+    numbers = [int(str(one["visits"])) for one in visitors.answers]
+    assert numbers == sorted(set(numbers))
+    assert {one["release"] for one in visitors.answers} == {"1", "2"}
+    shop.env["RELEASE"] = "2"
+    assert len(shop.heard(3)) == 3
+
+
+def looked_at(shop: Shop) -> None:
+    lines = shop("logs", "app").ok().splitlines()
+    for number in (1, 2, 3):
+        assert any(line.startswith(f"app-{number}  | ") and "GET / HTTP/1.0" in line for line in lines), number
+    assert "GET / HTTP/1.1" in shop("logs", "--no-log-prefix", "--tail", "5", "web").ok()
+    words = "export PGPASSWORD=$(cat /run/secrets/db-password); psql -h 127.0.0.1 -Atc 'select max(number) from visits'"
+    visits = shop.ask()["visits"]
+    assert shop("exec", "-T", "db", "sh", "-c", words).ok() == f"{visits}\n"
+    assert shop("exec", "-T", "app", "stat", "-c", "%U %a", "/run/secrets/cache-password").ok() == "www-data 400\n"
+    states = shop.states()
+    assert states.pop("shop-migrate-1") == "exited"
+    assert set(states.values()) == {"running"}
+    assert {row["Health"] for row in shop.rows().values() if row["Service"] in ("app", "db", "cache")} == {"healthy"}
+
+
+def goes_on_after_down(shop: Shop) -> None:
+    """Both volumes stay, the one of the database and the one of the cache."""
+    before = shop.ask()
     shop("down").ok()
     assert shop.ids() == {}
-    shop("up", "-d", "--wait").ok()  # the database goes on with its rows
-    podcli.until(lambda: asks() == "visits 42\n", 30, "the web to answer")
+    shop("up", "-d").ok()
+    podcli.until(shop.answers, WAIT, "the shop to answer again")
+    after = shop.ask()
+    for name in ("visits", "cached"):
+        assert int(str(after[name])) > int(str(before[name])), name

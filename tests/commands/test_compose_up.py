@@ -213,6 +213,36 @@ def test_up_when_killed_at_any_moment_then_the_next_one_finishes(app: App) -> No
         assert app.leftovers() == []
 
 
+SICK = """
+services:
+  db: {image: %IMAGE%, command: %WAITS%, healthcheck: {test: "false", interval: 1s, retries: 1000}, network_mode: none}
+  web: {image: %IMAGE%, command: %WAITS%, depends_on: {db: {condition: service_healthy}}, network_mode: none}
+"""
+
+
+def test_down_when_an_up_waits_for_health_then_it_does_not_wait_for_it(app: App) -> None:
+    waiting = app.write(SICK).start("up", "-d")
+    podcli.until(lambda: app.states() == {"shop-db-1": "running", "shop-web-1": "created"}, 30, "db to run")
+    app("down", "-t", "0").ok()
+    _, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert b"pod: dependency failed to start: " in err
+    assert app.leftovers() == []
+
+
+@pytest.mark.slow
+def test_stop_when_another_command_is_at_work_then_it_waits_and_says_so(app: App) -> None:
+    app.write("services:\n  a: {image: %IMAGE%, command: sleep 1000, network_mode: none, stop_grace_period: 6s}\n")
+    app("up", "-d").ok()
+    ending = app.start("down")
+    podcli.until(lambda: b"Stopping" in os.read(ending.stderr.fileno(), 1000), 20, "down to begin")  # type: ignore[union-attr]
+    said = app("up", "-d")
+    said.ok()
+    assert 'WARNING: another command is at work on project "shop": waiting until it is done' in said.err
+    assert ending.wait(20) == 0
+    assert app.states() == {"shop-a-1": "running"}
+
+
 def test_up_in_the_foreground_when_interrupted_then_it_stops_what_runs(app: App) -> None:
     app.write(
         """

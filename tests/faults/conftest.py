@@ -10,7 +10,9 @@ import pytest
 from tests.support import layers, podcli, tools
 from tests.support.crafted import Craft
 from tests.support.fault_cases import World
+from tests.support.fault_compose import Applications
 from tests.support.faulter import Faulter
+from tests.support.podcli import Pod
 from tests.support.registry import Registry
 
 
@@ -34,10 +36,22 @@ def faulter(tmp_path_factory: pytest.TempPathFactory) -> Faulter:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A store of the fault tests' own, and a registry with one image of few files, of each kind that there is."""
+    for pod, image in _stores(tmp_path_factory):
+        yield World(pod, image)
+
+
+@pytest.fixture(scope="session")
+def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applications]:
+    """Another one, for Compose."""
+    for pod, image in _stores(tmp_path_factory):
+        yield Applications(pod, image)
+
+
+def _stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pod, str]]:
     if not tools.find("docker-registry"):
         pytest.skip("capability docker_registry: docker-registry is not installed")
     scratch = tmp_path_factory.mktemp("world")
     with Registry(scratch / "storage", scratch / "registry") as registry:
         image = Craft(registry, scratch, _base).make(_changes)
         for pod in podcli.fresh(registry.name):
-            yield World(pod, image)
+            yield pod, image

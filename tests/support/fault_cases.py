@@ -124,6 +124,14 @@ def _walk(root: Path) -> Iterator[Path]:
             yield Path(folder) / name
 
 
+def age(root: Path) -> None:
+    """As if a day had gone by for what is hidden, so that the next command takes it for what it is."""
+    then = time.time() - BEFORE_THE_REGISTRY_FORGETS
+    for pattern in HIDDEN:
+        for path in root.glob(pattern):
+            os.utime(path, (then, then), follow_symlinks=False)
+
+
 class World:
     """A store with one image, and the way back to it after each disturbance."""
 
@@ -366,11 +374,7 @@ class World:
         return all((self.pod.root / name).exists() for name in names | layers)
 
     def _age(self) -> None:
-        """As if a day had gone by for what is hidden, so that the next command takes it for what it is."""
-        then = time.time() - BEFORE_THE_REGISTRY_FORGETS
-        for pattern in HIDDEN:
-            for path in self.pod.root.glob(pattern):
-                os.utime(path, (then, then), follow_symlinks=False)
+        age(self.pod.root)
 
     def _tree(self) -> dict[str, str]:
         return tree(self.pod.root)
@@ -383,7 +387,7 @@ class World:
             wrong = leaks.left(self.pod.root)
             wrong += [f"group: {path}" for folder in tools.split_cgroups() for path in folder.glob("pod-*")]
             if not wrong and base is not None:
-                wrong = _difference(base, self._tree())
+                wrong = difference(base, self._tree())
             if not wrong:
                 return
             assert time.monotonic() < deadline, "left: " + "\n".join(wrong[:12])
@@ -395,7 +399,7 @@ class World:
                 again = deadline
 
 
-def _difference(base: dict[str, str], now: dict[str, str]) -> list[str]:
+def difference(base: dict[str, str], now: dict[str, str]) -> list[str]:
     return [
         *(f"more: {name}" for name in sorted(set(now) - set(base))),
         *(f"missing: {name}" for name in sorted(set(base) - set(now))),

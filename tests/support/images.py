@@ -9,6 +9,7 @@ library/configured:latest   umoci: USER by name, ENTRYPOINT, CMD, VOLUME, WORKDI
 library/nothing:latest      umoci: neither ENTRYPOINT nor CMD
 library/zstd:latest         skopeo, layers recompressed by zstd
 library/services:12         skopeo: nginx and postgres out of Debian packages
+library/application:12      skopeo: gunicorn with clients of postgres and redis, and redis, out of Debian packages
 library/multi:latest        buildah manifest: an index of amd64 and arm64
 """
 
@@ -239,6 +240,13 @@ def services(shop: Workshop) -> None:
     shop.skopeo_push("services", "services:12")
 
 
+def application(shop: Workshop) -> None:
+    """What applications in Python are built on, and the cache that they ask."""
+    packages = ("gunicorn", "python3-psycopg2", "python3-redis", "redis-server")
+    shop.umoci("application", [_archive("application-12", SUITES["12"], *packages)], "--config.cmd", "python3")
+    shop.skopeo_push("application", "application:12")
+
+
 RECIPES: dict[str, Callable[[Workshop], None]] = {
     "busybox:latest": busybox,
     "configured:latest": configured,
@@ -250,6 +258,7 @@ RECIPES: dict[str, Callable[[Workshop], None]] = {
     "debian:13": debian_13,
     "debian:11": debian_11,
     "services:12": services,
+    "application:12": application,
 }
 
 

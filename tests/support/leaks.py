@@ -37,6 +37,8 @@ def processes(root: Path) -> list[tuple[int, str]]:
 def _names(pid: str, wanted: bytes) -> bool:
     if _bytes(f"/proc/{pid}/stat").rpartition(b")")[2][1:2] in (b"Z", b"X"):
         return False
+    if os.getuid() and b"\nUid:\t0\t" in _bytes(f"/proc/{pid}/status"):
+        return False  # root's own: nobody here becomes that, and a host may have many with many mounts
     if any(wanted in _bytes(f"/proc/{pid}/{file}") for file in ("cmdline", "environ", "mountinfo")):
         return True
     return any(target.startswith(wanted) for target in _links(pid))

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway.h"
@@ -21,6 +22,7 @@
 #include "resolver.h"
 
 #define IDLE 4 /* ticks */
+#define HIDE_WAIT_MS 1000
 
 struct netd {
     struct pod_loop loop;
@@ -31,7 +33,7 @@ struct netd {
     struct pod_timer look;
     struct pod_watch holder_watch;
     struct pod_err failed;
-    int idle;
+    int idle, hidden;
 };
 
 #define NETD(pointer, member) \
@@ -45,7 +47,8 @@ static int go(struct netd *netd)
     snprintf(lock_path, sizeof lock_path, "%s/lock", netd->folder);
     snprintf(from, sizeof from, "%s/ctl", netd->folder);
     snprintf(to, sizeof to, "%s/ctl.going", netd->folder);
-    POD_AUTO_FD int lock = open(lock_path, O_RDWR | O_CLOEXEC);
+    /* Of one that is hidden there is nothing to be found: what is there is another's. */
+    POD_AUTO_FD int lock = netd->hidden ? -1 : open(lock_path, O_RDWR | O_CLOEXEC);
     if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) && !pod_netd_without_locks(errno))
         return 0;
     if (lock >= 0 && rename(from, to) == 0) {
@@ -60,6 +63,26 @@ static int go(struct netd *netd)
     /* Before the lock is let go of: what connects now is refused, and starts another. */
     close(POD_NETD_LISTENER);
     return 1;
+}
+
+/* One that could not begin answers those who wait for it; who comes later starts another. Whoever holds the lock started us
+ * and is about to connect, or waits for a process that does not run. */
+static int hide(const char *folder)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    char path[POD_NETD_PATH];
+
+    snprintf(path, sizeof path, "%s/lock", folder);
+    POD_AUTO_FD int lock = open(path, O_RDWR | O_CLOEXEC);
+    for (int waited = 0; lock >= 0 && flock(lock, LOCK_EX | LOCK_NB); waited++) {
+        if (pod_netd_without_locks(errno))
+            break;
+        if (waited >= HIDE_WAIT_MS)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    snprintf(path, sizeof path, "%s/ctl", folder);
+    return unlink(path) == 0;
 }
 
 /* Only while there is something to wait for: a netd with nothing to do is not woken. */
@@ -141,6 +164,7 @@ int main(int argc, char **argv)
                                     failed, &err);
     if (!netd.control)
         return 1;
+    netd.hidden = failed && hide(netd.folder);
     netd.look.rings = look;
     pod_loop_ring_at(&netd.loop, &netd.look, pod_loop_now() + POD_TICK_MS);
     netd.holder_watch = (struct pod_watch){netd.holder.socket, holder_ended};

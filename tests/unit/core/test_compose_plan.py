@@ -177,6 +177,25 @@ def test_up_when_external_resources_are_named_then_they_are_looked_for() -> None
     assert "external theirs" in shown(up(made, existing()))
 
 
+def test_up_when_a_network_or_volume_was_made_otherwise_then_that_is_told() -> None:
+    made = project(web={"volumes": [{"type": "volume", "source": "data", "target": "/d"}]})
+    made.volumes = {"data": {"driver_opts": {"type": "tmpfs", "size": 3}}}
+    made.networks = {"default": {"name": "app_default", "internal": True}}
+    found = existing(there("web"))
+    found.volumes = {"data": "app_data"}
+    found.made = {
+        "app_default": {"driver": "bridge", "driver_opts": {}, "enable_ipv6": False, "internal": False},
+        "app_data": {"driver_opts": {"type": "tmpfs", "size": "3"}},
+    }
+    (said,) = up(made, found).warnings
+    assert said.startswith("network app_default is there, with another internal than the file's: 'pod compose down'")
+    found.made["app_default"]["internal"], found.made["app_data"]["driver_opts"] = True, {}
+    (said,) = up(made, found).warnings
+    assert said.startswith("volume app_data is there, with another driver_opts than the file's")
+    found.made["app_data"]["driver_opts"] = {"type": "tmpfs", "size": "3"}
+    assert up(made, found).warnings == []
+
+
 def test_order_when_services_need_each_other_then_the_cycle_is_named() -> None:
     made = project(a={"depends_on": {"b": {}}}, b={"depends_on": {"c": {}}}, c={"depends_on": {"a": {}}})
     with pytest.raises(PodError, match="dependency cycle detected: a -> b -> c -> a"):

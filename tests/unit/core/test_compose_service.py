@@ -130,6 +130,20 @@ def test_images_when_policies_differ_then_that_is_pulled_or_built(
     assert [action.kind for action in plan.actions] == kinds
 
 
+def test_images_when_services_share_one_build_then_it_is_done_once() -> None:
+    made = project(build={"context": "/c", "args": {"A": "1"}})
+    other = {"context": "/c", "args": {"A": "2"}}
+    uses = {"context": "/d", "additional_contexts": {"base": "service:again"}}
+    made.services["again"] = dict(made.services["web"])
+    made.services["other"] = {**made.services["web"], "build": other}
+    made.services["uses"] = {"build": uses}
+    plan = images.plan_images(made, ["web", "again", "other", "uses"], lambda name: None)
+    assert [(action.kind, action.service) for action in plan.actions] == [
+        ("build", "web"), ("build", "other"), ("build", "uses"),
+    ]  # fmt: skip
+    assert plan.actions[2].needs == {0}
+
+
 def test_images_when_nothing_may_make_one_then_that_is_an_error() -> None:
     with pytest.raises(NoSuchImage):
         images.plan_images(project(pull_policy="never"), ["web"], lambda name: None)
