@@ -47,23 +47,28 @@ def plan_images(
             else:
                 built[name] = built[twin]
     _after_contexts(project, plan, built)
-    made = {plan.actions[position].name for position in built.values()}
-    pulled: set[str] = set()
+    seen = {plan.actions[position].name for position in built.values()}
     for name in chosen:
         service = project.services[name]
         image = labels.image_name(project.name, name, service)
         policy = _policy(pull, service, name)
-        if service.get("build") is not None or image in made or image in pulled:
-            continue
-        if bundled and image in bundled:
-            if age(image) is None:
-                pulled.add(image)
-                plan.add(Action("load", image, name, bundle=bundled[image]))
-            continue
-        if _wants_pull(policy, age(image), image):
-            pulled.add(image)
-            plan.add(Action("pull", image, name, platform=service.get("platform") or ""))
+        if service.get("build") is None and image not in seen:
+            action = _fetch(name, service, image, policy, age(image), bundled or {})
+            if action is not None:
+                seen.add(image)
+                plan.add(action)
     return plan
+
+
+def _fetch(
+    name: str, service: Any, image: str, policy: str, age: float | None, bundled: Mapping[str, str]
+) -> Action | None:
+    """How an image comes that nobody builds; None where it is there."""
+    if image in bundled:
+        return Action("load", image, name, bundle=bundled[image]) if age is None else None
+    if _wants_pull(policy, age, image):
+        return Action("pull", image, name, platform=service.get("platform") or "")
+    return None
 
 
 def _same_build(project: Project, one: str, other: str) -> bool:
