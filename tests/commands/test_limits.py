@@ -178,7 +178,7 @@ def test_supervisor_when_killed_then_the_next_command_takes_its_groups_away(grou
 
 @pytest.mark.split_cgroups
 def test_rm_when_the_supervisor_was_killed_then_no_process_and_no_group_stays(grouped: Grouped, busybox: str) -> None:
-    """With the host's pids nothing ends with the first process, and the record of the groups goes with the container."""
+    """With the host's pids nothing ends with the first process; the record of the groups goes with the container."""
     pod = grouped.pod
     argv = ("run", "-d", "--pid", "host", "--network", "none", "-m", "64m", "--pids-limit", "50", busybox)
     name = grouped(*argv, "sh", "-c", "sleep 971 & exec sleep 972").ok().strip()
