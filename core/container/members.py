@@ -31,9 +31,10 @@ class Process:
 class Crowd:
     """All processes of the machine at one look, for several containers."""
 
-    __slots__ = ("_below", "_inside", "every")
+    __slots__ = ("_below", "_inside", "every", "memory")
 
     def __init__(self) -> None:
+        self.memory = 0  # the machine's, in bytes, once somebody has asked
         self.every: dict[int, Process] = {}
         self._below: dict[int, list[int]] = {}
         """Numbers of processes by that of their parent."""

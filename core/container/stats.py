@@ -59,19 +59,21 @@ def sample(container: Container, crowd: members.Crowd, *, whole: bool = True) ->
     if "cpu" in places and places["cpu"][0] != "cgroup v1":
         found.cpu = _numbers(f"{places['cpu'][1]}/{name}/cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
     if processes and whole:
-        _sample_rest(found, container, processes)
+        _sample_rest(found, container, crowd, processes)
         _ask_groups(found, places, name)
     return found
 
 
-def _sample_rest(found: Sample, container: Container, processes: list[members.Process]) -> None:
+def _sample_rest(
+    found: Sample, container: Container, crowd: members.Crowd, processes: list[members.Process]
+) -> None:
     for process in processes:
         numbers = _numbers(f"/proc/{process.pid}/io", (b"read_bytes:", b"write_bytes:"))
         found.read += numbers[0]
         found.written += numbers[1]
     if "memory" not in _groups(container):
         found.memory = sum(_memory(process.pid) for process in processes)
-    found.limit = _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
+    found.limit = crowd.memory = crowd.memory or _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
     if container.config["HostConfig"].get("Memory"):
         found.limit = min(found.limit, int(container.config["HostConfig"]["Memory"]))
     found.received, found.sent = _network(processes[0].pid)

@@ -56,11 +56,11 @@ def test_memory_when_many_that_went_away_have_it_then_enough_of_them_are_killed(
 def test_memory_when_it_is_in_a_file_system_in_memory_then_it_counts(
     pod: Pod, busybox: str, hog: tuple[str, ...]
 ) -> None:
-    fill = "dd if=/dev/zero of=/mnt/file bs=1M count=90; sleep 20; echo lives"
+    fill = "dd if=/dev/zero of=/mnt/file bs=1M count=90; sleep 3; du -m /mnt/file"
     done = pod("run", "--name", "full", *hog, "--tmpfs", "/mnt:size=200m", "-m", "40m", busybox, "sh", "-c", fill)
-    assert (done.code, done.out) == (137, ""), done
+    assert done.code == 137 or int(done.out.split()[0]) <= 45, "it ends, or the writer alone did, in time"
     assert pod.state("full")["OOMKilled"] is True
-    fill = fill.replace("count=90", "count=20").replace("20; echo", "1; echo")
+    fill = fill.replace("count=90", "count=20")
     pod("run", *hog, "--tmpfs", "/mnt:size=200m", "-m", "40m", busybox, "sh", "-c", fill).ok()
 
 
