@@ -14,7 +14,7 @@ from tests.bench.peers import Bench
 from tests.support import images, mirror
 
 DEBIAN = "12"
-BESIDE = "pod run"
+BESIDE = "run --rm"
 GOAL = 1.05
 _IMAGE = "with-packages"
 _PACKAGES = "openssh-server postgresql rsync"
