@@ -29,7 +29,7 @@ def disturb(applications: Applications, faulter: Faulter, case: Case, one: Injec
             applications.pod, applications.argv(case), one.call, one.fault, applications.environ(case.wanted)
         )
         verdict = applications.judge(one.call, outcome)
-        applications.heal(case, verdict, other=other, sure=one.call.role != "pod-init")
+        applications.heal(case, verdict, other=other, sure=one.call.role.startswith("python"))
         if outcome.hit:
             return verdict
     return "missed"
