@@ -44,7 +44,7 @@ def main(engine: Engine, options: Options) -> int:
 def take_down(engine: Engine, options: Options, name: str, project: Project | None) -> int:
     """The caller holds the project's lock."""
     from pod.cli import compose_hands, output
-    from pod.core.compose import existing, plan_down, staging, work
+    from pod.core.compose import existing, plan_down, resources, staging, work
 
     found = existing.find(engine, name)
     instances = _instances(engine, options, found, project)
@@ -61,6 +61,8 @@ def take_down(engine: Engine, options: Options, name: str, project: Project | No
     status = compose_hands.carry_out(engine, options, plan, work.Doing(engine, project, voice), voice)
     if not status and not voice.dry and not options.args:
         staging.forget(engine, name)
+        if options["volumes"]:
+            resources.sweep_volumes(engine, name)
     return status
 
 

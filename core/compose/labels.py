@@ -22,6 +22,8 @@ REPLACES = _PREFIX + "replace"
 NETWORK = _PREFIX + "network"
 VOLUME = _PREFIX + "volume"
 VERSION = _PREFIX + "version"
+OWNER = "pod.compose.project"
+"""Of anonymous volumes: whose they are when a kill has left them without their container."""
 STAGED = "pod.compose.staged"
 """Digest of the secrets and configs that are no files of the host: a change makes the container anew."""
 

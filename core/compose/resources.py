@@ -101,6 +101,18 @@ def check_external(engine: Engine, what: str, key: str, name: str) -> None:
         raise NoSuchVolume(f'external volume "{name}" not found', hint=f"make it: pod volume create {name}") from None
 
 
+def sweep_volumes(engine: Engine, project: str) -> None:
+    """Takes away the project's anonymous volumes that no container has: those of commands that were killed."""
+    from pod.core.volume import remove, store
+
+    for volume in store.list_all(engine):
+        if volume.labels.get(labels.OWNER) == project:
+            try:
+                remove.remove(engine, volume.name, force=False)
+            except (Conflict, NoSuchVolume):
+                continue
+
+
 def remove_image(engine: Engine, name: str) -> None:
     """One that is in use stays."""
     from pod.core.container import model

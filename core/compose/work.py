@@ -184,6 +184,7 @@ class Doing:
             request.healthcheck = wish.health
         own = staging.files(project, action.service)
         request.volumes = [*wish.mounts, *staging.mounts(self.engine, project, own)]
+        self._own_anonymous(request, image.config(self.engine))
         if old is not None and not action.data.get("renew"):
             self._carry(request, old, image.config(self.engine))
         request.labels = self._labels(action, target, old)
@@ -233,6 +234,18 @@ class Doing:
         if old is not None:
             found[labels.REPLACES] = old.id
         return found
+
+    def _own_anonymous(self, request: Request, image_config: Mapping[str, Any]) -> None:
+        """Anonymous volumes say whose they are, those of the image's VOLUME too."""
+        from pod.core.volume.syntax import VolumeSpec, clean
+
+        taken = {spec.target for spec in request.volumes} | {clean(path) for path in request.tmpfs}
+        if not request.volumes_from:
+            paths = [clean(path) for path in (image_config.get("config") or {}).get("Volumes") or {}]
+            request.volumes += [VolumeSpec("volume", "", path, "") for path in paths if path not in taken | {"/"}]
+        for spec in request.volumes:
+            if spec.kind == "volume" and not spec.source:
+                spec.labels = {**spec.labels, labels.OWNER: self._of.name}
 
     def _carry(self, request: Request, old: Container, image_config: Mapping[str, Any]) -> None:
         """Anonymous volumes of the old container, where the new one would get an empty one."""

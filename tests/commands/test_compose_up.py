@@ -89,6 +89,19 @@ def test_up_when_scaled_and_services_vanish_then_containers_go(app: App) -> None
     assert sorted(app.ids()) == ["shop-other-1"]
 
 
+def test_down_when_a_kill_left_an_anonymous_volume_then_it_goes_too(app: App, pod: Pod) -> None:
+    service = "{image: %IMAGE%, command: %WAITS%, volumes: [/scratch], network_mode: none, stop_signal: SIGKILL}"
+    app.write(f"services:\n  a: {service}\n")("up", "-d").ok()
+    pod("rm", "-f", "shop-a-1").ok()  # without -v: as if 'down' had been killed between both
+    (left,) = pod("volume", "ls", "-q").ok().split()
+    pod("volume", "create", "other").ok()
+    app("down").ok()
+    assert pod("volume", "ls", "-q").ok().split() == sorted([left, "other"])
+    app("down", "-v").ok()
+    assert pod("volume", "ls", "-q").ok() == "other\n"
+    pod("volume", "rm", "other").ok()
+
+
 @pytest.mark.slow
 def test_down_when_volumes_are_wanted_too_then_nothing_is_left(app: App) -> None:
     app.write(SHAPE)("up", "-d", "db").ok()

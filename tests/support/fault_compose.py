@@ -111,8 +111,8 @@ class Applications:
         """The same command completes, or with ``other`` the other one; after ``down -v`` nothing is left.
 
         Without the process that emulates root a container runs on and tells everybody to start it again: so after its
-        end it is ``down``. ``sure``: what it says is done is looked at before that; a container whose first process was
-        killed looks as if its program had been.
+        end it is ``down``. ``sure``: what it says is done is looked at before that; where a process of the container
+        was killed, its first one or its supervisor, that may have been afterwards.
         """
         up = case.command[0] == "up"
         if verdict == "done" and sure and not other:
