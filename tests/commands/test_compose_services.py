@@ -182,7 +182,12 @@ def looked_at(shop: Shop) -> None:
     states = shop.states()
     assert states.pop("shop-migrate-1") == "exited"
     assert set(states.values()) == {"running"}
-    assert {row["Health"] for row in shop.rows().values() if row["Service"] in ("app", "db", "cache")} == {"healthy"}
+
+    def all_are_healthy() -> bool:
+        rows = shop.rows().values()
+        return {row["Health"] for row in rows if row["Service"] in ("app", "db", "cache")} == {"healthy"}
+
+    podcli.until(all_are_healthy, WAIT, "the newest containers to be healthy")
 
 
 def goes_on_after_down(shop: Shop) -> None:

@@ -82,8 +82,8 @@ def _judge_limits(check, kernel: str, scenario: str, user: str, value: dict[str,
         share = int(value.get("processor", "0%").rstrip("%") or 0)
         check(scenario, user, "processor", 45 <= share <= 55, "50% of a processor")
     if scenario in ("given", "delegated"):
-        slow, free = (float(word) for word in (value.get("io") or "0 0").split())
-        check(scenario, user, "io", 3 <= slow <= 8 and free < slow / 2, "4 seconds for 4 MB at 1 MB a second")
+        slow, free = (int(word) for word in (value.get("io") or "0 0").split())
+        check(scenario, user, "io", 3000 <= slow <= 8000 and free < slow / 2, "4000 ms for 4 MB at 1 MB a second")
 
 
 def table(tables: dict[str, Table]) -> str:
