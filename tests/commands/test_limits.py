@@ -269,9 +269,12 @@ def test_limits_when_nothing_enforces_them_then_told_or_refused(bare: Pod, busyb
     done.failed(125, "--strict-limits", "doctor")
     bare("run", "--rm", "--network", "none", "--strict-limits", "--cpuset-cpus", "0", busybox, "true").ok()
     folder = bare.home / ".config/pod"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "pod.toml").write_text("strict-limits = true\n")
-    bare("run", "--rm", "-m", "50m", busybox, "true").failed(125, "--strict-limits")
+    try:
+        bare("run", "--rm", "-m", "50m", busybox, "true").failed(125, "--strict-limits")
+    finally:
+        (folder / "pod.toml").unlink()  # the home is that of all tests
 
 
 def test_oom_score_when_it_is_below_our_own_then_refused(bare: Pod, busybox: str) -> None:
