@@ -45,6 +45,9 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     _check_changes(recorder, directory, own)
     if not recorder.named and any(record["Name"][1:].encode() in values.get(key, b"") for key in _LOG_TEXTS):
         raise Unprepared("its log has its name")
+    host = record["HostConfig"]
+    if "AFFINITY" in values and not host.get("CpusetCpus") and (host.get("NanoCpus") or host.get("CpuQuota")):
+        raise Unprepared("each start gets processors of its own")
     writer = plan.PlanWriter()
     writer.take(values)
     sync = 0 if record["HostConfig"]["AutoRemove"] else _SYNC

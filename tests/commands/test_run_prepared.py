@@ -116,6 +116,22 @@ def test_prepared_automatic_ids_are_never_recorded(prepared: Prepared, busybox: 
     assert "every start changes" in file.read_text()
 
 
+def test_prepared_processors_are_chosen_for_each_start(prepared: Prepared, busybox: str) -> None:
+    """Where no group holds --cpus: else all containers of a loop would be on the same one."""
+    words = ("--network", "none", "--cpus", "1", busybox, "true")
+    prepared.run("-d", "--name", "first", *words[:-1], "sleep", "60").ok()
+    by = prepared.pod.inspect("first")["HostConfig"]["EnforcedBy"]
+    if by.get("NanoCpus") != "affinity" or os.cpu_count() == 1:
+        pytest.skip("capability no control groups: there are some, or one processor alone")
+    for path in prepared.files():
+        path.unlink()
+    for _ in range(3):
+        prepared.run("--rm", *words).ok()
+        time.sleep(0.11)
+    (file,) = prepared.files()
+    assert "processors of its own" in file.read_text()
+
+
 # ---- a file that is not what it should be
 
 

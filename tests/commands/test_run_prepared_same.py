@@ -5,6 +5,7 @@ state.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
         *("--device-read-bps", "/dev/null:1mb", "--device-write-bps", "/dev/null:1mb", "--device-read-iops"),
         *("/dev/null:9", "--device-write-iops", "/dev/null:9", "--device-cgroup-rule", "c 1:3 rwm"),
     ),
-    "quota": ("--cpu-quota", "50000", "--cpu-period", "100000", "--strict-limits=false"),
+    "quota": ("--cpu-quota", f"{os.cpu_count() or 1}00000", "--cpu-period", "100000", "--strict-limits=false"),
     "plain": (),
     "host-network": ("--network", "host"),
     "no-network": ("--network", "none", "--sysctl", "net.ipv4.ip_forward=1", "--expose", "80-82/udp"),
