@@ -71,7 +71,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "basic-emulation": ("--root-emulation", "basic"),
     "named": ("--name", "prepared-name"),
     "healthy": ("--health-cmd", "true", "--health-interval", "1m", "--health-timeout", "2s", "--health-retries", "4"),
-    "starting": ("--health-cmd", "a b", "--health-start-period", "1s", "--health-start-interval", "90ms"),
+    "starting": ("--health-cmd", "a b", "--health-start-period", "1s", "--health-start-interval", "1m0.09s"),
     "no-healthcheck": ("--no-healthcheck",),
     "odd-words": ("-e", 'A=\t\n\x7f"\\', "-l", "x=\x01"),
     "shared-cgroups": ("--cgroupns", "host", "--ipc", "none"),

@@ -160,6 +160,42 @@ def test_compress_what_never_comes_then_an_interrupt_ends_it() -> None:
     assert "KeyboardInterrupt" in said
 
 
+FILL = """
+#include <stdint.h>
+#include <stddef.h>
+
+extern void *__libc_malloc(size_t size);
+
+void *malloc(size_t size)
+{
+    uint16_t *found = __libc_malloc(size);
+
+    for (size_t i = 0; found && size > 65536 && i < size / 2; i++)
+        found[i] = 9;
+    return found;
+}
+"""
+
+
+def test_compress_whatever_the_memory_held_before_then_same_bytes(tmp_path: Path) -> None:
+    data = mixed(2 * PIECE + 100)
+    expected = sha(compressed(tmp_path, data, "gzip"))
+    (tmp_path / "fill.c").write_text(FILL)
+    filler = compilers.build(compilers.host(), tmp_path / "fill.c", tmp_path / "fill.so", "-shared", "-fPIC")
+    lines = ("import sys", "from pod.ext import layer", "one, other = (open(name, 'rb+') for name in sys.argv[1:])")
+    call = "print(layer.compress(one.fileno(), other.fileno(), 'gzip')[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, call]), tmp_path / "source", tmp_path / "target"],
+        env={**os.environ, "LD_PRELOAD": str(filler)},
+        cwd=places.REPOSITORY / "packaging",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == expected + "\n"
+
+
 MAIN = r"""
 #include <stdio.h>
 #include "deflate.h"

@@ -17,7 +17,10 @@ struct pod_deflate {
 int pod_deflate_open(struct pod_deflate **deflate, struct pod_err *err)
 {
     *deflate = malloc(sizeof **deflate);
-    return *deflate ? 0 : pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
+    if (!*deflate)
+        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
+    memset(&(*deflate)->stream, 0, sizeof(*deflate)->stream);
+    return 0;
 }
 
 int pod_deflate_run(struct pod_deflate *deflate, const unsigned char *in, size_t length,
@@ -28,6 +31,8 @@ int pod_deflate_run(struct pod_deflate *deflate, const unsigned char *in, size_t
     int result;
 
     isal_deflate_stateless_init(stream);
+    /* Init leaves it: the window, and with it the bytes, would be chance. */
+    stream->hist_bits = 0;
     stream->level = 1;
     stream->level_buf = deflate->level;
     stream->level_buf_size = sizeof deflate->level;
