@@ -10,8 +10,8 @@ import os
 
 from pod.core import rundir, statefile
 from pod.core.container import names
-from pod.core.container.prepared import ENV, IDS, LISTING, Unprepared
-from pod.core.runtime import launch, plan
+from pod.core.container.prepared import ENV, IDS, LISTING, PROCESSORS, Unprepared
+from pod.core.runtime import launch, limits, plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # enum pod_prepared_flags
 _ARGS, _SYNC, _EXEC = 1, 2, 4
+_TURN = 32
 # enum pod_patch_kind
 _ID, _NAME = 1, 2
 
@@ -45,9 +46,7 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     _check_changes(recorder, directory, own)
     if not recorder.named and any(record["Name"][1:].encode() in values.get(key, b"") for key in _LOG_TEXTS):
         raise Unprepared("its log has its name")
-    host = record["HostConfig"]
-    if "AFFINITY" in values and not host.get("CpusetCpus") and (host.get("NanoCpus") or host.get("CpuQuota")):
-        raise Unprepared("each start gets processors of its own")
+    turn = _turn(recorder, values, record["HostConfig"])
     writer = plan.PlanWriter()
     writer.take(values)
     sync = 0 if record["HostConfig"]["AutoRemove"] else _SYNC
@@ -55,12 +54,31 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     here = [engine.paths.containers, engine.paths.names, engine.paths.image(record["Image"])]
     launcher = launch.own_command()
     writer.texts("P_PREFIX", [launcher[0], launcher[-1], *recorder.words])
-    writer.number("P_FLAGS", (_ARGS if recorder.args else 0) | sync)
+    writer.number("P_FLAGS", (_ARGS if recorder.args else 0) | sync | turn << _TURN)
     writer.texts("P_PLACES", [*here, engine.run_dir + "/c", engine.host.mark])
     writer.texts("P_NAMES", _candidates(recorder, record["Name"][1:]))
     _add_inputs(writer, recorder, own)
     _add_templates(writer, recorder, directory, record)
     return _with_patches(writer, values, record)
+
+
+def _turn(recorder: Recorder, values: dict[str, bytes], host: dict[str, Any]) -> int:
+    """How many processors each start takes by turns, where affinity holds --cpus; 0: all of them, or no limit."""
+    import json
+
+    by = json.loads(values["LIMITS"][:-1])["by"] if "LIMITS" in values else {}
+    if "affinity" not in (by.get("NanoCpus"), by.get("CpuQuota")):
+        return 0
+    ours = len(os.sched_getaffinity(0))
+    recorder.inputs[(PROCESSORS, "")] = ((ours,), "")
+    whole = -int(-limits.processors(host) // 1)
+    if whole >= ours:
+        return 0
+    if by.get("CpusetCpus") != "affinity":
+        return whole
+    if len(limits.parse_set(host["CpusetCpus"])) > 1:
+        raise Unprepared("each start gets some of those that it names")
+    return 0
 
 
 def _compose_exec(recorder: Recorder, values: dict[str, bytes]) -> bytes:

@@ -118,18 +118,28 @@ def test_prepared_automatic_ids_are_never_recorded(prepared: Prepared, busybox: 
 
 def test_prepared_processors_are_chosen_for_each_start(prepared: Prepared, busybox: str) -> None:
     """Where no group holds --cpus: else all containers of a loop would be on the same one."""
-    words = ("--network", "none", "--cpus", "1", busybox, "true")
-    prepared.run("-d", "--name", "first", *words[:-1], "sleep", "60").ok()
-    by = prepared.pod.inspect("first")["HostConfig"]["EnforcedBy"]
-    if by.get("NanoCpus") != "affinity" or os.cpu_count() == 1:
+    ours = sorted(os.sched_getaffinity(0))
+    words = ("--rm", "--network", "none", "--cpus", "1", busybox)
+    name = prepared.run("-d", *words, "sleep", "60").ok().strip()
+    by = prepared.pod.inspect(name)["HostConfig"]["EnforcedBy"]
+    if by.get("NanoCpus") != "affinity" or len(ours) == 1:
         pytest.skip("capability no control groups: there are some, or one processor alone")
-    for path in prepared.files():
-        path.unlink()
-    for _ in range(3):
-        prepared.run("--rm", *words).ok()
-        time.sleep(0.11)
-    (file,) = prepared.files()
-    assert "processors of its own" in file.read_text()
+    show = (*words, "sh", "-c", "echo $HOSTNAME; grep Cpus_allowed_list /proc/self/status")
+    file = prepared.prime(*words, "true")
+    seen = set()
+    for _ in range(12):
+        short, has = prepared.run(*show, python=False).ok().split("\n", 1)
+        seen.add(int(has.split()[1]))
+        assert int(has.split()[1]) == ours[int(short[:8], 16) % len(ours)]
+    assert len(seen) > 1
+    recorded = file.stat().st_ino
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    os.sched_setaffinity(0, {ours[-1]})  # fewer than when it was recorded: asked anew
+    try:
+        assert prepared.run(*show).ok().split()[-1] == f"{ours[-1]}"
+    finally:
+        os.sched_setaffinity(0, ours)
+    assert file.stat().st_ino != recorded
 
 
 # ---- a file that is not what it should be

@@ -27,7 +27,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
         *("--device-read-bps", "/dev/null:1mb", "--device-write-bps", "/dev/null:1mb", "--device-read-iops"),
         *("/dev/null:9", "--device-write-iops", "/dev/null:9", "--device-cgroup-rule", "c 1:3 rwm"),
     ),
-    "quota": ("--cpu-quota", f"{os.cpu_count() or 1}00000", "--cpu-period", "100000", "--strict-limits=false"),
+    "quota": ("--cpu-quota", "50000", "--cpu-period", "100000", "--strict-limits=false"),
+    "all-processors": ("--cpus", f"{os.cpu_count() or 1}"),
     "plain": (),
     "host-network": ("--network", "host"),
     "no-network": ("--network", "none", "--sysctl", "net.ipv4.ip_forward=1", "--expose", "80-82/udp"),
@@ -208,6 +209,18 @@ def _comparable(settings: dict[str, Any], name: str) -> dict[str, Any]:
     return settings
 
 
+def _check_turn(plan: dict[str, Any], container: str) -> None:
+    """Where the id chooses the processors: they are those of core/runtime/limits.py, and go from the plan."""
+    said = json.loads(plan["LIMITS"][:-1]) if "LIMITS" in plan else {"by": {}}
+    by = said["by"]
+    if "affinity" in (by.get("NanoCpus"), by.get("CpuQuota")) and "affinity" in said and "CpusetCpus" not in by:
+        chosen, ours = said.pop("affinity"), sorted(os.sched_getaffinity(0))
+        first = int(container[:8], 16) % len(ours)
+        assert chosen == sorted((ours + ours)[first : first + len(chosen)]), said
+        assert int.from_bytes(plan.pop("AFFINITY").encode("latin-1"), "little") == sum(1 << one for one in chosen)
+        plan["LIMITS"] = said
+
+
 def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
     """What inspect, the folder and the client tell, with id, name, times and pids taken out."""
     pod.wait_for(container, "running")
@@ -234,6 +247,7 @@ def normalized(pod: Pod, container: str, client: int) -> dict[str, Any]:
     if client:
         document["plan"] = plan_of(client, name[1:])
         assert len(document["plan"].pop("LOCK")) == 8
+        _check_turn(document["plan"], container)
         if "NET" in document["plan"]:
             # The item of its name, which is as long as the name.
             head = f"\2\0{chr(len(name) - 1)}\0{name[1:]}" + "\0" * (-(len(name) - 1) % 4)

@@ -17,6 +17,7 @@
 #define POD_PREPARED_H
 
 #include "plan.h"
+#include "text.h"
 
 enum pod_prepared_flags {
     POD_PREPARED_ARGS = 1 << 0, /* the recorded command had arguments after IMAGE */
@@ -24,6 +25,9 @@ enum pod_prepared_flags {
     POD_PREPARED_EXEC = 1
         << 2, /* one more process in a running container: nothing to be made on disk */
 };
+
+/* P_FLAGS from this bit on: how many processors are each start's own; 0: as recorded. */
+#define POD_PREPARED_TURN 32
 
 /* struct pod_input.kind; v[] in the order named. TEXT is an offset into P_TEXT; a second string follows the first. */
 enum pod_input_kind {
@@ -43,6 +47,7 @@ enum pod_input_kind {
     POD_INPUT_UNAME = 13, /* uname(2): "nodename release machine" */
     POD_INPUT_PROCESS =
         14, /* /proc/PID/stat of another process, which lives: its start in ticks after boot */
+    POD_INPUT_PROCESSORS = 15, /* sched_getaffinity(2): how many */
     POD_INPUT_NOFOLLOW = 0x100, /* a bit: lstat(2) instead of stat(2) */
 };
 
@@ -102,6 +107,10 @@ void pod_prepared_undo(struct pod_instance *instance);
 #define POD_MEMORY_NOEXEC_SEAL 0x8u
 #define POD_MEMORY_EXEC 0x10u
 int pod_prepared_memory(const char *name, unsigned flags, unsigned newer);
+/* How many processors this process may run on. */
+unsigned pod_prepared_processors(void);
+/* Whether KEY's value depends on whose turn it is on the processors; then it is added to TEXT. */
+int pod_prepared_turn(const struct pod_instance *instance, uint32_t key, struct pod_text *text);
 /* A memory file with the plan of this start; -1 where that fails. */
 int pod_prepared_plan(const struct pod_instance *instance);
 

@@ -159,6 +159,8 @@ static int same(const struct pod_input *input, const char *first, const char *se
         return same_ids(input);
     case POD_INPUT_PROCESS:
         return same_process(input, first);
+    case POD_INPUT_PROCESSORS:
+        return pod_prepared_processors() == input->v[0];
     case POD_INPUT_UNAME:
         return same_host(first);
     default:

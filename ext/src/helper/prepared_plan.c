@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "prepared.h"
-#include "text.h"
 
 #define HEADER_SIZE 56u
 #define ENTRY_SIZE 16u
@@ -77,7 +76,7 @@ static void add_explain(struct pod_text *text, const struct pod_instance *instan
 static void add_value(struct pod_text *text, const struct pod_instance *instance, uint32_t key)
 {
     const struct pod_plan *plan = instance->plan;
-    int own = pod_plan_u64(plan, POD_KEY_P_FLAGS) & POD_PREPARED_ARGS;
+    int own = !!(pod_plan_u64(plan, POD_KEY_P_FLAGS) & POD_PREPARED_ARGS);
     uint64_t number = key == POD_KEY_LOCK ? (uint64_t)instance->lock : 0;
 
     if (key == POD_KEY_WINSIZE)
@@ -88,7 +87,7 @@ static void add_value(struct pod_text *text, const struct pod_instance *instance
         add_strings(text, instance->argv);
     else if (key == POD_KEY_EXPLAIN && own)
         add_explain(text, instance);
-    else
+    else if (!pod_prepared_turn(instance, key, text))
         pod_text_add(text, plan->data + plan->offset[key], plan->length[key]);
 }
 
