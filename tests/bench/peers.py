@@ -176,6 +176,8 @@ def limited(bench: Bench) -> Iterator[tuple[str, list[Subject]]]:
         plain.name = "no limits"
         place = held.argv.index("--rm")
         held.argv[place:place] = ["-m", "100m", "--cpus", "1"]
+        for subject in (plain, held):  # words of their own: a prepared start that is stale is recorded anew after 10 s
+            subject.argv.insert(place, f"--label=limits={title}")
         yield title, [plain, held]
 
 
