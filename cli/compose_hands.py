@@ -89,7 +89,8 @@ class Hands:
     # ---- progress
 
     def say(self, action: Action, word: str) -> None:
-        if self.how == "quiet":
+        quiet = self.how == "quiet" or (action.data.get("condition") == "updated" and word in ("begin", "done"))
+        if quiet:
             return
         begin, done = WORDS.get(action.kind, ("", ""))
         if action.kind == "wait":

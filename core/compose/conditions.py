@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pod.core.container.model import Container
     from pod.core.engine import Engine
 
+_FAILED = {"running_or_healthy": "", "updated": "update stopped, the containers after it are as they were: "}
+"""By condition, what goes before a failure. "updated": a container that was made anew, before the next one is."""
+
 
 def met(engine: Engine, action: Action) -> bool:
     """False: not yet. PodError in Docker's words where it will not come."""
@@ -32,7 +35,7 @@ def _met(one: Container, service: str, condition: str) -> bool:
     if condition == "service_started":
         return one.status != "created"
     health = existing.health_of(one)
-    failed = "" if condition == "running_or_healthy" else "dependency failed to start: "
+    failed = _FAILED.get(condition, "dependency failed to start: ")
     if condition == "service_healthy" and not health and one.is_running:
         raise PodError(
             f"{failed}container {one.name} has no healthcheck configured",
@@ -47,6 +50,11 @@ def _met(one: Container, service: str, condition: str) -> bool:
         raise PodError(
             f"{failed}container {one.name} is unhealthy",
             hint=f"'pod inspect {one.name}' shows what its health check said",
+        )
+    if one.status == "restarting" and condition == "updated":
+        raise PodError(
+            f"{failed}container {one.name} ended and is started again",
+            hint=f"'pod logs {one.name}' shows what it wrote",
         )
     return one.is_running and health in ("", "healthy") and one.status != "restarting"
 

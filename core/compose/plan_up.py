@@ -264,7 +264,7 @@ class _Maker:
         if update:
             parallel = int(update.get("parallelism", 1) or 0)
             if parallel and len(rolling) >= parallel:
-                needs.append(rolling[-parallel])
+                needs.append(self._serves(target, rolling[-parallel]))
                 data["delay"] = str(update.get("delay") or "")
         made = self.plan.add(Action("recreate", name, target.name, one.number, **data), needs)
         self.replaced.setdefault(target.name, []).append(made)
@@ -272,6 +272,12 @@ class _Maker:
         if one.runs or self.choices.start:
             self._start(target, one.number, name, [made], forced=True)
             rolling.append(self.ready[target.name][-1])
+
+    def _serves(self, target: Target, started: int) -> int:
+        """After this the container of that start does what it is for: the next one may go."""
+        names = (self.plan.actions[started].name,)
+        action = Action("wait", target.name, target.name, condition="updated", required=True, names=names)
+        return self.plan.add(action, [started])
 
     def _absent(self, target: Target, number: int) -> None:
         name = labels.container_name(self.project.name, target.name, number, target.service.get("container_name"))

@@ -324,3 +324,26 @@ def test_up_when_keys_mean_nothing_on_one_machine_then_each_is_told_once(app: Ap
         "update_config.failure_action", "resources.reservations",
     ):  # fmt: skip
         assert said.count(f"WARNING: deploy.{key} (a, b): ") == 1, key
+
+
+def test_up_when_a_new_release_is_unhealthy_then_the_update_stops_at_it(app: App) -> None:
+    app.write(
+        """
+        services:
+          a:
+            image: %IMAGE%
+            command: %WAITS%
+            environment: ["RELEASE=${RELEASE:-1}"]
+            healthcheck: {test: 'sleep 0.3; test $$RELEASE != 2', interval: 100ms, retries: 2}
+            deploy: {replicas: 3, update_config: {parallelism: 1}}
+        """
+    )
+    app("up", "-d", "--wait").ok()
+    before = app.ids()
+    said = app("up", "-d", env={"RELEASE": "2"}).failed(1, f"{app.name}-a-1 is unhealthy")
+    assert "update stopped, the containers after it are as they were" in said
+    after = app.ids()
+    assert {name for name in before if after[name] != before[name]} == {f"{app.name}-a-1"}
+    app("up", "-d", env={"RELEASE": "3"}).ok()
+    assert not set(app.ids().values()) & {*before.values(), *after.values()}
+    assert [app.rows()[f"{app.name}-a-{number}"]["Health"] for number in (1, 2)] == ["healthy"] * 2

@@ -163,6 +163,10 @@ def test_up_when_updates_are_to_roll_then_one_container_comes_after_the_other() 
     plan = up(made, existing(*(there("web", number, digest="old") for number in (1, 2, 3))))
     assert before(plan, "start app-web-1", "recreate app-web-2")
     assert before(plan, "start app-web-2", "recreate app-web-3")
+    replaced = [action for action in plan.actions if action.kind == "recreate"]
+    for number, action in enumerate(replaced[1:], 1):  # the one before does what it is for, not only runs
+        (wait,) = [plan.actions[need] for need in action.needs if plan.actions[need].kind == "wait"]
+        assert (wait.data["condition"], wait.data["names"]) == ("updated", (f"app-web-{number}",))
     assert [action.data.get("delay", "") for action in plan.actions if action.kind == "recreate"] == ["", "2s", "2s"]
 
 
