@@ -72,6 +72,10 @@ def probe(scratch: Path) -> bytes:
     return program.read_bytes()
 
 
+def _packed(part: bytes) -> bytes:
+    return gzip.compress(part, 1, mtime=0)
+
+
 class Craft:
     """Pushes images to a registry; ``make`` returns the reference for ``run``."""
 
@@ -85,6 +89,7 @@ class Craft:
         base = scratch / "base.tar"
         write_base(base)
         self._base = base.read_bytes()
+        self._packed_base = _packed(self._base)
 
     @property
     def host(self) -> str:
@@ -106,7 +111,7 @@ class Craft:
             with layers.Layer(path) as layer:
                 fill(layer)
             parts.append(path.read_bytes())
-        packed = [gzip.compress(part, 1, mtime=0) for part in parts]
+        packed = [self._packed_base if part is self._base else _packed(part) for part in parts]
         configuration: dict[str, Any] = {
             "created": "2024-01-31T12:00:00Z",
             "architecture": _architecture(),

@@ -192,7 +192,7 @@ class Pod:
         self._terminals.clear()
         self._running.clear()
         if self.root.exists():
-            left = self("ps", "-aq").out.split()
+            left = self("ps", "-aq").out.split() if leaks.records(self.root) else []
             if left:
                 self("rm", "-f", "-v", *left)
             if (self.root / "builder" / "cache").exists():
