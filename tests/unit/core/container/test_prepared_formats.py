@@ -20,13 +20,14 @@ def enum(prefix: str) -> dict[str, int]:
 def test_prepared_formats_inputs() -> None:
     kinds = enum("POD_INPUT_")
     assert kinds.pop("NOFOLLOW") == prepared.NOFOLLOW
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     assert kinds == {name: getattr(prepared, name) for name in kinds}
 
 
 def test_prepared_formats_flags_and_patches() -> None:
     known = {"ARGS": prepared_file._ARGS, "SYNC": prepared_file._SYNC, "EXEC": prepared_file._EXEC}
     assert enum("POD_PREPARED_") == known
+    assert f"#define POD_PREPARED_TURN {prepared_file._TURN}\n" in (HELPER / "prepared.h").read_text()
     assert enum("POD_PATCH_") == {"ID": prepared_file._ID, "NAME": prepared_file._NAME}
 
 
