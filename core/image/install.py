@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         def interrupt(self) -> None: ...
 
 
-_ROUNDS = 3
+_ROUNDS = 10
 
 
 def choose(

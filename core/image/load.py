@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pod.core.oci.platform import Platform
     from pod.core.oci.reference import Reference
 
-_ROUNDS = 3
+_ROUNDS = 10
 
 
 class Loaded:

@@ -91,7 +91,7 @@ def inputs() -> tuple[bytes, bytes]:
 
 
 def prepared() -> dict[str, bytes]:
-    """A run's file, an exec's, and one whose every input would be looked at."""
+    """A run's file, an exec's, one whose every input would be looked at, one with processors of each start's own."""
     made = writer()
     made.texts("P_PREFIX", ["/usr/bin/python3", "/usr/bin/pod", "run", "-d", "busybox"])
     made.number("P_FLAGS", 1)
@@ -113,7 +113,11 @@ def prepared() -> dict[str, bytes]:
     joins.texts("P_PREFIX", ["/usr/bin/python3", "/usr/bin/pod", "exec", "c"])
     joins.number("P_FLAGS", 5)
     joins.texts("P_ENTRY", [])
-    return {"run": made.finish(BUILD), "exec": joins.finish(BUILD), "patched": first}
+    found = {"run": made.finish(BUILD), "exec": joins.finish(BUILD), "patched": first}
+    made.number("P_FLAGS", 1 | 1 << 32)
+    made.blob("AFFINITY", b"\1" + bytes(7))
+    made.text("LIMITS", '{"by":{"NanoCpus":"affinity"},"affinity":[0],"nproc":5}')
+    return {**found, "by turns": made.finish(BUILD)}
 
 
 def frames() -> dict[str, bytes]:
