@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pod.core.errors import PodError
 
 _DRY = "DRY-RUN MODE - "
-_CONDITIONS = {"service_completed_successfully": "Exited", "service_started": "Started"}
+_CONDITIONS = {"service_completed_successfully": "Exited", "service_started": "Started", "updated": ""}
+"""What is said when a wait is over; a wait that ends without a word begins without one."""
 
 
 class Hands:
@@ -89,12 +90,12 @@ class Hands:
     # ---- progress
 
     def say(self, action: Action, word: str) -> None:
-        quiet = self.how == "quiet" or (action.data.get("condition") == "updated" and word in ("begin", "done"))
-        if quiet:
+        if self.how == "quiet":
             return
         begin, done = WORDS.get(action.kind, ("", ""))
         if action.kind == "wait":
             done = _CONDITIONS.get(action.data.get("condition", ""), done)
+            begin = begin if done else ""
         text = {"begin": begin, "done": done, "error": "Error"}.get(word, word)
         if not text:
             return

@@ -71,7 +71,7 @@ def _turn(recorder: Recorder, values: dict[str, bytes], host: dict[str, Any]) ->
         return 0
     ours = len(os.sched_getaffinity(0))
     recorder.inputs[(PROCESSORS, "")] = ((ours,), "")
-    whole = -int(-limits.processors(host) // 1)
+    whole = limits.whole_processors(host)
     if whole >= ours:
         return 0
     if by.get("CpusetCpus") != "affinity":

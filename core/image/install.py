@@ -43,7 +43,8 @@ if TYPE_CHECKING:
         def interrupt(self) -> None: ...
 
 
-_ROUNDS = 10
+ROUNDS = 10
+"""How often what others' rmi took meanwhile is fetched again."""
 
 
 def choose(
@@ -95,13 +96,13 @@ def install(
     shown = shown or (reference.familiar() if reference is not None else manifest.digest)
     layout.prepare(engine)
     leftovers.collect(engine)
-    for turn in range(_ROUNDS):
+    for turn in range(ROUNDS):
         try:
             config = _configuration(engine, source, manifest, wanted, shown)
             record = make_record(manifest, config)
             _bring_layers(engine, source, record, Progress(engine, silent=silent))
         except StoreCorrupt:
-            if turn == _ROUNDS - 1:
+            if turn == ROUNDS - 1:
                 raise
             continue  # Someone's rmi took a blob between its fetch and its use.
         with store.collection_lock(engine, publish=True):

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from pod.core.oci.platform import Platform
     from pod.core.oci.reference import Reference
 
-_ROUNDS = 10
-
 
 class Loaded:
     """An image that is there now: ``name`` familiar, "" where the archive has none; ``replaced``: the id of the image
@@ -146,13 +144,13 @@ class _Undone:
 
 def give_name(engine: Engine, image: Image, found: Found, name: Reference) -> str:
     """Names the image; the id of the image that had the name, "" for none or the same."""
-    for turn in range(_ROUNDS):
+    for turn in range(install.ROUNDS):
         before = store.read_ref(engine, name.canonical())
         try:
             store.give_name(engine, image.id, name)
         except NoSuchImage:
             # It has no name yet, and someone's prune was quick: once more.
-            if turn == _ROUNDS - 1:
+            if turn == install.ROUNDS - 1:
                 raise
             image = install_found(engine, found, [])
             continue

@@ -200,7 +200,7 @@ def _processor(
     share = processors(host)
     if not share:
         return
-    whole = -int(-share // 1)
+    whole = whole_processors(host)
     free = sorted(mine)
     for member in ("NanoCpus", "CpuQuota", "CpuPeriod"):
         if host.get(member):
@@ -222,6 +222,11 @@ def processors(host: Mapping[str, Any]) -> float:
         return int(host["NanoCpus"]) / 1e9
     quota = int(host.get("CpuQuota") or 0)
     return quota / int(host.get("CpuPeriod") or PERIOD) if quota > 0 else 0.0
+
+
+def whole_processors(host: Mapping[str, Any]) -> int:
+    """As many as affinity gives for that time: the next whole number."""
+    return -int(-processors(host) // 1)
 
 
 def processor_files(kind: str, host: Mapping[str, Any]) -> list[tuple[str, str]]:

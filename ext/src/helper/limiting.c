@@ -36,7 +36,7 @@ uint64_t pod_limits_namespaces(const struct pod_plan *plan)
 static unsigned char changed_mask[POD_MASK_MAX];
 static size_t changed_size;
 
-static long get_affinity(pid_t pid, unsigned char *mask)
+long pod_limits_affinity(pid_t pid, unsigned char *mask)
 {
     memset(mask, 0, POD_MASK_MAX);
     return syscall(SYS_sched_getaffinity, pid, POD_MASK_MAX, mask);
@@ -46,7 +46,7 @@ static long get_affinity(pid_t pid, unsigned char *mask)
 static long ours_of(const void *mask, size_t length, unsigned char *wanted)
 {
     unsigned char own[POD_MASK_MAX];
-    long size = get_affinity(0, own);
+    long size = pod_limits_affinity(0, own);
     int any = 0;
 
     memset(wanted, 0, POD_MASK_MAX);
@@ -85,7 +85,7 @@ struct shift {
 static void shift_thread(struct shift *job, pid_t thread)
 {
     unsigned char has[POD_MASK_MAX], next[POD_MASK_MAX];
-    long size = get_affinity(thread, has);
+    long size = pod_limits_affinity(thread, has);
     int any = 0;
 
     if (size <= 0)
@@ -146,7 +146,7 @@ int pod_limits_change(struct pod_limits *limits, pid_t child, const void *mask, 
     }
     const void *held = held_mask(limits->plan, &length);
     if (!held || !ours_of(held, length, limits->before))
-        get_affinity(0, limits->before);
+        pod_limits_affinity(0, limits->before);
     memcpy(changed_mask, mask, size);
     changed_size = size;
     free(limits->words);

@@ -25,6 +25,8 @@ struct pod_limits {
     unsigned char before[POD_MASK_MAX]; /* processors that it had until then */
 };
 
+/* The processors that PID (0: this process) may have, in MASK (POD_MASK_MAX bytes); how many bytes the kernel gave, or -1. */
+long pod_limits_affinity(pid_t pid, unsigned char *mask);
 void pod_limits_init(struct pod_limits *limits, const struct pod_plan *plan, int dirfd);
 /* NAMESPACES for clone(2): that of control groups is made later, by who is in them (spaces.c). */
 uint64_t pod_limits_namespaces(const struct pod_plan *plan);

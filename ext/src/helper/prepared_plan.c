@@ -76,7 +76,7 @@ static void add_explain(struct pod_text *text, const struct pod_instance *instan
 static void add_value(struct pod_text *text, const struct pod_instance *instance, uint32_t key)
 {
     const struct pod_plan *plan = instance->plan;
-    int own = !!(pod_plan_u64(plan, POD_KEY_P_FLAGS) & POD_PREPARED_ARGS);
+    int own = pod_plan_u64(plan, POD_KEY_P_FLAGS) & POD_PREPARED_ARGS;
     uint64_t number = key == POD_KEY_LOCK ? (uint64_t)instance->lock : 0;
 
     if (key == POD_KEY_WINSIZE)

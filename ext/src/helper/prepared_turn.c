@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "limiting.h"
 #include "prepared.h"
@@ -23,8 +21,7 @@ static unsigned ours(unsigned char *mask, long *size)
 {
     unsigned count = 0;
 
-    memset(mask, 0, POD_MASK_MAX);
-    *size = syscall(SYS_sched_getaffinity, 0, POD_MASK_MAX, mask);
+    *size = pod_limits_affinity(0, mask);
     for (long i = 0; i < *size; i++)
         count += (unsigned)__builtin_popcount(mask[i]);
     return count;

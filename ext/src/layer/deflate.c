@@ -17,10 +17,7 @@ struct pod_deflate {
 int pod_deflate_open(struct pod_deflate **deflate, struct pod_err *err)
 {
     *deflate = malloc(sizeof **deflate);
-    if (!*deflate)
-        return pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
-    memset(&(*deflate)->stream, 0, sizeof(*deflate)->stream);
-    return 0;
+    return *deflate ? 0 : pod_fail_errno(err, POD_MEMORY, ENOMEM, "gzip");
 }
 
 int pod_deflate_run(struct pod_deflate *deflate, const unsigned char *in, size_t length,
