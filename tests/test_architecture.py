@@ -268,6 +268,7 @@ finally:
         ("run", "--rm", "--network", "none", "-e", "A=b", "-w", "/tmp", "pod.local/busybox", "true"),
         ("ps",),
         ("ps", "-a", "-q"),
+        ("rm", "nosuch"),
         ("exec", "nosuch", "true"),
     ],
     ids=" ".join,
@@ -321,7 +322,7 @@ def test_lean_start_has_only_the_standard_library_and_ours_on_its_path(home: Pat
     (folder,) = [path for path in (home / ".cache/pod").iterdir() if not path.name.startswith(".")]
     lean = (folder / "_pod_run.py").read_text()
     assert lean.endswith("sys.exit(status)\n")
-    (folder / "_pod_run.py").write_text(lean.replace("status = main()", "status = print(sys.path)"))
+    (folder / "_pod_run.py").write_text(lean.replace("status = main()", "status = print(sys.path, flush=True) or 0"))
     done = subprocess.run([str(built())], env=environ, capture_output=True, text=True, timeout=60, check=True)
     path = ast.literal_eval(done.stdout)
     assert path[-1] == str(folder / "site")

@@ -12,7 +12,7 @@ NOEXEC = False
 gc.set_threshold(100000)  # a start makes no garbage to speak of, and looking for it costs 5 %
 del sys.argv[0]
 try:
-    name = sys.argv[1] if sys.argv[1:2] in (["run"], ["exec"], ["ps"], ["build"]) else ""
+    name = sys.argv[1] if sys.argv[1:2] in (["run"], ["exec"], ["ps"], ["rm"], ["build"]) else ""
     with open(ROOT + ((name and "/bundle-" + name) or "/bundle"), "rb", 0) as file:
         data = file.read()
     if data[:4] != MAGIC_NUMBER or data[-4:] != b"end\n":
@@ -27,6 +27,6 @@ exec(run)
 from pod.cli.main import main  # noqa: E402
 
 status = main()
-if name == "ps" or (name == "build" and "pod.core.builder.build" not in sys.modules):
-    posix._exit(status)  # all is written; taking apart what a long list was made of takes a tenth of the time
+if status != 130 and "atexit" not in sys.modules and "threading" not in sys.modules:
+    posix._exit(status)  # all is written, nobody waits for an end; taking all apart costs up to a tenth of the time
 sys.exit(status)
