@@ -1,8 +1,8 @@
 """What an archive of images has, by name: in a file that can be read anywhere, spooled from a stream, or in a folder.
 
-A stream is read once. Each of its files goes to a file of its own in a hidden folder of the store, hashed on the way;
-the blobs among them become the store's by a second name (:meth:`Members.adopt`). The folder is locked while its maker
-lives; leftovers takes those of the dead away.
+A stream is read once. Each large file in it goes to a file of its own in a hidden folder of the store, hashed on the
+way; the blobs among them become the store's by a second name (:meth:`Members.adopt`). Small ones share a file: there
+may be tens of thousands. The folder is locked while its maker lives; leftovers takes those of the dead away.
 """
 
 from __future__ import annotations
@@ -25,18 +25,24 @@ _CHUNK = 1 << 20
 _MAX_LINKS = 16
 _MAX_REST = 1 << 20
 """Bytes after an archive's end that are read so that its writer does not die of SIGPIPE."""
+_SMALL = 1 << 16
+"""Bytes of a spooled file up to which it shares one with others."""
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Part:
-    """One file: ``offset`` and ``size`` in the archive, or ``path`` of its own; ``digest`` "" where it is not known."""
+    """One file: ``offset`` and ``size`` in the archive, or in the file ``path``, its ``own`` or one of several;
+    ``digest`` is "" where it is not known.
+    """
 
-    __slots__ = ("digest", "offset", "path", "size")
+    __slots__ = ("digest", "offset", "own", "path", "size")
 
-    def __init__(self, offset: int, size: int, path: str = "", digest: str = "") -> None:
+    def __init__(self, offset: int, size: int, path: str = "", digest: str = "", *, own: bool = False) -> None:
         self.offset = offset
         self.size = size
         self.path = path
         self.digest = digest
+        self.own = own
 
 
 class Members:
@@ -129,7 +135,7 @@ class Members:
 
     def adopt(self, engine: Engine, part: Part, digest: str) -> None:
         """Makes a spooled file that has that digest the store's blob by a second name, where the disk has such."""
-        if not (self._folder and part.path and part.digest == digest) or blobs.has(engine, digest, part.size):
+        if not (self._folder and part.own and part.digest == digest) or blobs.has(engine, digest, part.size):
             return
         durable.mark_blob(engine, part.digest)
         try:
@@ -160,13 +166,22 @@ class Members:
     def spool(self, engine: Engine, source: archive_tar.Pipe) -> None:
         """Reads a stream to its end, its files into the store's own place."""
         self._folder, self._lock = spool.make(engine)
-        number = 0
-        for entry in archive_tar.entries(source):
-            if entry.kind == "file":
-                number += 1
-                self._add(entry, write_down(source, f"{self._folder}/{number}", entry.size))
-            elif entry.kind != "other":
-                self._add(entry, None)
+        number = end = 0
+        path = f"{self._folder}/small"
+        small = os.open(path, _FLAGS, 0o600)
+        try:
+            for entry in archive_tar.entries(source):
+                if entry.kind == "file" and entry.size <= _SMALL:
+                    _, digest = copy_down(source, small, entry.size)
+                    self._add(entry, Part(end, entry.size, path, digest))
+                    end += entry.size
+                elif entry.kind == "file":
+                    number += 1
+                    self._add(entry, write_down(source, f"{self._folder}/{number}", entry.size))
+                elif entry.kind != "other":
+                    self._add(entry, None)
+        finally:
+            os.close(small)
         rest = 0
         while rest < _MAX_REST:
             data = source.some(_CHUNK)
@@ -222,30 +237,36 @@ class Folder(Members):
 
 
 def write_down(source: archive_tar.Pipe, path: str, size: int | None) -> Part:
-    """The next ``size`` bytes (None: all there are) as a file, hashed on the way."""
+    """The next ``size`` bytes (None: all there are) as a file of its own, hashed on the way."""
+    fd = os.open(path, _FLAGS, 0o600)
+    try:
+        total, digest = copy_down(source, fd, size)
+    finally:
+        os.close(fd)
+    return Part(0, total, path, digest, own=True)
+
+
+def copy_down(source: archive_tar.Pipe, fd: int, size: int | None) -> tuple[int, str]:
+    """Writes the next ``size`` bytes (None: all there are); how many, and their digest."""
     import hashlib
 
     hashed = hashlib.sha256()
     total = 0
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        while size is None or total < size:
-            data = source.some(_CHUNK if size is None else min(_CHUNK, size - total))
-            if not data:
-                if size is None:
-                    break
-                raise ArchiveError("read archive: unexpected EOF", hint="the archive is cut off; make it again")
-            hashed.update(data)
-            total += len(data)
-            view = memoryview(data)
-            try:
-                while view:
-                    view = view[os.write(fd, view) :]
-            except OSError as error:
-                raise blobs.no_room("store archive", error) from error
-    finally:
-        os.close(fd)
-    return Part(0, total, path, "sha256:" + hashed.hexdigest())
+    while size is None or total < size:
+        data = source.some(_CHUNK if size is None else min(_CHUNK, size - total))
+        if not data:
+            if size is None:
+                break
+            raise ArchiveError("read archive: unexpected EOF", hint="the archive is cut off; make it again")
+        hashed.update(data)
+        total += len(data)
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(fd, view) :]
+        except OSError as error:
+            raise blobs.no_room("store archive", error) from error
+    return total, "sha256:" + hashed.hexdigest()
 
 
 def open_members(engine: Engine, fd: int, shown: str) -> Members:

@@ -1,6 +1,7 @@
 """The place of load and import for what a stream brings: a hidden folder in the store, locked while its maker lives.
 
     blobs/sha256/.load-<pid>-<random>/<number>      beside the blobs, so that a file becomes one by a second name
+                                     /small         what is small, together
 
 image/leftovers takes away those of the dead.
 """
