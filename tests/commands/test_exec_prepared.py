@@ -82,7 +82,8 @@ def _on_terminal(prepared: Prepared, words: list[str]) -> Terminal:
     return Terminal(pod.argv("exec", *words), pod.environ(prepared.env), rows=30, columns=99, cwd=pod.home)
 
 
-SHOW = "id; pwd; env | sort; grep -E '^(Cap|NoNew|Seccomp:|Sig)' /proc/self/status; ls -l /proc/self/fd | sed 's/.* //'"
+SHOW = "id; pwd; env | sort; grep -E '^(Cap|NoNew|Seccomp:|Sig[BCIP])' /proc/self/status; "
+SHOW += "ls -l /proc/self/fd | sed 's/.* //'"  # not SigQ: what waits for any process of the user
 
 
 def _observe(prepared: Prepared, words: list[str]) -> dict[str, Any]:
