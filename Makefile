@@ -36,7 +36,7 @@ dev:
 	@$(TOOLS) build -- setup.py --quiet build_ext --inplace
 
 test: pod.pyz dev
-	@$(TOOLS) test -- -m tests.support.suite -m 'not slow' $(PYTEST_ARGS)
+	@$(TOOLS) test -- -m tests.support.suite -m 'not slow and not other_kind' $(PYTEST_ARGS)
 
 test-long: pod.pyz dev
 	@$(TOOLS) test -- -m tests.support.suite $(PYTEST_ARGS)

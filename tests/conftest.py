@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import images, mirror, netload, nodes, places, podcli, tools
+from tests.support import images, mirror, netload, nodes, places, podcli, tools, turns
 from tests.support.grouped import Grouped
 from tests.support.inside import Inside
 from tests.support.podcli import Pod
@@ -84,8 +84,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is _ALIKE for every user runs as one (tests/support/suite.py), but for tests that want some kind of ids or
-    start containers.
+    start containers. Of the others each kind of user has its turn (tests/support/turns.py).
     """
+    sub_ids = tools.sub_ids() is not None
     for item in items:
         wanted = [mark.name for mark in item.iter_markers()]
         part = item.path.relative_to(places.REPOSITORY).parts[1]
@@ -93,6 +94,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alike)
             if part in _PURE:
                 item.add_marker(pytest.mark.pure)
+        if turns.is_other(item.nodeid, {mark.name for mark in item.iter_markers()}, sub_ids=sub_ids):
+            item.add_marker(pytest.mark.other_kind)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -23,7 +23,7 @@ from tests.support.registry import Registry
 from tests.support.scripted import Scripted
 from tests.unit.core.image.conftest import MANIFEST, Built, archive, digest
 
-pytestmark = pytest.mark.alike
+pytestmark = [pytest.mark.alike, pytest.mark.pure]
 HOST = platform.host().architecture
 
 

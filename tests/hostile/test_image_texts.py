@@ -15,7 +15,7 @@ from tests.support.podcli import Pod
 from tests.support.registry import Registry
 from tests.unit.core.image.conftest import Built, Pusher, archive
 
-pytestmark = [pytest.mark.docker_registry, pytest.mark.alike]
+pytestmark = [pytest.mark.docker_registry, pytest.mark.alike, pytest.mark.pure]
 
 HOST = platform.host().architecture
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202e\u2028\r\nfake: line\t\x00"
