@@ -64,6 +64,13 @@ def killed(app: App, seconds: float, release: int, *words: str) -> bool:
     return ran
 
 
+def took(app: App, release: int, *words: str) -> float:
+    """Seconds of an undisturbed command: moments in it are to be chosen."""
+    started = time.monotonic()
+    app(*words, env={"RELEASE": str(release)}).ok()
+    return time.monotonic() - started
+
+
 def assert_all_run(app: App) -> None:
     """Both workers under some number: one that is missing gets the next, as Docker has it, not that of a killed one."""
     states = app.states()
@@ -76,16 +83,18 @@ def assert_all_run(app: App) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_up_and_down_when_killed_at_many_moments_then_the_next_finishes(app: App, seed: int) -> None:
     chance, caught = random.Random(seed), 0
+    took(app, 100, "up", "-d")
+    up, down = took(app, 101, "up", "-d"), took(app, 101, "down", "-v", "-t", "1")
     for release in range(8):
         env = {"RELEASE": str(release)}
         app("up", "-d", env={"RELEASE": str(release - 1)}).ok() if chance.random() < 0.5 else None
-        caught += killed(app, chance.uniform(0.1, 0.8), release, "up", "-d")
+        caught += killed(app, chance.uniform(0.1, 0.9) * up, release, "up", "-d")
         app("up", "-d", env=env).ok()
         assert_all_run(app)
         assert f"RELEASE={release}" in app.inspect("web")["Config"]["Env"]
         assert app("exec", "-T", "web", "cat", "/run/secrets/word").ok() == str(release)
         if chance.random() < 0.6:
-            caught += killed(app, chance.uniform(0.1, 0.6), release, "down", "-v", "-t", "1")
+            caught += killed(app, chance.uniform(0.1, 0.9) * down, release, "down", "-v", "-t", "1")
             app("down", "-v", "-t", "1", env=env).ok()
             assert app.leftovers() == []
             assert app.pod("volume", "ls", "-q").ok() == ""

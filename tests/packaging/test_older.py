@@ -29,9 +29,12 @@ def built(commit: str, digest: str, scratch: Path) -> Path:
     kept = Path(base) / f"older-{commit}.pyz"
     if not kept.exists():
         tree = scratch / "older"
-        git = ("git", "-c", "safe.directory=*")
-        subprocess.run([*git, "clone", "-q", "--no-checkout", str(ROOT), str(tree)], check=True, timeout=120)
-        subprocess.run([*git, "checkout", "-q", commit], cwd=tree, check=True, timeout=120)
+        settings = scratch / "gitconfig"  # -c does not reach the process that reads the other repository
+        settings.write_text("[safe]\n\tdirectory = *\n")
+        env = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
+        clone = ["git", "clone", "-q", "--no-checkout", str(ROOT), str(tree)]
+        subprocess.run(clone, env=env, check=True, timeout=120)
+        subprocess.run(["git", "checkout", "-q", commit], cwd=tree, env=env, check=True, timeout=120)
         partial = kept.with_name(f".{kept.name}.{os.getpid()}")
         build = [sys.executable, "packaging/build.py", "--output", str(partial)]
         kept.parent.mkdir(parents=True, exist_ok=True)
