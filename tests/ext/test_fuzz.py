@@ -28,6 +28,8 @@ from tests.ext.unpacking import (
 from tests.fuzz.targets import libraries, unpacked
 from tests.support import tools
 
+pytestmark = pytest.mark.pure
+
 SOURCES = Path(__file__).parents[2] / "ext/src"
 
 

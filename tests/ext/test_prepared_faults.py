@@ -22,6 +22,8 @@ import pytest
 from pod.core.runtime import launch
 from tests.support import places
 
+pytestmark = pytest.mark.pure
+
 WRAPPED = (
     "open", "mkdir", "fchmod", "flock", "fsync", "access", "memfd_create", "fexecve", "write", "getrandom", "sendfile",
     "rename",

@@ -14,6 +14,8 @@ from tests.ext import resolving
 from tests.ext.resolving import INTERNAL, NAMES, SECOND, World
 from tests.support import dns
 
+pytestmark = pytest.mark.pure
+
 WEB, DB = "a" * 64, "b" * 64
 
 

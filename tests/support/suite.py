@@ -66,7 +66,7 @@ def only(pytest: list[str], marks: str) -> list[str]:
 
 def shares(pytest: list[str], count: int) -> list[list[str]]:
     """What each of so many users runs. Of what is the same for all of them the first runs what starts processes, the
-    last what does not: both take about as long then.
+    last what does not, and what is marked ``pure``: both take about as long then.
     """
     if count == 1:
         return [pytest]
