@@ -20,29 +20,37 @@ if TYPE_CHECKING:
 FOLDERS = ("locks", "pins", "c")
 
 
+_NONE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ProcessLookupError)
+"""Such a file is not there, or not for us. Any other error (no descriptor is left, an interrupted call) says nothing of
+what it tells: who took it for "another boot" or "gone" would clean up after containers that run.
+"""
+
+
 def boot_id() -> str:
-    """This boot's id (random(4)), 36 characters; "" where /proc does not say."""
+    """This boot's id (random(4)), 36 characters; "" where /proc does not say. OSError where it cannot be read now."""
     try:
         return statefile.read_bytes_of_proc("/proc/sys/kernel/random/boot_id").decode().strip()
-    except OSError:
+    except _NONE:
         return ""
 
 
 def machine_id() -> str:
-    """machine-id(5), or "" on hosts without one."""
+    """machine-id(5), or "" on hosts without one. OSError where it cannot be read now."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
             return statefile.read_bytes_of_proc(path).decode("ascii", "replace").strip()
-        except OSError:
+        except _NONE:
             continue
     return ""
 
 
 def process_start(pid: int) -> int:
-    """Start time of a process in clock ticks after boot (proc(5), stat field 22); 0 where it is gone or a zombie."""
+    """Start time of a process in clock ticks after boot (proc(5), stat field 22); 0 where it is gone or a zombie.
+    OSError where that cannot be read now.
+    """
     try:
         text = statefile.read_bytes_of_proc(f"/proc/{pid}/stat")
-    except OSError:
+    except _NONE:
         return 0
     fields = text[text.rindex(b")") + 2 :].split()
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])

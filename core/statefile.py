@@ -98,6 +98,14 @@ def _dump(value: Any, out: Callable[[str], None]) -> None:
         raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
+def _close_read(fd: int) -> None:
+    """Closes what was only read: no error of that changes what came."""
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+
+
 def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
     """The whole of a regular file of at most ``limit`` bytes. OSError where it cannot be read."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -116,7 +124,7 @@ def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
                 break  # nothing is behind all that it has
         return b"".join(parts)
     finally:
-        os.close(fd)
+        _close_read(fd)
 
 
 def read_bytes_of_proc(path: str, limit: int = 1 << 20) -> bytes:
@@ -132,7 +140,7 @@ def read_bytes_of_proc(path: str, limit: int = 1 << 20) -> bytes:
             limit -= len(part)
         return b"".join(parts)
     finally:
-        os.close(fd)
+        _close_read(fd)
 
 
 def read(path: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +117,32 @@ def test_host_identity_key_is_one_file_name() -> None:
     assert "/" not in key
     assert key.endswith("-boot-4")
     assert rundir.host_identity().pidns == os.stat("/proc/self/ns/pid").st_ino
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, name, fail)
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EINTR, errno.EIO])
+def test_host_when_it_cannot_be_asked_now_then_that_is_no_answer(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """Another boot's container would be taken for dead, and so would a process that is not there."""
+    _failing(monkeypatch, "open", error)
+    for ask in (rundir.boot_id, rundir.machine_id, lambda: rundir.process_start(os.getpid())):
+        with pytest.raises(OSError, match=os.strerror(error)):
+            ask()
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.EACCES])
+def test_host_when_it_does_not_say_then_nothing(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    _failing(monkeypatch, "open", error)
+    assert (rundir.boot_id(), rundir.machine_id(), rundir.process_start(1)) == ("", "", 0)
+
+
+def test_boot_id_when_only_closing_fails_then_it_is_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = rundir.boot_id()
+    assert len(known) == 36
+    _failing(monkeypatch, "close", errno.EINTR)
+    assert rundir.boot_id() == known
