@@ -88,13 +88,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     sub_ids = tools.sub_ids() is not None
     for item in items:
-        wanted = [mark.name for mark in item.iter_markers()]
+        wanted = {mark.name for mark in item.iter_markers()}
         part = item.path.relative_to(places.REPOSITORY).parts[1]
-        if part in _ALIKE and not {"sub_ids", "no_sub_ids", "built"}.intersection(wanted):
+        if part in _ALIKE and wanted.isdisjoint(("sub_ids", "no_sub_ids", "built")):
+            wanted.add("alike")
             item.add_marker(pytest.mark.alike)
             if part in _PURE:
                 item.add_marker(pytest.mark.pure)
-        if turns.is_other(item.nodeid, {mark.name for mark in item.iter_markers()}, sub_ids=sub_ids):
+        if turns.is_other(item.nodeid, wanted, sub_ids=sub_ids):
             item.add_marker(pytest.mark.other_kind)
 
 

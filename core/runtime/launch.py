@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pod.core import statefile
 from pod.core.errors import HostUnsupported
 
 TYPE_CHECKING = False
@@ -86,10 +87,7 @@ def _sealed_helper() -> int:
     done = 0
     while done < size:
         done += os.sendfile(target, source, done, size - done)
-    try:
-        os.close(source)
-    except OSError:  # it is closed whatever close(2) says, and was only read
-        pass
+    statefile.close_read(source)
     import fcntl
 
     fcntl.fcntl(target, _F_ADD_SEALS, _ALL_SEALS)

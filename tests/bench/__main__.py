@@ -254,9 +254,8 @@ def run_build_installs(bench: peers.Bench, rounds: int) -> None:
 def run_extractions(bench: peers.Bench, rounds: int) -> None:
     """A layer as most are, one that is all names, one that is all bytes."""
     cases = []
-    debian = peers.layer_blob(places.registry_storage(), "library/debian", "12")
-    if debian:
-        cases.append(("a Debian base layer", "debian", debian, 0.40))
+    if images.built("debian:12"):
+        cases.append(("a Debian base layer", "debian", images.first_layer("debian:12"), 0.40))
     cases.append(("60000 small files", "many", peers.small_files_layer(bench), 0.60))
     if images.built("debian:12"):
         cases.append(("8 files of 128 MiB", "big", peers.big_files_layer(bench), 0.35))

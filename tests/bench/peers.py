@@ -372,23 +372,6 @@ def extractions(bench: Bench, blob: Path, label: str, *, keep: bool) -> tuple[li
     return subjects, []
 
 
-def layer_blob(storage: Path, repository: str, tag: str) -> Path | None:
-    """The first layer of an image that a registry keeps in ``storage``; None where it has no such image."""
-    registry = storage / "docker/registry/v2"
-
-    def blob(digest: str) -> Path:
-        algorithm, _, digits = digest.partition(":")
-        return registry / "blobs" / algorithm / digits[:2] / digits / "data"
-
-    link = registry / "repositories" / repository / "_manifests/tags" / tag / "current/link"
-    if not link.exists():
-        return None
-    document = json.loads(blob(link.read_text().strip()).read_bytes())
-    if "manifests" in document:
-        document = json.loads(blob(document["manifests"][0]["digest"]).read_bytes())
-    return blob(document["layers"][0]["digest"])
-
-
 def small_files_layer(bench: Bench) -> Path:
     """A gzip layer of 60 000 files of few bytes, made once."""
     plain = bench.scratch / "many.tar"

@@ -16,6 +16,7 @@ library/multi:latest        buildah manifest: an index of amd64 and arm64
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -262,11 +263,27 @@ RECIPES: dict[str, Callable[[Workshop], None]] = {
 }
 
 
-def built(name: str) -> bool:
-    """Whether the registry of the cache has that image ("debian:12")."""
+def _tag(name: str) -> Path:
+    """Where the registry of the cache has what that name means."""
     repository, _, tag = name.partition(":")
     base = places.registry_storage() / "docker" / "registry" / "v2" / "repositories" / "library"
-    return (base / repository / "_manifests" / "tags" / (tag or "latest")).is_dir()
+    return base / repository / "_manifests" / "tags" / (tag or "latest")
+
+
+def built(name: str) -> bool:
+    """Whether the registry of the cache has that image ("debian:12")."""
+    return _tag(name).is_dir()
+
+
+def first_layer(name: str) -> Path:
+    """The blob of the lowest layer of an image that is built, for one machine."""
+
+    def blob(digest: str) -> Path:
+        digits = digest.partition(":")[2]
+        return places.registry_storage() / "docker/registry/v2/blobs/sha256" / digits[:2] / digits / "data"
+
+    manifest = json.loads(blob((_tag(name) / "current/link").read_text().strip()).read_bytes())
+    return blob(manifest["layers"][0]["digest"])
 
 
 def clear(scratch: Path) -> None:
