@@ -98,8 +98,8 @@ def _dump(value: Any, out: Callable[[str], None]) -> None:
         raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def close_read(fd: int) -> None:
-    """Closes what was only read: it is closed whatever close(2) says, and that changes nothing of what came."""
+def close_unwritten(fd: int) -> None:
+    """Closes what nothing was written by: it is closed whatever close(2) says (EINTR), and nothing is lost."""
     try:
         os.close(fd)
     except OSError:
@@ -124,7 +124,7 @@ def read_bytes(path: str, limit: int = MAX_RECORD) -> bytes:
                 break  # nothing is behind all that it has
         return b"".join(parts)
     finally:
-        close_read(fd)
+        close_unwritten(fd)
 
 
 def read_bytes_of_proc(path: str, limit: int = 1 << 20) -> bytes:
@@ -140,7 +140,7 @@ def read_bytes_of_proc(path: str, limit: int = 1 << 20) -> bytes:
             limit -= len(part)
         return b"".join(parts)
     finally:
-        close_read(fd)
+        close_unwritten(fd)
 
 
 def read(path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import errno
 import os
 import stat
 
+from pod.core import statefile
 from pod.core.builder import ignore as ignoring
 from pod.core.builder.ignore import Ignore
 from pod.core.container import view
@@ -329,11 +330,11 @@ class Plain:
                 os.close(fd)
             raise PodError(f"read archive: start a process: {error.strerror}") from None
         if self._child == 0:
-            os.close(reader)
-            os.close(answer)
+            statefile.close_unwritten(reader)
+            statefile.close_unwritten(answer)
             _pump(stream, head, writer, verdict)
-        os.close(writer)
-        os.close(verdict)
+        statefile.close_unwritten(writer)
+        statefile.close_unwritten(verdict)
         self.fd, self._answer = reader, answer
 
     def __enter__(self) -> Plain:

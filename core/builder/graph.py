@@ -133,9 +133,9 @@ class _Child:
         self.reader, writer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            os.close(self.reader)
+            statefile.close_unwritten(self.reader)
             graph.carry_out(index, writer)
-        os.close(writer)
+        statefile.close_unwritten(writer)
 
     def read(self, tell: Tell) -> bool:
         """Passes on what it tells; False at its end."""

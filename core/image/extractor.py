@@ -58,9 +58,9 @@ class Extractor:
             theirs.close()
             raise PodError(f"extract layers: start a process: {error.strerror}", hint=unpacking.LIMITS) from None
         if self._pid == 0:
-            ours.close()
+            statefile.close_unwritten(ours.detach())
             _live(theirs, engine, idmap)
-        theirs.close()
+        statefile.close_unwritten(theirs.detach())
         self._socket = ours
 
     def fileno(self) -> int:

@@ -87,7 +87,7 @@ def _sealed_helper() -> int:
     done = 0
     while done < size:
         done += os.sendfile(target, source, done, size - done)
-    statefile.close_read(source)
+    statefile.close_unwritten(source)
     import fcntl
 
     fcntl.fcntl(target, _F_ADD_SEALS, _ALL_SEALS)

@@ -201,11 +201,13 @@ def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> 
             _send(writer, _pack("PodError", f"work in the user namespace: {error!r}", None))
         finally:
             os._exit(0)
-    os.close(writer)
+    from pod.core import statefile
+
+    statefile.close_unwritten(writer)
     try:
         answer = _receive(reader)
     finally:
-        os.close(reader)
+        statefile.close_unwritten(reader)
         os.waitpid(child, 0)
     if answer[:1] == b"+":
         return answer[1:]
