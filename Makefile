@@ -47,7 +47,7 @@ soak: pod.pyz dev
 # Every system call of pod's commands gone wrong, as you, or as both users: half an hour on a quiet machine with two cores.
 test-faults: pod.pyz dev
 	@results=$$(mktemp -d /var/tmp/pod-faults.XXXXXX); chmod 1777 $$results; \
-	POD_FAULTS=all POD_FAULTS_RESULTS=$$results/of $(TOOLS) test -- -m tests.support.suite tests/faults $(PYTEST_ARGS); \
+	POD_FAULTS=all POD_FAULTS_RESULTS=$$results/of $(TOOLS) test -- -m tests.support.suite --dist load tests/faults $(PYTEST_ARGS); \
 	$(TOOLS) test -- -m tests.support.fault_report $$results/of.*; status=$$?; rm -r $$results; exit $$status
 
 # tests/ext with the extension modules and the static programs under address and undefined-behaviour sanitizers.

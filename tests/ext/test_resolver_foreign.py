@@ -482,7 +482,7 @@ def test_the_gateway_s_address_forwards_for_its_own_bridge_alone(world: World, w
         raise TimeoutError
 
     assert asked("172.17.0.2").data() == ["192.0.2.7"]
-    assert asked("fd00:17::2").data() == ["192.0.2.7"]
+    assert asked("fd00:17::2", times=40).data() == ["192.0.2.7"]
     assert len(asked("172.17.0.2", kind=socket.SOCK_STREAM).answers) == 2000
     assert len(asked("fd00:17::2", kind=socket.SOCK_STREAM).answers) == 2000
     assert asked("172.17.0.3").data() == ["192.0.2.9"], "its own servers"

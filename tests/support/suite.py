@@ -8,6 +8,7 @@ The interpreter is the one that runs this file; it must have pytest.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import re
@@ -23,6 +24,20 @@ from tests.support import images, places, prepare, users
 _NONE_CHOSEN = 5
 """pytest's status then."""
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
+_MOST = 8
+"""Processes of pytest at once: more make the tests that are about time wait for each other."""
+_IN_ONE = ("-s", "--capture", "--pdb", "-n", "--numprocesses", "-x", "--maxfail")
+"""Words by which somebody wants one process, or says how many."""
+
+
+def spread(arguments: list[str], users: int) -> list[str]:
+    """Words that have each of so many users run its tests in as many processes as it has processors, whole files each;
+    none where that is one, or where ``arguments`` do not go with it.
+    """
+    count = min(len(os.sched_getaffinity(0)) // users, _MOST)
+    if count < 2 or any(word.startswith(_IN_ONE) for word in arguments) or not importlib.util.find_spec("xdist"):
+        return []
+    return ["-n", str(count), *([] if "--dist" in arguments else ["--dist", "loadfile"])]
 
 
 def run(argv: list[str], out: TextIO) -> tuple[int, dict[str, int]]:
@@ -105,7 +120,8 @@ def main(arguments: list[str]) -> int:
     users_of_root = users.ensure() if os.getuid() == 0 else []
     prepare.fetch_programs()
     prepare.prepare(list(images.RECIPES), trees=os.getuid() == 0)
-    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    several = spread(arguments, len(users_of_root) or 1)
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *several, *arguments]
     results = run_side_by_side(users_of_root, pytest) if users_of_root else [run(pytest, sys.stdout)]
     if users_of_root and not any("not slow" in argument for argument in arguments):
         results.append(run_as_root(pytest))

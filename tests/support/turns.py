@@ -7,7 +7,7 @@ from __future__ import annotations
 from zlib import crc32
 
 BOTH = (
-    "tests/faults/", "tests/soak/", "tests/test_", "tests/commands/test_readme.py",
+    "tests/faults/test_faults.py", "tests/soak/", "tests/test_", "tests/commands/test_readme.py",
     "tests/commands/test_services.py", "tests/conformance/test_transcripts.py", "tests/packaging/test_older.py",
 )  # fmt: skip
 """How the names of tests begin that both run each time: faults and numbers promised for each, and whole flows."""
