@@ -98,6 +98,13 @@ def _dump(value: Any, out: Callable[[str], None]) -> None:
         raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
+def put(fd: int, data: bytes | memoryview) -> None:
+    """Writes all of ``data``, however little write(2) takes at a time. OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def close_unwritten(fd: int) -> None:
     """Closes what nothing was written by: it is closed whatever close(2) says (EINTR), and nothing is lost."""
     try:
@@ -172,9 +179,7 @@ def write_bytes(path: str, data: bytes, *, sync: bool = False, exclusive: bool =
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            put(fd, data)
             if sync:
                 os.fsync(fd)
         finally:

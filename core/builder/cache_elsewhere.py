@@ -295,7 +295,8 @@ def _write_folder(engine: Engine, folder: str, steps: Sequence[tuple[str, Mappin
         _copy(engine, layer["digest"], f"{folder}/blobs/sha256/{layer['digest'][7:]}")
         step = {"key": key, "digest": layer["digest"], "size": layer["size"]}
         listed.append({**step, "created": record["created"], "description": record.get("description", "")})
-    _replace(f"{folder}/{FILE}", lambda fd: _all(fd, statefile.dumps({"version": 1, "steps": listed}).encode()))
+    data = statefile.dumps({"version": 1, "steps": listed}).encode()
+    _replace(f"{folder}/{FILE}", lambda fd: statefile.put(fd, data))
 
 
 def _copy(engine: Engine, digest: str, target: str) -> None:
@@ -307,17 +308,11 @@ def _copy(engine: Engine, digest: str, target: str) -> None:
 
         def pump(fd: int) -> None:
             while part := os.read(source, _CHUNK):
-                _all(fd, part)
+                statefile.put(fd, part)
 
         _replace(target, pump)
     finally:
         os.close(source)
-
-
-def _all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _replace(path: str, fill: Callable[[int], None]) -> None:

@@ -364,8 +364,7 @@ def _pump(stream: int, head: bytes, writer: int, verdict: int) -> None:
         compressed = archive_input.kind_of(head[: archive_input.HEAD]) in ("xz", "bzip2")
         source = archive_input.Input(stream, head).pipe if compressed else archive_tar.Pipe(_reads(stream), head)
         while data := source.some(1 << 20):
-            while data:
-                data = data[os.write(writer, data) :]
+            statefile.put(writer, data)
         os.close(writer)
         os.write(verdict, b"whole")
     except PodError as error:

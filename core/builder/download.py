@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import statefile
 from pod.core.errors import PodError, RegistryError
 
 TYPE_CHECKING = False
@@ -86,9 +87,7 @@ def fetch(engine: Engine, url: str, path: str, *, checksum: str = "") -> str:
                 raise RegistryError(f"{shown(url)}: invalid response status {answer.status}")
             for chunk in answer.stream():
                 sha.update(chunk)
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(file, view) :]
+                statefile.put(file, chunk)
             modified = _seconds(answer.headers.get("Last-Modified", ""))
         finally:
             answer.close()

@@ -176,9 +176,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _write(writer: int, document: dict[str, Any]) -> None:
-    view = memoryview(statefile.dumps(document).encode("utf-8", "surrogateescape") + b"\n")
-    while view:
-        view = view[os.write(writer, view) :]
+    statefile.put(writer, statefile.dumps(document).encode("utf-8", "surrogateescape") + b"\n")
 
 
 def _told(error: PodError) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import statefile
 from pod.core.errors import PodError
 from pod.core.image import compress
 
@@ -81,8 +82,7 @@ def _feed(source: int, head: bytes, decoder: Decoder) -> int:
             os.close(reader)
             data = head
             while data:
-                while data:
-                    data = data[os.write(writer, data) :]
+                statefile.put(writer, data)
                 data = os.read(source, 1 << 20)
         finally:
             os._exit(0)

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+from pod.core import statefile
 from pod.core.image import archive_tar, blobs, durable, spool
 from pod.core.image.archive_input import HEAD, Input, kind_of
 from pod.core.image.archive_tar import ArchiveError, clean
@@ -260,10 +261,8 @@ def copy_down(source: archive_tar.Pipe, fd: int, size: int | None) -> tuple[int,
             raise ArchiveError("read archive: unexpected EOF", hint="the archive is cut off; make it again")
         hashed.update(data)
         total += len(data)
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(fd, view) :]
+            statefile.put(fd, data)
         except OSError as error:
             raise blobs.no_room("store archive", error) from error
     return total, "sha256:" + hashed.hexdigest()

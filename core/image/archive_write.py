@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 
+from pod.core import statefile
 from pod.core.errors import NotFound, PodError
 from pod.core.image import archive_tar, blobs
 
@@ -93,10 +94,8 @@ def check_output(path: str) -> None:
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
     """All of ``data``; a full disk as one line. BrokenPipeError where the reader has gone."""
-    view = memoryview(data)
     try:
-        while view:
-            view = view[os.write(fd, view) :]
+        statefile.put(fd, data)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -174,10 +174,8 @@ class Writer:
         except digests.DigestError as error:
             self._spoilt = True
             raise DigestMismatch(f"download blob: {self.digest}: {error}", hint=_LIAR) from None
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            statefile.put(self._fd, data)
         except OSError as error:
             self._spoilt = True
             raise no_room(f"store blob: {self.digest[:19]}", error) from error

@@ -145,9 +145,7 @@ class Download:
     def _run(self, writer: int) -> None:
         try:
             for chunk in self._answer.stream():
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(writer, view) :]
+                statefile.put(writer, chunk)
         except BaseException as error:  # noqa: BLE001  # carried to the thread that waits
             self._error = error
         finally:

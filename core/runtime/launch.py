@@ -99,9 +99,7 @@ def memory_file(name: str, data: bytes) -> int:
     fd = _memfd(name, 0, _MFD_NOEXEC_SEAL)
     if fd < 0:
         raise _cannot_execute("memory files are refused")
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    statefile.put(fd, data)
     return fd
 
 

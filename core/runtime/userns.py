@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from pod.core import statefile
 from pod.core.errors import HostUnsupported, PodError, UsageError
 
 TYPE_CHECKING = False
@@ -192,17 +193,15 @@ def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> 
         try:
             os.close(reader)
             enter(engine, idmap)
-            _send(writer, b"+" + function())
+            statefile.put(writer, b"+" + function())
         except PodError as error:
-            _send(writer, _pack(type(error).__name__, error.message, error.hint))
+            statefile.put(writer, _pack(type(error).__name__, error.message, error.hint))
         except OSError as error:
-            _send(writer, _pack("PodError", f"work in the user namespace: {error}", None))
+            statefile.put(writer, _pack("PodError", f"work in the user namespace: {error}", None))
         except BaseException as error:  # noqa: BLE001 - a fork must not run the parent's handlers
-            _send(writer, _pack("PodError", f"work in the user namespace: {error!r}", None))
+            statefile.put(writer, _pack("PodError", f"work in the user namespace: {error!r}", None))
         finally:
             os._exit(0)
-    from pod.core import statefile
-
     statefile.close_unwritten(writer)
     try:
         answer = _receive(reader)
@@ -212,12 +211,6 @@ def call_mapped(engine: Engine, idmap: IdMap, function: Callable[[], bytes]) -> 
     if answer[:1] == b"+":
         return answer[1:]
     raise _unpack(answer)
-
-
-def _send(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _receive(descriptor: int) -> bytes:
@@ -232,13 +225,11 @@ def _receive(descriptor: int) -> bytes:
 
 
 def _pack(kind: str, message: str, hint: str | None) -> bytes:
-    from pod.core import statefile
-
     return b"-" + statefile.dumps([kind, message, hint]).encode()
 
 
 def _unpack(answer: bytes) -> PodError:
-    from pod.core import errors, statefile
+    from pod.core import errors
 
     if not answer:
         return PodError("work in the user namespace: the process ended without an answer")
