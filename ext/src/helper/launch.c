@@ -56,24 +56,25 @@ int pod_launch_prepare(struct pod_launch *launch, const struct pod_plan *plan, s
 /* --- the child ------------------------------------------------------------------------------------------------ */
 
 /* What the parent says, in whatever order it comes to know it. */
-enum { HEARD_IDS = 1, HEARD_NETWORK = 2 };
+enum { HEARD_IDS = 1, HEARD_NETWORK = 2, HEARD_GO = 4 };
 
 static int wait_for(struct pod_launch *launch, int what)
 {
     char word;
 
     while (!(launch->heard & what)) {
-        if (read(launch->sync[1], &word, 1) != 1)
+        ssize_t got = read(launch->sync[1], &word, 1);
+        if (got == 1)
+            launch->heard |= word == 'G' ? HEARD_GO : word == 'K' ? HEARD_IDS : HEARD_NETWORK;
+        else if (got == 0 || errno != EINTR)
             return -1;
-        launch->heard |= word == 'K' ? HEARD_IDS : HEARD_NETWORK;
     }
     return 0;
 }
 
 static _Noreturn void fail(struct pod_launch *launch, const struct pod_err *err)
 {
-    ssize_t ignored = send(launch->sync[1], err, sizeof *err, MSG_NOSIGNAL);
-    (void)ignored;
+    (void)!send(launch->sync[1], err, sizeof *err, MSG_NOSIGNAL);
     _exit(125);
 }
 
@@ -359,14 +360,13 @@ static int make_world(struct pod_launch *launch, int *rootfd, struct pod_err *er
 _Noreturn void pod_launch_container(struct pod_launch *launch)
 {
     struct pod_err err;
-    char go;
     int rootfd = -1;
 
     prctl(PR_SET_NAME, "pod-init", 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     close(launch->sync[0]);
     /* The end of file instead of GO: the supervisor died before the signal above was armed, or gave up. */
-    if (read(launch->sync[1], &go, 1) != 1)
+    if (wait_for(launch, HEARD_GO))
         _exit(125);
     /* Not earlier: the supervisor writes our id maps, and /proc files of what is not dumpable are the host root's. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
