@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -104,7 +105,8 @@ class BuildExt(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         description = next(one for one in SOURCES.extensions() if ext.name.endswith("." + one.name))
-        ext.extra_objects = [self.compile_own(ext, path) for path in description.c_sources]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            ext.extra_objects = list(pool.map(functools.partial(self.compile_own, ext), description.c_sources))
         ext.depends = [*ext.depends, *ext.extra_objects]  # of a new build id some are new though no source of it is
         super().build_extension(ext)
 

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -73,15 +74,9 @@ def build(output: Path) -> None:
     stage = BUILD / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
-    for machine in sysroot.DEBIAN:
-        say(f"native files for {machine}")
-        made = native.build(machine, packages, BUILD / "native", identity)
-        for name, path in sorted(made.items()):
-            if name != "_build.py":
-                audit.check(path, machine)
-            place = stage / "pod/_lib" / machine / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
+    say(f"native files for {', '.join(sysroot.DEBIAN)}")
+    with ThreadPoolExecutor(len(sysroot.DEBIAN)) as pool:
+        list(pool.map(lambda machine: fill_native(stage, machine, packages, identity), sysroot.DEBIAN))
     say("the embedded image")
     image.build(packages, os.uname().machine, ROOT / "packaging/pod/_images")
     say("the archive")
@@ -95,6 +90,17 @@ def build(output: Path) -> None:
     if done.returncode:
         raise StageError(f"shiv: {done.stderr.strip() or done.stdout.strip()}")
     archive.rewrite(plain, output)
+
+
+def fill_native(stage: Path, machine: str, packages: sysroot.Packages, identity: str) -> None:
+    """What is compiled for that machine, looked at by the audit; beside that of another machine, in a thread."""
+    made = native.build(machine, packages, BUILD / "native", identity)
+    for name, path in sorted(made.items()):
+        if name != "_build.py":
+            audit.check(path, machine)
+        place = stage / "pod/_lib" / machine / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
 
 
 def fill_stage(stage: Path, packages: sysroot.Packages) -> None:
@@ -163,13 +169,13 @@ def ignored(folder: str, names: list[str]) -> set[str]:
 
 
 def fresh(output: Path) -> bool:
-    """Whether the file is newer than everything it is made of."""
+    """Whether the file is newer than everything it is made of; ``make dev`` after it makes nothing that counts."""
     if not output.exists():
         return False
     newest = output.stat().st_mtime
     parts = [ROOT / name for name in ("core", "cli", "ext", "packaging", "THIRD_PARTY.md", "LICENSE")]
     files = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*"))]
-    made = {"_build.py", "pod-helper", "pod-netd"}
+    made = {"_build.py", "_compose_schema.py", "pod-helper", "pod-netd"}
     return all(
         path.stat().st_mtime <= newest
         for path in files

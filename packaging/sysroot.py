@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -21,16 +22,21 @@ class PackageError(Exception):
 
 
 class Packages:
-    """A private apt below ``folder``: lists, downloaded files and unpacked trees."""
+    """A private apt below ``folder``: lists, downloaded files and unpacked trees; one thread at a time gets some."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "apt.conf"
         self._updated = False
         self._fresh = False
+        self._lock = threading.RLock()
 
     def unpack(self, names: list[str], machine: str) -> Path:
         """A tree with the content of the named packages for ``machine``; those of an earlier call stay in it."""
+        with self._lock:
+            return self._unpack(names, machine)
+
+    def _unpack(self, names: list[str], machine: str) -> Path:
         tree = self.folder / "root" / machine
         tree.mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -45,6 +51,10 @@ class Packages:
 
     def source(self, name: str) -> Path:
         """The upstream tree of the Debian source package ``name``, without Debian's patches; apt has checked it."""
+        with self._lock:
+            return self._source(name)
+
+    def _source(self, name: str) -> Path:
         tree = self.folder / "source" / name
         if (tree / ".complete").exists():
             return tree
@@ -68,6 +78,10 @@ class Packages:
 
     def python_headers(self) -> str:
         """The versioned package behind libpython3-dev, for example libpython3.11-dev."""
+        with self._lock:
+            return self._python_headers()
+
+    def _python_headers(self) -> str:
         remembered = self.folder / "python-headers"
         if not remembered.exists():
             self._update()
