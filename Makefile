@@ -44,7 +44,7 @@ test-long: pod.pyz dev
 soak: pod.pyz dev
 	@POD_SOAK_EXECS=10000 POD_SOAK_RUNS=10000 $(TOOLS) test -- -m tests.support.suite tests/soak $(PYTEST_ARGS)
 
-# Every system call of pod's commands gone wrong, as you, or as both users: half an hour on a quiet machine with two cores.
+# Every system call of pod's commands gone wrong, as you, or as both users: an hour and a half with two processors.
 test-faults: pod.pyz dev
 	@results=$$(mktemp -d /var/tmp/pod-faults.XXXXXX); chmod 1777 $$results; \
 	POD_FAULTS=all POD_FAULTS_RESULTS=$$results/of $(TOOLS) test -- -m tests.support.suite --dist load tests/faults $(PYTEST_ARGS); \

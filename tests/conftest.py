@@ -210,7 +210,9 @@ def grouped(pod: Pod) -> Iterator[Grouped]:
     yield groups
     for name in pod("ps", "-aq").ok().split():
         groups("rm", "-f", name)
-    assert not groups.left()
+    left = groups.left()
+    groups.close()
+    assert not left
 
 
 @pytest.fixture

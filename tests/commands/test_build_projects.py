@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,11 +250,8 @@ def test_project_when_built_and_pushed_then_it_works_here_and_with_others(
     manifest = json.loads((tmp_path / "copied" / "blobs" / "sha256" / entry["digest"][7:]).read_text())
     assert manifest["config"]["digest"] == pod("images", "-q", "--no-trunc", image).ok().strip()
     if tools.sub_ids() and tools.find("podman"):  # without, podman cannot have the owners that are compared
-        place = Path(tempfile.mkdtemp(prefix="pod-", dir="/var/tmp"))  # podman's runroot has 50 characters at most
-        try:
+        with tools.short_folder() as place:
             assert by_podman(place, others, image, project.check) == project.prints
-        finally:
-            tools.remove_tree(place)
 
 
 def by_podman(place: Path, others: Others, image: str, command: tuple[str, ...]) -> str:
@@ -266,8 +262,9 @@ def by_podman(place: Path, others: Others, image: str, command: tuple[str, ...])
         *("run", "--rm", "--network", "none", *(["--cgroups", "disabled"] if peers.crun_works() else [])),
         *("--tls-verify=false", image, *command),
     ]
+    environ = {**others.environ, "XDG_RUNTIME_DIR": str(place)}
     done = subprocess.run(
-        argv, env=others.environ, capture_output=True, text=True, timeout=400, check=False, stdin=subprocess.DEVNULL
+        argv, env=environ, capture_output=True, text=True, timeout=400, check=False, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

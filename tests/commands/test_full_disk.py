@@ -59,9 +59,10 @@ def test_disk_when_it_fills_up_then_lost_lines_are_told_and_the_exit_code_is_kep
 
 
 @pytest.mark.parametrize("full", ["RUN", "layer", "COPY"])
-def test_build_when_the_disk_is_full_then_it_says_so_and_the_next_goes_on(small, registry, tmp_path, full):
+def test_build_when_the_disk_is_full_then_it_says_so_and_the_next_goes_on(small, registry, full):
     """By what a RUN writes; by the layer of what it has written; by a COPY."""
-    context = tmp_path / "context"
+    base = small.pod.base  # not below /tmp: a node has one of its own
+    context = base / "context"
     context.mkdir()
     begin = f"FROM {registry.name('busybox:latest')}\nRUN echo first >/first\n"
     (context / "large").write_bytes(os.urandom(14 << 20 if full == "COPY" else 0))
@@ -82,8 +83,8 @@ def test_build_when_the_disk_is_full_then_it_says_so_and_the_next_goes_on(small,
     assert done.err.count(" CACHED\n") == 1, done
     assert small("run", "--rm", "--network", "none", "made:1", "cat", "/second").ok() == "first\n"
     root = small.pod.root
-    sh(small, f"ls -A {root}/builder/work {root}/blobs/sha256 >{tmp_path}/left")
-    left = (tmp_path / "left").read_text().splitlines()
+    sh(small, f"ls -A {root}/builder/work {root}/blobs/sha256 >{base}/left")
+    left = (base / "left").read_text().splitlines()
     assert not [name for name in left if name.startswith(".") or name.count(".") == 2], left
 
 

@@ -233,14 +233,13 @@ def test_push_is_pulled_by_others_as_the_same_image(
     target = f"{writable_registry.host}/team/app:v1"
     offline_pod("tag", pulled(offline_pod, server, "team/app:v1", built), target).ok()
     offline_pod("push", target).ok()
-    base = offline_pod.base / "p"  # podman wants a short path.
-    policy = base / ".config/containers/policy.json"
-    policy.parent.mkdir(parents=True)
-    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-    environ = {"PATH": tools.SEARCH, "HOME": str(base), "TMPDIR": str(base), "XDG_RUNTIME_DIR": str(base)}
-    argv = [tools.find(tool) or tool, "--root", str(base / "root"), "--runroot", str(base / "run")]
-    argv += ["--storage-driver", "vfs", "pull", "--quiet", "--tls-verify=false", target]
-    done = subprocess.run(argv, env=environ, cwd=base, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == built.id.removeprefix("sha256:")
-    tools.remove_tree(base / "root")
+    with tools.short_folder() as base:
+        policy = base / ".config/containers/policy.json"
+        policy.parent.mkdir(parents=True)
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        environ = {"PATH": tools.SEARCH, "HOME": str(base), "TMPDIR": str(base), "XDG_RUNTIME_DIR": str(base)}
+        argv = [tools.find(tool) or tool, "--root", str(base / "root"), "--runroot", str(base / "run")]
+        argv += ["--storage-driver", "vfs", "pull", "--quiet", "--tls-verify=false", target]
+        done = subprocess.run(argv, env=environ, cwd=base, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[-1] == built.id.removeprefix("sha256:")

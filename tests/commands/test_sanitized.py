@@ -26,7 +26,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         sys.path.pop(0)
     build = sources.build_id()
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{build}"', "-O1", "-g"]
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{build}"', "-g"]
     flags += [f"-Iext/src/{part}" for part in ("core", "emulator", "helper", "net")]
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
     files = [str(path.relative_to(places.REPOSITORY)) for path in sources.helper_sources()]

@@ -17,11 +17,10 @@ IMAGES = ("busybox:latest", "odd:latest")
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def storage() -> Iterator[Path]:
     """A storage of podman's and buildah's own, by its vfs driver."""
-    place = tmp_path_factory.mktemp("storage")
-    yield place
-    tools.remove_tree(place)
+    with tools.short_folder() as place:
+        yield place
 
 
 def _options(storage: Path) -> list[str]:

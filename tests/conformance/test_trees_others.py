@@ -82,12 +82,10 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    place = tmp_path_factory.mktemp("trees")
-    with Registry(place / "storage", place / "registry") as registry:
+def made() -> Iterator[Made]:
+    with tools.short_folder() as place, Registry(place / "storage", place / "registry") as registry:
         for pod in podcli.shared():
             yield Made(pod, registry, place)
-    tools.remove_tree(place)
 
 
 def test_commit_of_everything_when_flattened_then_as_the_container(made: Made) -> None:

@@ -186,7 +186,7 @@ def test_compress_whatever_the_memory_held_before_then_same_bytes(tmp_path: Path
     call = "print(layer.compress(one.fileno(), other.fileno(), 'gzip')[0])"
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([*lines, call]), tmp_path / "source", tmp_path / "target"],
-        env={**os.environ, "LD_PRELOAD": str(filler)},
+        env={**os.environ, "LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {filler}"},  # sanitizers want to be first
         cwd=places.REPOSITORY / "packaging",
         capture_output=True,
         text=True,

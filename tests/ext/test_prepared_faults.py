@@ -59,7 +59,7 @@ class Helper:
         compiler = shutil.which("cc")
         if compiler is None:
             pytest.skip("capability compiler: cc is not installed")
-        flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{launch.build_id()}"', "-O1", "-g"]
+        flags = ["-std=gnu11", "-D_GNU_SOURCE", f'-DPOD_BUILD_ID="{launch.build_id()}"', "-g"]
         flags += ["-Iext/src/core", "-Iext/src/helper", "-Iext/src/emulator", "-Iext/src/net"]
         flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         folder = self.folder
@@ -106,7 +106,7 @@ class Helper:
         command = [str(self.folder / "ext/pod-helper"), "start", sys.executable, str(self.cache), self.program]
         done = subprocess.run(
             [*command, "run", *flags, IMAGE, "true"],
-            env={**self.env, **env}, capture_output=True, text=True, timeout=60, check=False,
+            env={**self.env, **env}, capture_output=True, text=True, errors="replace", timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode != FINDING, done.stderr
         return done

@@ -44,8 +44,8 @@ def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
 ) -> None:
     case = CASES[name]
     world.prepare(case)
-    faulter.calls(world.pod, world.argv(case))  # the first time Python keeps what it has compiled
-    world.heal(whole=True)
+    world.once(case)  # the first time Python keeps what it has compiled
+    world.heal(whole=False)
     world.prepare(case)
     calls, outcome = faulter.calls(world.pod, world.argv(case))
     assert outcome.code == 0, outcome

@@ -113,12 +113,14 @@ def lean(arm: list[str], arm_site: Path, pyz: Path, home: Path, *arguments: str)
     return run([*arm, str(arm_site / "_pod_run.py"), str(pyz), *arguments], HOME=str(home))
 
 
+@pytest.mark.slow  # emulated
 def test_pyz_on_arm64_starts(arm: list[str], arm_site: Path, pyz: Path, home: Path) -> None:
     done = lean(arm, arm_site, pyz, home, "-v")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("pod version ")
 
 
+@pytest.mark.slow  # emulated
 def test_pyz_on_arm64_extracts_a_layer(arm: list[str], arm_site: Path, pyz: Path, home: Path) -> None:
     script = (
         "import sys, os; sys.path.append(sys.argv[1]); from pod.ext import layer\n"
@@ -140,6 +142,7 @@ def test_pyz_on_arm64_extracts_a_layer(arm: list[str], arm_site: Path, pyz: Path
     assert int(entries) > 200
 
 
+@pytest.mark.slow  # emulated
 def test_pyz_on_arm64_doctor_answers(arm: list[str], arm_site: Path, pyz: Path, home: Path) -> None:
     done = lean(arm, arm_site, pyz, home, "doctor")
     assert done.returncode in (0, 1), done.stderr
@@ -147,6 +150,7 @@ def test_pyz_on_arm64_doctor_answers(arm: list[str], arm_site: Path, pyz: Path, 
     assert done.stdout
 
 
+@pytest.mark.slow  # emulated
 def test_pyz_on_arm64_run_works_or_names_the_refused_step(
     arm: list[str], arm_site: Path, pyz: Path, home: Path
 ) -> None:

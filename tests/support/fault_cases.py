@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,13 @@ class World:
         first = shlex.join(self.pod.argv(*case.first))
         return ["/bin/dash", "-c", f"{first} || exit; [ -e {ARM} ]; exec {shlex.join(own)}"]
 
+    def once(self, case: Case) -> None:
+        """That command, as it is."""
+        subprocess.run(
+            self.argv(case), env=self.pod.environ(), cwd=self.pod.home, stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=60, check=True,
+        )  # fmt: skip
+
     def prepare(self, case: Case) -> None:
         """What there is before the command: "absent" (not even the image), "image", "tagged" (for a push), "created",
         "limited" (created, with limits), "written" (a container that ran, and made a file), "running", "running
@@ -206,6 +214,7 @@ class World:
         self._imported = case.command[0] == "import"
         self._committed = case.command[0] == "commit"
         self._builds = case.command[0] in ("build", "builder")
+        self._tagged = case.before == "tagged"
         for path in self.pod.base.glob("saved.tar*"):
             path.unlink()
         if case.before == "absent":
@@ -338,7 +347,7 @@ class World:
 
     def _forget_pushed(self, *, whole: bool) -> None:
         """The name that was to be pushed goes; with ``whole`` it is pushed first."""
-        names = self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split() if self._pushes else []
+        names = self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split() if self._tagged else []
         if self.target in names:
             if whole:
                 self.pod("push", "-q", self.target).ok()

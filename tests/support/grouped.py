@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,11 +12,23 @@ from tests.support.podcli import Pod, Result
 
 
 class Grouped:
-    """``pod`` run by a shell that has gone into this user's groups of version 1."""
+    """``pod`` run by a shell that has gone into groups of version 1: this process' own, below those of the user, for
+    others of the user's run tests beside us.
+    """
 
     def __init__(self, pod: Pod) -> None:
         self.pod = pod
-        self.folders = {path.parent.name: path for path in tools.split_cgroups()}
+        self.folders = {path.parent.name: path / f"tests-{os.getpid()}" for path in tools.split_cgroups()}
+        for folder in self.folders.values():
+            folder.mkdir(exist_ok=True)
+            for file in ("cpuset.cpus", "cpuset.mems"):  # a new one has none, and takes nobody then
+                if (folder / file).exists():
+                    (folder / file).write_text((folder.parent / file).read_text())
+
+    def close(self) -> None:
+        for folder in self.folders.values():
+            with contextlib.suppress(OSError):  # what a failed test left may be in there
+                folder.rmdir()
 
     def __call__(self, *arguments: str) -> Result:
         words = "".join(f"echo $$ >{path}/cgroup.procs; " for path in self.folders.values())

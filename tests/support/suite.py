@@ -31,13 +31,15 @@ _IN_ONE = ("-s", "--capture", "--pdb", "-n", "--numprocesses", "-x", "--maxfail"
 
 
 def spread(arguments: list[str], users: int) -> list[str]:
-    """Words that have each of so many users run its tests in as many processes as it has processors, whole files each;
-    none where that is one, or where ``arguments`` do not go with it.
+    """Words that have each of so many users run its tests in one process more than it has processors, for tests wait
+    too; whole files each, the many short ones at the end. None where there is one processor, or where ``arguments`` do
+    not go with it.
     """
-    count = min(len(os.sched_getaffinity(0)) // users, _MOST)
-    if count < 2 or any(word.startswith(_IN_ONE) for word in arguments) or not importlib.util.find_spec("xdist"):
+    processors = len(os.sched_getaffinity(0))
+    if processors < 2 or any(word.startswith(_IN_ONE) for word in arguments) or not importlib.util.find_spec("xdist"):
         return []
-    return ["-n", str(count), *([] if "--dist" in arguments else ["--dist", "loadfile"])]
+    count = min(max(processors // users, 1) + 1, _MOST)
+    return ["-n", str(count), *([] if "--dist" in arguments else ["--dist", "loadfile", "--no-loadscope-reorder"])]
 
 
 def run(argv: list[str], out: TextIO) -> tuple[int, dict[str, int]]:

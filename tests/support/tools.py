@@ -6,8 +6,10 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import places
@@ -149,6 +151,20 @@ def as_namespace_root(argv: list[str]) -> list[str]:
     if sub_ids():
         return [unshare, "--user", "--map-root-user", "--map-auto", "--", *argv]
     return [unshare, "--user", "--map-root-user", "--", *argv]
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for podman, as its XDG_RUNTIME_DIR too: its --runroot has 50 characters at most, and of the process that
+    holds its namespaces nobody else would take care.
+    """
+    place = Path(tempfile.mkdtemp(prefix="pod-", dir="/var/tmp"))
+    try:
+        yield place
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((place / "libpod/tmp/pause.pid").read_text()), signal.SIGKILL)
+        remove_tree(place)
 
 
 def remove_tree(path: Path) -> None:

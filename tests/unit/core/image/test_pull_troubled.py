@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import os
 import random
 import signal
@@ -27,11 +29,10 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "PAUSE", 0.02)
 
 
+@functools.lru_cache
 def big(seed: int = 1, size: int = 4_000_000) -> Built:
     """One layer that does not compress: ``size`` bytes and a little."""
     text = random.Random(seed).randbytes(size * 3 // 4)
-    import base64
-
     return Built(archive(big=base64.b64encode(text).decode(), small="x"), architecture=HOST)
 
 
