@@ -53,7 +53,9 @@ def create(engine: Engine, request: Request, image: Image, *, to_run: bool = Fal
         # From here on rmi sees the container; had it been quicker, the image's record is gone now.
         store.confirm_name(engine, name, container_id)
         if not os.path.exists(engine.paths.image(image.id)):
-            raise NoSuchImage(f"No such image: {request.image_name}", hint="it was removed a moment ago; pull it again")
+            from pod.core.image.store import REMOVED
+
+            raise NoSuchImage(f"No such image: {request.image_name}", hint=REMOVED)
         if config["Mounts"]:
             from pod.core.volume import attach
 

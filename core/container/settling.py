@@ -43,8 +43,11 @@ def has_groups(container: Container) -> bool:
     return limited and os.path.exists(container.directory + "/groups")
 
 
-def settle_all(engine: Engine) -> list[Container]:
-    """Every container, settled; those that --rm took away now are left out."""
+def settle_all(engine: Engine, *, trash: bool = True) -> list[Container]:
+    """Every container, settled; those that --rm took away now are left out.
+
+    ``trash``: what lies there is removed, in the background.
+    """
     settled = []
     patience = _PATIENCE
     for container in model.list_all(engine):
@@ -59,11 +62,15 @@ def settle_all(engine: Engine) -> list[Container]:
                 continue
         settled.append(container)
     _collect_litter(engine)
+    if trash and storedir.own_names(engine.paths.trash):
+        from pod.core.image import trash as image_trash
+
+        image_trash.empty_later(engine)
     return settled
 
 
 def _collect_litter(engine: Engine) -> None:
-    """Folders and names that a killed create left, and the trash of a killed rm."""
+    """Folders and names that a killed create left: into the trash."""
     try:
         entries = [name for name in os.listdir(engine.paths.containers) if name[:1] == "."]
     except FileNotFoundError:
@@ -86,10 +93,6 @@ def _collect_litter(engine: Engine) -> None:
     stale = [path for path, maker in folders if rundir.is_litter(engine, path, maker)]
     for path in stale:
         storedir.into_trash(engine.paths, path)
-    if storedir.names(engine.paths.trash):
-        from pod.core.image import trash
-
-        trash.empty_later(engine)
 
 
 def _has_dead_build(engine: Engine) -> bool:

@@ -6,7 +6,7 @@ Values of ``label``, ``before``, ``since`` and ``until`` must all hold; of sever
 from __future__ import annotations
 
 from pod.core import moments
-from pod.core.errors import PodError, StoreCorrupt
+from pod.core.errors import NoSuchImage, PodError
 from pod.core.image import store
 from pod.core.image.patterns import BadPattern, Pattern
 
@@ -124,11 +124,7 @@ def labels(engine: Engine, image: Image) -> dict[str, str]:
     """The labels of an image that are texts; none of an image that somebody removes at this moment."""
     try:
         inner = image.config(engine).get("config")
-    except StoreCorrupt:
-        try:
-            store.by_id(engine, image.id)
-        except PodError:
-            return {}
-        raise
+    except NoSuchImage:
+        return {}
     found = inner.get("Labels") if isinstance(inner, dict) else None
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from pod.core import moments
-from pod.core.errors import StoreCorrupt
 from pod.core.image import store
 from pod.core.oci import reference as references
 
@@ -67,16 +66,16 @@ def document(engine: Engine, image: Image) -> dict[str, Any]:
     shown["Descriptor"] = {
         "mediaType": record["mediaType"],
         "digest": record["manifest"],
-        "size": _manifest_size(engine, record["manifest"]),
+        "size": _manifest_size(engine, image),
     }
     return shown
 
 
-def _manifest_size(engine: Engine, digest: str) -> int:
+def _manifest_size(engine: Engine, image: Image) -> int:
     try:
-        return os.stat(engine.paths.blob(digest)).st_size
+        return os.stat(engine.paths.blob(image.record["manifest"])).st_size
     except FileNotFoundError:
-        raise StoreCorrupt(f"read image: {digest}: its manifest is missing", hint="pull the image again") from None
+        raise store.missing(engine, image.id, "its manifest") from None
 
 
 def container_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import errno
 import os
 
 from pod.core import paths, statefile
-from pod.core.errors import Conflict, InvalidReference, NoSuchImage, StoreCorrupt
+from pod.core.errors import Conflict, InvalidReference, NoSuchImage, PodError, StoreCorrupt
 from pod.core.oci import digest as digests
 from pod.core.oci import reference as references
 from pod.core.oci.reference import Reference
@@ -56,17 +56,26 @@ class Image:
     def config(self, engine: Engine) -> dict[str, Any]:
         """The whole image configuration document (image-spec config.md); its "config" key may be missing or null."""
         try:
-            data = statefile.read_bytes(engine.paths.blob(self.id), MAX_CONFIG)
+            data = self._configuration(engine)
             if digests.of_small(data) != self.id:
                 raise StoreCorrupt(f"read image: {self.id}: its configuration has changed", hint=_AGAIN)
             value = statefile.loads(data)
         except FileNotFoundError:
-            raise StoreCorrupt(f"read image: {self.id}: its configuration is missing", hint=_AGAIN) from None
+            raise missing(engine, self.id, "its configuration") from None
         except ValueError as error:
             raise StoreCorrupt(f"read image: {self.id}: its configuration: {error}", hint=_AGAIN) from None
         if not isinstance(value, dict):
             raise StoreCorrupt(f"read image: {self.id}: its configuration is not a JSON object", hint=_AGAIN)
         return value
+
+    def _configuration(self, engine: Engine) -> bytes:
+        path = engine.paths.blob(self.id)
+        try:
+            return statefile.read_bytes(path, MAX_CONFIG)
+        except FileNotFoundError:
+            if not os.path.exists(engine.paths.image(self.id)):
+                raise
+            return statefile.read_bytes(path, MAX_CONFIG)  # removed, and pulled again: it came before the record
 
     def names(self, engine: Engine) -> list[str]:
         """Canonical name:tag of each ref to it, sorted. Scans refs/."""
@@ -74,6 +83,16 @@ class Image:
 
 
 _AGAIN = "remove the image and pull it again"
+REMOVED = "it was removed a moment ago; pull it again"
+
+
+def missing(engine: Engine, image_id: str, part: str) -> PodError:
+    """What to raise where that part of an image is not there: NoSuchImage if the image has been removed meanwhile
+    (its record goes before its parts), else StoreCorrupt.
+    """
+    if not os.path.exists(engine.paths.image(image_id)):
+        return NoSuchImage(f"No such image: {image_id}", hint=REMOVED)
+    return StoreCorrupt(f"read image: {image_id}: {part} is missing", hint=_AGAIN)
 
 
 def resolve(engine: Engine, name: str) -> Image:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def empty(engine: Engine) -> None:
     """Removes what lies in the trash."""
-    for name in storedir.names(engine.paths.trash):
+    for name in storedir.own_names(engine.paths.trash):
         remove_tree(engine, f"{engine.paths.trash}/{name}", engine.idmap)
 
 
 def empty_later(engine: Engine) -> None:
     """:func:`empty` in the background."""
-    if storedir.names(engine.paths.trash):
+    if storedir.own_names(engine.paths.trash):
         background.run(lambda: empty(engine))
 
 

@@ -59,7 +59,8 @@ def check(engine: Engine) -> list[Container]:
         )
     if os.path.lexists(f"{root}/{MARKER}"):
         storedir.check_version(statefile.read_bytes(f"{root}/{MARKER}", 64).strip(b"\0") or b"1", engine.paths)
-    found = settling.settle_all(engine) if os.path.isdir(engine.paths.containers) else []
+    # Nobody else is to empty the trash meanwhile: that makes folders anew that a reset has just removed.
+    found = settling.settle_all(engine, trash=False) if os.path.isdir(engine.paths.containers) else []
     elsewhere = [one for one in found if one.status == "elsewhere"]
     if elsewhere:
         shown = ", ".join(f"{one.name} (on {one.state.get('hostname')})" for one in elsewhere[:5])

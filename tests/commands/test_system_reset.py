@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -73,6 +74,20 @@ def test_reset_of_a_folder_where_the_trash_is_a_link(offline_pod: Pod, tmp_path:
     offline_pod("system", "reset", "-f").ok()
     assert not offline_pod.root.exists()
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_reset_of_a_store_with_trash_leaves_nobody_behind_who_empties_it(offline_pod: Pod, tmp_path: Path) -> None:
+    """Such a one makes folders that the reset has just removed: seen when it was slower than the reset."""
+    if shutil.which("strace") is None:
+        pytest.skip("capability strace: not installed")
+    offline_pod("volume", "create", "kept").ok()
+    (offline_pod.root / "trash/left").mkdir()
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-e", "trace=setsid", "-o", str(trace), *offline_pod.argv("system", "reset", "-f")]
+    subprocess.run(command, env=offline_pod.environ(), capture_output=True, timeout=60, check=True)
+    assert "exited with" in trace.read_text()
+    assert "setsid" not in trace.read_text()
+    assert not offline_pod.root.exists()
 
 
 @pytest.mark.docker_registry

@@ -10,7 +10,7 @@ import pytest
 from pod.core import moments, statefile
 from pod.core.engine import Engine
 from pod.core.errors import Conflict, ImageInUse, InvalidReference, NoSuchImage, StoreCorrupt
-from pod.core.image import blobs, inspect, pull, remove, store
+from pod.core.image import blobs, filters, inspect, pull, remove, store
 from pod.core.oci import platform
 from tests.unit.core.image.conftest import Built, Pusher, archive, digest
 
@@ -112,6 +112,34 @@ def test_config_when_read_then_whole_document(engine: Engine, name: str, built: 
     os.unlink(engine.paths.blob(image.id))
     with pytest.raises(StoreCorrupt, match="missing"):
         image.config(engine)
+
+
+def test_config_when_the_image_was_removed_meanwhile_then_no_such_image(
+    engine: Engine, name: str
+) -> None:
+    image = store.resolve(engine, name)
+    remove.remove(engine, name, force=False, is_running=never)
+    with pytest.raises(NoSuchImage, match=f"No such image: {image.id}"):
+        image.config(engine)
+    assert filters.labels(engine, image) == {}
+
+
+def test_config_when_removed_and_pulled_again_meanwhile_then_whole_document(
+    engine: Engine, name: str, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = store.resolve(engine, name)
+    read = statefile.read_bytes
+    missed: list[str] = []
+
+    def late(path: str, limit: int) -> bytes:
+        if not missed:
+            missed.append(path)
+            raise FileNotFoundError(path)
+        return read(path, limit)
+
+    monkeypatch.setattr(statefile, "read_bytes", late)
+    assert image.config(engine) == built.document
+    assert missed == [engine.paths.blob(image.id)]
 
 
 def test_tag_when_digest_or_bad_then_refused(engine: Engine, name: str) -> None:
