@@ -6,19 +6,38 @@ and ``dpkg -x``. Nothing is installed, and ``dpkg --add-architecture`` is not ne
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import tarfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 """Machine, as uname(2) names it, to Debian's architecture."""
 
 
+_Method = TypeVar("_Method", bound="Callable[..., Any]")
+
+
 class PackageError(Exception):
     """apt or dpkg could not give what the build needs; the text is one line for people."""
+
+
+def _one_at_a_time(method: _Method) -> _Method:
+    """A method of Packages that one thread is in: the others wait."""
+
+    @functools.wraps(method)
+    def alone(packages: Packages, *arguments: Any) -> Any:
+        with packages.lock:
+            return method(packages, *arguments)
+
+    return cast("_Method", alone)
 
 
 class Packages:
@@ -29,14 +48,11 @@ class Packages:
         self.config = folder / "apt.conf"
         self._updated = False
         self._fresh = False
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
+    @_one_at_a_time
     def unpack(self, names: list[str], machine: str) -> Path:
         """A tree with the content of the named packages for ``machine``; those of an earlier call stay in it."""
-        with self._lock:
-            return self._unpack(names, machine)
-
-    def _unpack(self, names: list[str], machine: str) -> Path:
         tree = self.folder / "root" / machine
         tree.mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -49,12 +65,9 @@ class Packages:
             stamp.write_text(package.name + "\n", "utf-8")
         return tree
 
+    @_one_at_a_time
     def source(self, name: str) -> Path:
         """The upstream tree of the Debian source package ``name``, without Debian's patches; apt has checked it."""
-        with self._lock:
-            return self._source(name)
-
-    def _source(self, name: str) -> Path:
         tree = self.folder / "source" / name
         if (tree / ".complete").exists():
             return tree
@@ -76,12 +89,9 @@ class Packages:
         stamp = self.folder / "done" / machine / name
         return stamp.read_text("utf-8").split("_")[1].replace("%3a", ":")
 
+    @_one_at_a_time
     def python_headers(self) -> str:
         """The versioned package behind libpython3-dev, for example libpython3.11-dev."""
-        with self._lock:
-            return self._python_headers()
-
-    def _python_headers(self) -> str:
         remembered = self.folder / "python-headers"
         if not remembered.exists():
             self._update()

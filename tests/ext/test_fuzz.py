@@ -93,7 +93,7 @@ def fuzz(program: Path, folder: Path, rounds: int) -> None:
 
 def test_extract_when_archives_are_mutated_then_no_sanitizer_speaks(tmp_path):
     build(tmp_path / "fuzz", FLAGS)
-    fuzz(tmp_path / "fuzz", tmp_path, int(os.environ.get("POD_FUZZ_ROUNDS", "150")))
+    fuzz(tmp_path / "fuzz", tmp_path, int(os.environ.get("POD_FUZZ_ROUNDS", "300")))
 
 
 def test_extract_when_threads_share_data_then_no_sanitizer_sees_a_race(tmp_path):

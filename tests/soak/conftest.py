@@ -10,7 +10,7 @@ import pytest
 from tests.commands.conftest import busybox, sleeper
 from tests.support.podcli import Pod
 
-__all__ = ["busybox", "pod", "sleeper"]
+__all__ = ["busybox", "sleeper"]
 
 
 @pytest.fixture

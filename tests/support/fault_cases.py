@@ -140,13 +140,13 @@ class World:
         self.pod = pod
         self.image = image
         self._pushes = 0
+        self._case: Case | None = None
         self._fill()
 
     def _fill(self) -> None:
         self._make()
+        self._case = None
         self.config = self.pod("images", "-q", "--no-trunc").ok().strip()
-        self._imported = self._committed = False
-        self._builds = True
         self.pod.variables["SOURCE_DATE_EPOCH"] = "0"  # The same image by each import, and each commit.
         self._write_archives()
         self._write_context()
@@ -162,6 +162,11 @@ class World:
         self.pod("volume", "rm", VOLUME).ok()
         self.pod("network", "create", NETWORK).ok()
         self.pod("network", "rm", NETWORK).ok()
+
+    @property
+    def _verb(self) -> str:
+        """The first word of the command that is disturbed; "" before there is one."""
+        return self._case.command[0] if self._case else ""
 
     @property
     def target(self) -> str:
@@ -211,10 +216,7 @@ class World:
         container that is not on it), "steps" (of a build, whose image is gone).
         """
         self._forget_prepared()
-        self._imported = case.command[0] == "import"
-        self._committed = case.command[0] == "commit"
-        self._builds = case.command[0] in ("build", "builder")
-        self._tagged = case.before == "tagged"
+        self._case = case
         for path in self.pod.base.glob("saved.tar*"):
             path.unlink()
         if case.before == "absent":
@@ -247,8 +249,11 @@ class World:
         return "/" + next(path.name for path in tools.split_cgroups())
 
     def _forget_prepared(self) -> None:
-        """Each start takes the long way by Python, the first as the second."""
-        for path in (podcli.shared_cache() / "pod").glob("*/starts/*"):
+        """Each start takes the long way by Python, the first as the second, and makes its user namespace: who empties
+        the trash may still be in one that could be joined.
+        """
+        prepared = (podcli.shared_cache() / "pod").glob("*/starts/*")
+        for path in (*prepared, *self.pod.run_pointer().glob("pins/*/*")):
             path.unlink(missing_ok=True)
 
     def judge(self, case: Case, call: Call, fault: int, outcome: Outcome, starting: bool) -> str:
@@ -297,7 +302,7 @@ class World:
             self.pod("network", "rm", NETWORK).ok()
         if self._anonymous():
             self.pod("volume", "prune", "-f").ok()
-        if self._imported:  # Once more: what a kill has left is this image's blob.
+        if self._verb == "import":  # Once more: what a kill has left is this image's blob.
             self.pod("import", str(self.pod.base / "layer.tar"), "imported:1").ok()
             self.pod("rmi", "imported:1").ok()
         if whole or not self._has_image():
@@ -309,7 +314,7 @@ class World:
 
     def _forget_committed(self, listed: dict[str, str]) -> None:
         """Once more: what a kill has left is this image's."""
-        if self._committed and NAME in listed:
+        if self._verb == "commit" and NAME in listed:
             self.pod("commit", NAME, "committed:1").ok()
             self.pod("rmi", "committed:1").ok()
 
@@ -321,7 +326,7 @@ class World:
 
     def _forget_built(self, *, whole: bool) -> None:
         """The image, if there is one, works; the next build goes on where that one ended; then both go."""
-        if not self._builds:
+        if self._verb not in ("", "build", "builder"):
             return
         builder = self.pod.root / "builder"
         if self._made():
@@ -347,8 +352,9 @@ class World:
 
     def _forget_pushed(self, *, whole: bool) -> None:
         """The name that was to be pushed goes; with ``whole`` it is pushed first."""
-        names = self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split() if self._tagged else []
-        if self.target in names:
+        if self._verb != "push":
+            return
+        if self.target in self.pod("images", "--format", "{{.Repository}}:{{.Tag}}").ok().split():
             if whole:
                 self.pod("push", "-q", self.target).ok()
             self.pod("rmi", self.target).ok()

@@ -20,10 +20,7 @@ class Grouped:
         self.pod = pod
         self.folders = {path.parent.name: path / f"tests-{os.getpid()}" for path in tools.split_cgroups()}
         for folder in self.folders.values():
-            folder.mkdir(exist_ok=True)
-            for file in ("cpuset.cpus", "cpuset.mems"):  # a new one has none, and takes nobody then
-                if (folder / file).exists():
-                    (folder / file).write_text((folder.parent / file).read_text())
+            tools.make_split_cgroup(folder)
 
     def close(self) -> None:
         for folder in self.folders.values():

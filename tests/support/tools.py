@@ -98,6 +98,14 @@ def split_cgroups() -> list[Path]:
     return found if len({path.name for path in found}) == 1 and len(found) == len(SPLIT) else []
 
 
+def make_split_cgroup(path: Path) -> None:
+    """A group of version 1 that takes processes; it may be there already."""
+    path.mkdir(exist_ok=True)
+    for file in ("cpuset.cpus", "cpuset.mems"):  # a new one has none, and takes nobody then
+        if (path / file).exists():
+            (path / file).write_text((path.parent / file).read_text())
+
+
 def disk_below(folder: Path) -> Path | None:
     """The node of the whole disk that the folder's file system is on, whose throughput groups may limit; None where it
     is none of the kernel's (memory, overlay, btrfs' own numbers), or has no node.

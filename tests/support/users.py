@@ -66,10 +66,7 @@ def divided_cgroup(name: str) -> Iterator[list[str]]:
     split = [Path(f"/sys/fs/cgroup/{controller}/{folder.name}") for controller in tools.SPLIT]
     split = [path for path in split if path.parent.is_dir() and (path.parent / "cgroup.clone_children").exists()]
     for path in split:
-        path.mkdir()
-        for file in ("cpuset.cpus", "cpuset.mems"):  # a new one has none, and takes nobody then
-            if (path / file).exists():
-                (path / file).write_text((path.parent / file).read_text())
+        tools.make_split_cgroup(path)
     for path in (folder, *split):
         shutil.chown(path, name)
         shutil.chown(path / "cgroup.procs", name)

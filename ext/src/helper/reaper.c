@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "ended.h"
 #include "launch.h"
 
 #define KILL_ONLY (1ull << CAP_KILL)
@@ -57,7 +58,7 @@ _Noreturn void pod_reaper_loop(pid_t child)
     sigfillset(&all);
     for (;;) {
         pid_t pid;
-        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        while ((pid = pod_next_ended(&status)) > 0)
             if (pid == child)
                 _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
         int number = sigwaitinfo(&all, &info);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ended.h"
 #include "hangup.h"
 #include "restart.h"
 
@@ -284,10 +285,8 @@ static void reap(struct pod_relay *relay)
     while (read(relay->signals, &info, sizeof info) == (ssize_t)sizeof info)
         ;
     /* As sub-reaper we may get processes that a --pid=host container left. */
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR))
-        if (pid < 0) {
-            continue;
-        } else if (pid == relay->child) {
+    while ((pid = pod_next_ended(&status)) > 0)
+        if (pid == relay->child) {
             relay->ended = 1;
             relay->status = status;
         } else if (pid == relay->emulator->pid) {
