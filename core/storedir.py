@@ -78,8 +78,9 @@ def names(folder: str) -> list[str]:
 def into_trash(paths: Paths, path: str) -> str:
     """Renames a file or folder of the store out of sight; its path in the trash, "" where there is no such thing."""
     target = f"{paths.trash}/{os.urandom(8).hex()}"
-    os.makedirs(paths.trash, 0o700, exist_ok=True)
     try:
+        if not os.path.isdir(paths.trash):
+            os.makedirs(paths.trash, 0o700, exist_ok=True)
         os.rename(path, target)
     except (FileNotFoundError, NotADirectoryError):
         return ""

@@ -269,6 +269,7 @@ finally:
         ("ps",),
         ("ps", "-a", "-q"),
         ("rm", "nosuch"),
+        ("rmi", "pod.local/busybox"),
         ("exec", "nosuch", "true"),
     ],
     ids=" ".join,

@@ -1,4 +1,4 @@
-"""commit of a container that wrote 60 000 small files, beside podman."""
+"""commit of a container that wrote 60 000 small files, and rmi of the image it makes, beside podman."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.bench.measure import Subject
 from tests.bench.peers import Bench, MissingPeer
 
 GOAL = 0.3
+GOAL_REMOVAL = 0.05
 _NAME = "commits"
 _SCRIPT = "mkdir /many && tar -xzf /many.tar.gz -C /many"
 
@@ -35,6 +36,21 @@ def _podman(bench: Bench, image: str, words: list[str]) -> list[Subject]:
         subprocess.run(argv, env=bench.environ, check=True, capture_output=True, timeout=600)
     argv = [*podman, "commit", "--quiet", _NAME, "committed:1"]
     return [Subject("podman", argv, bench.environ, before=lambda: _without(podman, bench.environ))]
+
+
+def removals(bench: Bench, committed: list[Subject]) -> list[Subject]:
+    """Until the command returns, of those who ``committed``; the image is made, and unpacked, again before each."""
+    found = []
+    for one in committed:
+        program = bench.pod.argv() if one.name == "pod" else one.argv[: one.argv.index("commit")]
+        unpacked = [*program, "run", "--rm", "--network", "none", "committed:1", "true"]
+
+        def there(one: Subject = one, unpacked: list[str] = unpacked) -> None:
+            for argv in (one.argv, unpacked):
+                subprocess.run(argv, env=one.environ, check=True, capture_output=True, timeout=600)
+
+        found.append(Subject(one.name, [*program, "rmi", "committed:1"], one.environ, before=there))
+    return found
 
 
 def _without(program: list[str], environ: dict[str, str]) -> None:
