@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.measure import Subject
@@ -43,6 +44,7 @@ def removals(bench: Bench, committed: list[Subject]) -> list[Subject]:
     found = []
     for one in committed:
         program = bench.pod.argv() if one.name == "pod" else one.argv[: one.argv.index("commit")]
+        _without(program, one.environ)  # else the next has the same layer, which stays then
         unpacked = [*program, "run", "--rm", "--network", "none", "committed:1", "true"]
 
         def there(one: Subject = one, unpacked: list[str] = unpacked) -> None:
@@ -53,6 +55,6 @@ def removals(bench: Bench, committed: list[Subject]) -> list[Subject]:
     return found
 
 
-def _without(program: list[str], environ: dict[str, str]) -> None:
+def _without(program: list[str], environ: Mapping[str, str]) -> None:
     argv = [*program, "rmi", "-f", "committed:1"]
     subprocess.run(argv, env=environ, timeout=300, capture_output=True, check=False)

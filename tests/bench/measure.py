@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -96,10 +97,14 @@ def _linger(seconds: float) -> float:
 
 
 def interleave(subjects: list[Subject], rounds: int, log: Path) -> list[str]:
-    """A warm-up round, then ``rounds`` rounds of all in turn; who fails is left out. Returns why."""
+    """A warm-up round, then ``rounds`` rounds of all in turn; who fails is left out. Returns why.
+
+    Each round has another order, the same in each run: whose predecessor leaves the caches cold, or the kernel with
+    something to take away, is to be somebody else the next time.
+    """
     left_out = []
     for number in range(rounds + 1):
-        for subject in list(subjects):
+        for subject in random.Random(number).sample(subjects, len(subjects)):
             try:
                 sample = run(subject, log)
             except (Failed, OSError) as error:

@@ -41,7 +41,7 @@ def as_user(name: str, argv: list[str]) -> list[str]:
     """The same command as that user, with its groups and a clean environment of its own."""
     entry = pwd.getpwnam(name)
     names = ("CI", "POD_UNDER_TEST", "POD_TEST_CACHE", "POD_SOAK_EXECS", "POD_SOAK_RUNS")
-    names += ("POD_FAULTS", "POD_FAULTS_PART", "POD_FAULTS_RESULTS")
+    names += tuple(f"POD_FAULTS{name}" for name in ("", "_PART", "_RESULTS", "_ONLY", "_OTHERS"))
     kept = {key: os.environ[key] for key in names if key in os.environ}
     environ = {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name, "PATH": tools.SEARCH, "LANG": "C.UTF-8", **kept}
     words = [f"{key}={value}" for key, value in environ.items()]
