@@ -219,7 +219,7 @@ def run_commits(bench: peers.Bench, rounds: int) -> None:
     subjects, missing = commits.subjects(bench, image, peers.small_files_layer(bench))
     title = "commit: a container that wrote 60000 small files (ms)"
     report(title, subjects, missing, rounds, ["podman"], {"podman": commits.GOAL})
-    removed = commits.removals(bench, subjects)
+    removed = commits.removals(subjects)
     title = "rmi: an image with a layer of 60000 small files, until it returns (ms)"
     report(title, removed, missing, rounds, ["podman"], {"podman": commits.GOAL_REMOVAL})
 

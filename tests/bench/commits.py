@@ -39,11 +39,11 @@ def _podman(bench: Bench, image: str, words: list[str]) -> list[Subject]:
     return [Subject("podman", argv, bench.environ, before=lambda: _without(podman, bench.environ))]
 
 
-def removals(bench: Bench, committed: list[Subject]) -> list[Subject]:
+def removals(committed: list[Subject]) -> list[Subject]:
     """Until the command returns, of those who ``committed``; the image is made, and unpacked, again before each."""
     found = []
     for one in committed:
-        program = bench.pod.argv() if one.name == "pod" else one.argv[: one.argv.index("commit")]
+        program = one.argv[: one.argv.index("commit")]
         _without(program, one.environ)  # else the next has the same layer, which stays then
         unpacked = [*program, "run", "--rm", "--network", "none", "committed:1", "true"]
 

@@ -140,12 +140,11 @@ class World:
         self.pod = pod
         self.image = image
         self._pushes = 0
-        self._case: Case | None = None
         self._fill()
 
     def _fill(self) -> None:
         self._make()
-        self._case = None
+        self._case: Case | None = None
         self.config = self.pod("images", "-q", "--no-trunc").ok().strip()
         self.pod.variables["SOURCE_DATE_EPOCH"] = "0"  # The same image by each import, and each commit.
         self._write_archives()

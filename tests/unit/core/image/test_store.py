@@ -114,9 +114,7 @@ def test_config_when_read_then_whole_document(engine: Engine, name: str, built: 
         image.config(engine)
 
 
-def test_config_when_the_image_was_removed_meanwhile_then_no_such_image(
-    engine: Engine, name: str
-) -> None:
+def test_config_when_the_image_was_removed_meanwhile_then_no_such_image(engine: Engine, name: str) -> None:
     image = store.resolve(engine, name)
     remove.remove(engine, name, force=False, is_running=never)
     with pytest.raises(NoSuchImage, match=f"No such image: {image.id}"):
