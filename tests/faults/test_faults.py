@@ -45,7 +45,7 @@ def test_command_when_a_call_goes_wrong_then_it_says_so_and_nothing_is_left(
     case = CASES[name]
     world.prepare(case)
     world.once(case)  # the first time Python keeps what it has compiled
-    world.heal(whole=False)
+    world.heal(whole=True)
     world.prepare(case)
     calls, outcome = faulter.calls(world.pod, world.argv(case))
     assert outcome.code == 0, outcome
