@@ -79,7 +79,9 @@ def folder(engine: Engine) -> str:
 
 
 def find(engine: Engine, question: Question) -> Outcome | None:
-    """The answer; then the image has its names. None where the build has to go its way."""
+    """The answer; then the image has its names. None where the build has to go its way, also to tidy up."""
+    if built_layers.are_left(engine):
+        return None
     path = f"{folder(engine)}/{question.key}"
     try:
         told, _, data = statefile.read_bytes(path, MAX_RECORD).partition(b"\n")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core import rundir, statefile
+from pod.core import rundir, statefile, storedir
 from pod.core.errors import StoreCorrupt
 from pod.core.oci import digest as digests
 
@@ -104,11 +104,7 @@ def let_go(path: str) -> None:
 
 def let_all_go(engine: Engine) -> None:
     """Ends all holds of this process."""
-    try:
-        names = os.listdir(engine.paths.build_holds)
-    except FileNotFoundError:
-        return
-    for name in names:
+    for name in storedir.names(engine.paths.build_holds):
         if name.partition(".")[2] == f"{engine.host.mark}.{os.getpid()}":
             let_go(f"{engine.paths.build_holds}/{name}")
 
@@ -116,11 +112,7 @@ def let_all_go(engine: Engine) -> None:
 def held(engine: Engine) -> set[str]:
     """Ids of the images that builds at work stand on; holds of processes that are gone are removed."""
     found: set[str] = set()
-    try:
-        names = os.listdir(engine.paths.build_holds)
-    except FileNotFoundError:
-        return found
-    for name in names:
+    for name in storedir.names(engine.paths.build_holds):
         image, _, maker = name.partition(".")
         path = f"{engine.paths.build_holds}/{name}"
         if rundir.is_litter(engine, path, maker):
@@ -128,3 +120,12 @@ def held(engine: Engine) -> set[str]:
         else:
             found.add("sha256:" + image)
     return found
+
+
+def are_left(engine: Engine) -> bool:
+    """Whether a build that was ended has left a hold, or the folder of a step: the next one collects them."""
+    for folder in (engine.paths.build_holds, engine.paths.build_work):
+        for name in storedir.names(folder):
+            if rundir.is_litter(engine, f"{folder}/{name}", name.partition(".")[2]):
+                return True
+    return False

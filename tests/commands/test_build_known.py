@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pod.core import host_doctor
+from pod.core import host_doctor, rundir
 from pod.core.builder import known_keep
 from tests.support.podcli import Pod, Result
 
@@ -232,6 +233,26 @@ def test_known_build_when_the_record_is_damaged_then_it_is_none(builds: Builds) 
         result = builds.build("-q")
         assert (result.ok().strip(), result.err) == (image, "")
         assert path.read_bytes() == whole, "written anew"
+
+
+@pytest.mark.parametrize("folder", ["holds", "work"])
+def test_known_build_when_a_killed_one_has_left_something_then_it_is_collected(builds: Builds, folder: str) -> None:
+    builds.know()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    mark = rundir.host_identity().mark
+    left, held = (builds.pod.root / "builder" / folder / f"{'0' * 64}.{mark}.{pid}" for pid in (ended.pid, os.getpid()))
+    left.parent.mkdir(exist_ok=True)
+    left.mkdir()
+    held.mkdir()  # another build, that is at work
+    if folder == "holds":
+        left.rmdir()
+        left.touch()
+    assert not builds.is_known()
+    assert not left.exists()
+    assert held.exists()
+    assert builds.is_known()
+    held.rmdir()
 
 
 def test_build_of_what_may_change_unseen_is_not_noted(builds: Builds, busybox: str) -> None:

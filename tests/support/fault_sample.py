@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,9 +79,11 @@ def chosen(all_of_them: list[Injection], name: str, count: int) -> list[Injectio
 
 
 def in_turn(pool: list[Injection], name: str) -> list[Injection]:
-    """Mixed, always in the same way: each kind of call and fault has its turn before any comes twice."""
-    pool = list(pool)
-    random.Random(f"{SEED}-{name}").shuffle(pool)
+    """Mixed, always in the same way: each kind of call and fault has its turn before any comes twice.
+
+    The place of each is its own, whichever others there are: no two runs of a command make quite the same calls.
+    """
+    pool = sorted(pool, key=lambda one: _lot(one, name))
     seen: Counter[tuple[str, str, int]] = Counter()
     turns = []
     for place, one in enumerate(pool):
@@ -89,6 +91,13 @@ def in_turn(pool: list[Injection], name: str) -> list[Injection]:
         seen[kind] += 1
         turns.append((seen[kind], place))
     return [pool[place] for _, place in sorted(turns)]
+
+
+def _lot(one: Injection, name: str) -> bytes:
+    """What it is sorted by; not by its process, whose number depends on what others do."""
+    call = one.call
+    words = f"{SEED}-{name}-{call.role}-{call.name}-{call.target}-{call.number}-{one.fault}"
+    return hashlib.sha256(words.encode()).digest()
 
 
 def user_kind() -> str:
