@@ -10,8 +10,6 @@ import pytest
 from tests.support import compilers, crowd
 from tests.support.podcli import Pod, until
 
-SHARED = "pod-containers"
-
 
 @pytest.fixture(scope="module")
 def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,11 +33,13 @@ def words(program: Path, image: str, *more: str) -> tuple[str, ...]:
 def test_run_when_the_session_has_a_keyring_then_the_container_has_another(
     pod: Pod, busybox: str, describe: Path
 ) -> None:
-    (done,) = crowd.run(pod, [words(describe, busybox)], 1)
-    assert (done.code, done.err) == (0, "")
-    kind, uid, _, _, name = done.out.strip().split(";")
-    assert (kind, uid, name) == ("keyring", "0", "_ses")
-    until(lambda: SHARED not in crowd.names(), 20, "the keyring to go with the last supervisor")
+    with crowd.shared_held():
+        before = crowd.shared()
+        (done,) = crowd.run(pod, [words(describe, busybox)], 1, apart=True)
+        assert (done.code, done.err) == (0, "")
+        kind, uid, _, _, name = done.out.strip().split(";")
+        assert (kind, uid, name) == ("keyring", "0", "_ses")
+        until(lambda: crowd.shared() == before, 20, "the keyring to go with the last supervisor")
 
 
 def test_run_when_the_quota_of_keys_is_used_up_then_containers_share_one_keyring_of_pods(
@@ -50,8 +50,8 @@ def test_run_when_the_quota_of_keys_is_used_up_then_containers_share_one_keyring
     assert [(one.code, one.err) for one in done] == [(0, "")] * 7
     assert done[-1].out == "in\n"
     found = [one.out.strip().rpartition(";")[2] for one in done[:-1]]
-    assert set(found) <= {SHARED, "_ses"}  # "_ses": a key of somebody's went just then
-    assert found.count(SHARED) >= 2
+    assert set(found) <= {crowd.SHARED, "_ses"}  # "_ses": a key of somebody's went just then
+    assert found.count(crowd.SHARED) >= 2
 
 
 def test_run_when_others_have_used_up_the_quota_of_keys_then_it_is_said(
@@ -60,11 +60,11 @@ def test_run_when_others_have_used_up_the_quota_of_keys_then_it_is_said(
     failed: list[crowd.Done] = []
 
     def refused() -> bool:
-        done = crowd.run(pod, [words(describe, busybox)] * 3, 1, used_up=True)
+        done = crowd.run(pod, [words(describe, busybox)] * 3, 1, used_up=True, apart=True)
         failed[:] = [one for one in done if one.code]
         return bool(failed)
 
-    # Not all of them: a key of somebody's may go at that moment, or a container of another test has pod's keyring.
+    # Not all of them: a key of somebody's may go at that moment.
     until(refused, 60, "a run to be refused")
     for one in failed:
         assert one.code == 125

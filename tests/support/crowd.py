@@ -2,12 +2,14 @@
 
     crowd.py PARALLEL USED_UP    stdin: JSON [[argv, environment], …];
     stdout: JSON [[status, out, err, seconds, kB], …]
+    crowd.py hold                stdout: "held"; until the end of stdin
 
 ``kB`` is the largest resident size of that command's own process, before it was waited for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,14 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.support.podcli import Pod
 
 KEYCTL = {"x86_64": 250, "aarch64": 219}
 ADD_KEY = {"x86_64": 248, "aarch64": 217}
 JOIN_SESSION_KEYRING = 1
+SETPERM = 5
 SESSION_KEYRING = -3
+SHARED = "pod-containers"
+"""The keyring that is the session's of all supervisors of a user (ext/src/core/confine.c)."""
+_SHARED_PERMISSIONS = 0x3F1B0000
 
 
 class Done(NamedTuple):
@@ -56,9 +62,43 @@ def use_up_keys() -> None:
 
 
 def keys() -> set[str]:
-    """The serial numbers of the keys that this user may see."""
-    lines = Path("/proc/keys").read_text().splitlines()
-    return {line.split()[0] for line in lines if int(line.split()[5]) == os.getuid()}
+    """The serial numbers of the keys that this user may see; without :func:`shared`, for containers of tests beside
+    have it too.
+    """
+    return {serial for serial, name in _keys() if name != SHARED}
+
+
+def shared() -> set[str]:
+    """The serial numbers of the keyrings that supervisors of this user share, one for each user namespace."""
+    return {serial for serial, name in _keys() if name == SHARED}
+
+
+def _keys() -> list[tuple[str, str]]:
+    lines = [line.split() for line in Path("/proc/keys").read_text().splitlines()]
+    return [(line[0], line[8].rstrip(":")) for line in lines if int(line[5]) == os.getuid()]
+
+
+@contextlib.contextmanager
+def shared_held() -> Iterator[None]:
+    """Meanwhile the keyring that supervisors share, as tests beside have it, is always the same one."""
+    argv = [sys.executable, "-I", os.path.abspath(__file__), "hold"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.communicate()
+
+
+def hold_shared() -> None:
+    """Joins it as pod does, and waits for the end of the input."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    keyctl = KEYCTL[os.uname().machine]
+    ring = libc.syscall(keyctl, JOIN_SESSION_KEYRING, SHARED.encode())
+    if ring < 0 or libc.syscall(keyctl, SETPERM, ring, _SHARED_PERMISSIONS) < 0:
+        raise OSError(ctypes.get_errno(), "join the keyring that supervisors share")
+    os.write(1, b"held\n")
+    while os.read(0, 4096):
+        pass
 
 
 def keys_left(before: set[str], seconds: float = 20) -> set[str]:
@@ -70,26 +110,33 @@ def keys_left(before: set[str], seconds: float = 20) -> set[str]:
     return left & keys()
 
 
-def names() -> set[str]:
-    """The names of the keys that this user may see."""
-    return {line.split()[8].rstrip(":") for line in Path("/proc/keys").read_text().splitlines()}
-
-
 def run(
-    pod: Pod, jobs: Sequence[Sequence[str]], parallel: int, *, timeout: float = 300, used_up: bool = False
+    pod: Pod,
+    jobs: Sequence[Sequence[str]],
+    parallel: int,
+    *,
+    timeout: float = 300,
+    used_up: bool = False,
+    apart: bool = False,
 ) -> list[Done]:
     """``pod JOB`` for each of ``jobs``, at most ``parallel`` at once; ``used_up``: while the user may have no more
-    keys.
+    keys; ``apart``: in a user namespace, for names of keyrings are those of one.
     """
-    return run_all([(pod, job) for job in jobs], parallel, timeout=timeout, used_up=used_up)
+    return run_all([(pod, job) for job in jobs], parallel, timeout=timeout, used_up=used_up, apart=apart)
 
 
 def run_all(
-    jobs: Sequence[tuple[Pod, Sequence[str]]], parallel: int, *, timeout: float = 300, used_up: bool = False
+    jobs: Sequence[tuple[Pod, Sequence[str]]],
+    parallel: int,
+    *,
+    timeout: float = 300,
+    used_up: bool = False,
+    apart: bool = False,
 ) -> list[Done]:
     """:func:`run` with a store for each job."""
     asked = json.dumps([[pod.argv(*job), pod.environ()] for pod, job in jobs])
-    argv = [sys.executable, "-I", os.path.abspath(__file__), str(parallel), str(int(used_up))]
+    own_names = ["unshare", "--user", "--map-current-user"] if apart else []
+    argv = [*own_names, sys.executable, "-I", os.path.abspath(__file__), str(parallel), str(int(used_up))]
     done = subprocess.run(argv, input=asked, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return [Done(*one) for one in json.loads(done.stdout)]
@@ -119,6 +166,9 @@ class _Command:
 
 
 def main() -> None:
+    if sys.argv[1] == "hold":
+        hold_shared()
+        return
     own_keyring()
     used_up = sys.argv[2] == "1"
     jobs = json.load(sys.stdin)
