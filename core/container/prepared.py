@@ -442,6 +442,8 @@ class Recorder:
                 raise Unprepared("not a start")
             if lost:
                 raise Unprepared(f"os.{lost[0]} was not watched", for_good=False)
+            if "pod.core.host_probe" in sys.modules:  # once after each boot: no reason against the next start
+                raise Unprepared("it looked what this host can do", for_good=False)
             if self._failure is not None:
                 raise self._failure
             if self._unwatched():

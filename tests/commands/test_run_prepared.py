@@ -101,6 +101,20 @@ def test_prepared_reason_holds_for_an_hour(prepared: Prepared, busybox: str) -> 
     assert file.stat().st_size >= SMALLEST
 
 
+def test_prepared_start_that_looked_what_the_host_can_do_is_recorded_the_next_time(
+    prepared: Prepared, busybox: str
+) -> None:
+    words = ("--rm", busybox, "true")
+    prepared.run(*words).ok()
+    (prepared.pod.run_pointer() / "facts").unlink()  # as after a boot
+    time.sleep(0.11)
+    prepared.run(*words).ok()
+    assert [path.read_bytes() for path in prepared.files()] == [b""]
+    time.sleep(0.11)
+    prepared.run(*words).ok()
+    prepared.run(*words, python=False).ok()
+
+
 def test_prepared_variable_of_the_helper_from_elsewhere_means_nothing(prepared: Prepared, busybox: str) -> None:
     for value in ("x", "rzz", "r0123456789abcdef/nowhere"):
         prepared.pod("container", "run", "--rm", busybox, "true", env={"POD_PREPARED": value}).ok()
