@@ -347,12 +347,17 @@ def extractions(bench: Bench, blob: Path, label: str, *, keep: bool) -> tuple[li
 
     ``keep``: trees are put aside and stay to the end of the run. ext4 does not use an inode again for minutes after it
     was freed, and looks for others one by one: after a removal of thousands of files that search would be measured.
+    Each begins when the disk has what the one before it wrote.
     """
     bench.scratch.joinpath("unpacked").mkdir(exist_ok=True)
 
     def subject(name: str, argv: list[str]) -> Subject:
         target = bench.scratch / f"unpacked/{label}-{name.split()[0]}"
         rounds = itertools.count()
+
+        def before() -> None:
+            os.sync()
+            target.mkdir()
 
         def after() -> None:
             if keep:
@@ -361,7 +366,7 @@ def extractions(bench: Bench, blob: Path, label: str, *, keep: bool) -> tuple[li
                 tools.remove_tree(target)
 
         words = [word.replace("TARGET", str(target)) for word in argv]
-        return Subject(name, words, bench.environ, before=target.mkdir, after=after)
+        return Subject(name, words, bench.environ, before=before, after=after)
 
     script = str(Path(__file__).with_name("extract.py"))
     tar = ["/bin/tar", "-xzpf", str(blob), "--no-same-owner", "--delay-directory-restore", "--exclude=./dev/*"]
