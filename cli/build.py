@@ -114,13 +114,10 @@ def _check_results(options: Options) -> None:
 class _Ending:
     """SIGTERM, and SIGHUP of a closed terminal, end a build as SIGINT does: what runs is ended and tidied up. Then the
     process ends by that signal. Who ignores one (nohup) keeps it so.
-
-    What goes wrong after a SIGINT is KeyboardInterrupt: one that comes while C imports a module makes an ImportError.
     """
 
     def __init__(self) -> None:
         self._taken = 0
-        self._interrupted = False
         self._before: list[int] = []
 
     def __enter__(self) -> _Ending:
@@ -130,13 +127,7 @@ class _Ending:
             if signal.getsignal(number) == signal.SIG_DFL:
                 self._before.append(number)
                 signal.signal(number, self._take)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
         return self
-
-    def _interrupt(self, *_: object) -> None:
-        self._interrupted = True
-        raise KeyboardInterrupt
 
     def _take(self, number: int, _: object) -> None:
         import signal
@@ -146,17 +137,13 @@ class _Ending:
             signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+    def __exit__(self, *_: object) -> None:
         import signal
 
         for number in self._before:
             signal.signal(number, signal.SIG_DFL)
         if self._taken:
             os.kill(os.getpid(), self._taken)
-        if signal.getsignal(signal.SIGINT) == self._interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._interrupted and isinstance(error, Exception):
-            raise KeyboardInterrupt from error
 
 
 def _wants_check(options: Options) -> bool:

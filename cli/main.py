@@ -12,6 +12,7 @@ Exit codes as docker/cli: 125 for flags that cannot be read and for every failur
 
 from __future__ import annotations
 
+import _signal  # what "signal" is made of, without its enumerations: every start comes here
 import os
 import sys
 
@@ -119,14 +120,24 @@ _LEVELS = ("debug", "info", "warn", "warning", "error", "fatal", "panic", "trace
 class _Invocation:
     """What the global flags said, and how far we came, for the wording of failures."""
 
-    __slots__ = ("config", "debug", "name", "quiet", "root")
+    __slots__ = ("config", "debug", "interrupted", "name", "quiet", "root")
 
     def __init__(self) -> None:
         self.debug = False
+        self.interrupted = False
         self.quiet = False
         self.root: str | None = None
         self.config = ""
         self.name = ""
+
+    def watch(self) -> None:
+        """Notes a SIGINT: one that comes while C imports a module is an ImportError there."""
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     invocation = _Invocation()
     _fill_stdio()
     os.umask(os.umask(0o077) & 0o077)  # an umask like 0777 must not keep us from what we make ourselves
+    invocation.watch()
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv), invocation)
         if sys.stdout is not None:
@@ -151,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         if invocation.debug:
             _traceback()
-        return _fail(invocation, _unexpected(invocation, error), 1)
+        return 130 if invocation.interrupted else _fail(invocation, _unexpected(invocation, error), 1)
 
 
 def _fill_stdio() -> None:

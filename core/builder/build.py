@@ -9,7 +9,6 @@ Events, as ``engine.progress("build", …)``: {"state": "plan", "steps": how man
 
 from __future__ import annotations
 
-from pod.core import storedir
 from pod.core.builder import check, dockerfile, export, graph, scopes, stage_run, stages
 from pod.core.builder import context as contexts
 from pod.core.builder.known import Outcome
@@ -55,7 +54,7 @@ def build(engine: Engine, wishes: Wishes, question: Question | None = None) -> B
     host.require_userns(engine)
     _refuse(wishes)
     layout.prepare(engine)
-    if built_layers.held(engine) or storedir.names(engine.paths.build_work):
+    if built_layers.are_left(engine):
         from pod.core.container import build_leftovers
 
         build_leftovers.collect(engine)

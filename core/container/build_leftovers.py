@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 
@@ -47,11 +46,7 @@ def collect(engine: Engine) -> None:
     """Ends and removes what killed builds have left."""
     secret_files.collect(engine)
     built_layers.held(engine)
-    try:
-        names = os.listdir(engine.paths.build_work)
-    except FileNotFoundError:
-        return
-    for name in names:
+    for name in storedir.names(engine.paths.build_work):
         container_id, _, maker = name.partition(".")
         path = f"{engine.paths.build_work}/{name}"
         if rundir.is_litter(engine, path, maker):

@@ -85,17 +85,14 @@ def _collect_litter(engine: Engine) -> None:
         from pod.core.network import leftovers as network_leftovers
 
         network_leftovers.collect(engine)
-    if _has_dead_build(engine):
-        from pod.core.container import build_leftovers
+    if storedir.names(engine.paths.build_work):
+        from pod.core.image import built_layers
 
-        build_leftovers.collect(engine)
+        if built_layers.are_left(engine):
+            from pod.core.container import build_leftovers
+
+            build_leftovers.collect(engine)
     folders = [(f"{engine.paths.containers}/{name}", name[66:]) for name in entries]
     stale = [path for path, maker in folders if rundir.is_litter(engine, path, maker)]
     for path in stale:
         storedir.into_trash(engine.paths, path)
-
-
-def _has_dead_build(engine: Engine) -> bool:
-    """Whether a step of a build lies there whose build was killed."""
-    folder = engine.paths.build_work
-    return any(rundir.is_litter(engine, f"{folder}/{name}", name[65:]) for name in storedir.names(folder))

@@ -70,11 +70,7 @@ def note_use(engine: Engine, key: str) -> None:
 
 def keys(engine: Engine) -> list[str]:
     """Of all records."""
-    try:
-        names = os.listdir(engine.paths.build_cache)
-    except FileNotFoundError:
-        return []
-    return [name for name in names if len(name) == 64 and digests.is_hex(name)]
+    return [name for name in storedir.names(engine.paths.build_cache) if len(name) == 64 and digests.is_hex(name)]
 
 
 def layers(engine: Engine) -> Iterator[dict[str, Any]]:

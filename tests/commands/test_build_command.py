@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from pod.cli import build
 from tests.support.podcli import Pod, until
 from tests.support.registry import Registry
 
@@ -224,24 +223,6 @@ def test_build_check_then_warnings_and_no_image(pod: Pod, tmp_path: Path, busybo
     pod("build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true", str(tmp_path)).failed(1, "lint violation found")
     (tmp_path / "Dockerfile").write_text(f'FROM {busybox}\nCMD ["true"]\n')
     assert pod("build", "--call=check", str(tmp_path)).ok().strip() == "Check complete, no warnings found."
-
-
-def test_build_interrupted_while_c_imports_a_module_then_it_is_an_interrupt() -> None:
-    import signal
-
-    before = signal.getsignal(signal.SIGINT)
-
-    def imports() -> None:
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            raise ImportError("PyCapsule_Import could not import module") from None
-
-    with pytest.raises(KeyboardInterrupt), build._Ending():
-        imports()
-    assert signal.getsignal(signal.SIGINT) == before
-    with pytest.raises(ImportError), build._Ending():
-        raise ImportError("without one it stays what it is")
 
 
 @pytest.mark.parametrize("when", [rb"\] RUN", rb"\n#\d+ [\d.]+ begun"])

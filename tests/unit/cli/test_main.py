@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -146,6 +147,28 @@ def test_main_of_a_failing_command_words_it(
     captured = capsys.readouterr()
     assert captured.err.startswith(message)
     assert "Traceback" not in captured.err
+
+
+def test_main_when_interrupted_while_c_imports_a_module_then_it_is_an_interrupt(
+    capsys: pytest.CaptureFixture[str], probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def imports(*_: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("PyCapsule_Import could not import module") from None
+        return 0
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(probe, "main", imports)
+        assert cli.main(["probe"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(probe, "main", Probe("other").main)
+    assert cli.main(["probe"]) == 7
 
 
 def test_main_with_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], probe: Probe) -> None:
