@@ -96,8 +96,10 @@ def run_cases(bench: peers.Bench, cases: list[str], rounds: int, results: str) -
 
 
 def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) -> None:
-    """What fills the disk."""
+    """What fills the disk; the first of them before anything is removed (peers.extractions)."""
     few = max(5, rounds // 6)
+    if "extract" in cases:
+        run_extractions(bench, few)
     if "pull" in cases:
         run_pulls(bench, few)
     if "push" in cases and images.built("debian:12"):
@@ -109,8 +111,6 @@ def run_images(bench: peers.Bench, cases: list[str], rounds: int, results: str) 
     run_all_builds(bench, cases, rounds)
     if "compose" in cases:
         run_applications(bench, few)
-    if "extract" in cases:
-        run_extractions(bench, few)
     if "install" in cases:
         subjects, missing = installs.subjects(bench)
         report("install: apt-get install of postgresql and others (ms)", subjects, missing, max(3, rounds // 12), [])
@@ -182,7 +182,6 @@ def run_pulls(bench: peers.Bench, rounds: int) -> None:
     if images.built("debian:12"):
         subjects, missing = peers.pulls(bench, bench.registry.name("debian:12"))
         report("pull: debian:12 into an empty store (ms)", subjects, missing, rounds, ["podman"], {"podman": 0.35})
-        peers.remove_put_aside(bench)
         peers.settle()
     server, image = peers.serve_small_files(bench)
     try:
@@ -191,7 +190,6 @@ def run_pulls(bench: peers.Bench, rounds: int) -> None:
         report(title, subjects, missing, rounds, ["podman"], {"podman": 0.3})
     finally:
         server.stop()
-        peers.remove_put_aside(bench)
 
 
 def run_pushes(bench: peers.Bench, rounds: int) -> None:
@@ -333,7 +331,7 @@ def main(arguments: list[str]) -> int:
     measure.adopt_orphans()
     scratch = Path(tempfile.mkdtemp(prefix="pod-bench-", dir=options.scratch))
     with Registry(places.registry_storage(), scratch / "registry", readonly=True) as registry:
-        bench = peers.Bench(scratch / "bench", registry)
+        bench = peers.Bench(scratch / "bench", registry, leave=options.leave)
         try:
             if options.hold:
                 counting.hold(bench)

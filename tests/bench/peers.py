@@ -27,8 +27,9 @@ LOCALE = {"PATH": tools.SEARCH, "LANG": "C.UTF-8", "USER": pwd.getpwuid(os.getui
 class Bench:
     """The scratch folder of one run, the registry, a busybox tree and bundle for those who take no images."""
 
-    def __init__(self, scratch: Path, registry: Registry) -> None:
+    def __init__(self, scratch: Path, registry: Registry, *, leave: bool = False) -> None:
         self.scratch = scratch
+        self.leave = leave
         self.registry = registry
         self.rootfs = scratch / "rootfs"
         self.runtime_dir = scratch / "xdg"
@@ -85,16 +86,20 @@ class Bench:
         return folder
 
     def close(self) -> None:
-        """Ends what peers leave running and removes all files."""
-        self.pod.destroy()
+        """Ends what peers leave running and removes all files, unless they are to be left."""
+        self.pod.destroy_processes()
         for pidfile in self.runtime_dir.glob("libpod/tmp/pause.pid"):
             try:
                 os.kill(int(pidfile.read_text()), signal.SIGKILL)
             except (OSError, ValueError):
                 continue
+        tools.remove_tree(self._short)
+        if self.leave:
+            return
+        remove_put_aside(self)
         for tree in self.scratch.glob("unpacked/*"):
             tools.remove_tree(tree)
-        tools.remove_tree(self._short)
+        self.pod.destroy()
         tools.remove_tree(self.scratch)
 
 
@@ -308,9 +313,12 @@ def serve_small_files(bench: Bench) -> tuple[Scripted, str]:
 
 
 def put_aside(path: Path) -> None:
-    """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files."""
+    """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files. And
+    the disk gets what was written before.
+    """
     if path.exists():
         path.rename(tempfile.mkdtemp(prefix="old-", dir=path.parent) + "/old")
+    os.sync()
 
 
 def remove_put_aside(bench: Bench) -> None:
