@@ -69,8 +69,11 @@ class Bench:
         ]
         return argv
 
-    def bundle(self, name: str, words: list[str]) -> Path:
-        """An OCI bundle of the busybox tree for runc and crun, rootless, with a network namespace of its own."""
+    def bundle(self, name: str, words: list[str], *, one_id: bool = False) -> Path:
+        """An OCI bundle of the busybox tree for runc and crun, rootless, with a network namespace of its own.
+
+        It has the ids that pod's containers have, those of the user's range too; ``one_id``: the user's own alone.
+        """
         folder = self.scratch / name
         folder.mkdir()
         spec = [self.program("runc"), "spec", "--rootless", "--bundle", str(folder)]
@@ -79,6 +82,11 @@ class Bench:
         document["process"]["terminal"] = False
         document["process"]["args"] = words
         document["root"] = {"path": str(self.rootfs), "readonly": True}
+        found = None if one_id else tools.sub_ids()
+        if found:
+            further = {"containerID": 1, "hostID": found[0], "size": found[1]}
+            document["linux"]["uidMappings"].append(further)
+            document["linux"]["gidMappings"].append(further)
         namespaces = document["linux"]["namespaces"]
         if not any(entry["type"] == "network" for entry in namespaces):
             namespaces.append({"type": "network"})
@@ -115,7 +123,7 @@ def crun_works() -> bool:
 def starts(bench: Bench) -> tuple[list[Subject], list[str]]:
     """Everyone who can run `true` in a busybox, and why others cannot."""
     makers = [_start_python, _start_bwrap, _start_charliecloud, _start_crun, _start_runc, _start_podman, _start_pod]
-    makers += [_start_pod_anew, _start_pod_pinned]
+    makers += [_start_crun_one_id, _start_pod_anew, _start_pod_pinned]
     subjects, missing = [], []
     for make in makers:
         try:
@@ -138,12 +146,19 @@ def _start_charliecloud(bench: Bench) -> Subject:
     return Subject("charliecloud", [bench.program("ch-run"), str(bench.rootfs), "--", "/bin/true"], bench.environ)
 
 
-def _start_crun(bench: Bench) -> Subject:
+def _start_crun(bench: Bench, *, one_id: bool = False) -> Subject:
     if not crun_works():
         raise MissingPeer("refuses hybrid cgroups (run `make bench` as root: it hides them)")
-    bundle = bench.bundle("crun", ["/bin/true"])
+    name = "crun, one id" if one_id else "crun"
+    bundle = bench.bundle(name.replace(", ", "-").replace(" ", "-"), ["/bin/true"], one_id=one_id)
     argv = [bench.program("crun"), "--root", str(bench.scratch / "crun-state"), "--cgroup-manager=disabled"]
-    return Subject("crun", [*argv, "run", "--bundle", str(bundle), "bench"], bench.environ)
+    return Subject(name, [*argv, "run", "--bundle", str(bundle), "bench"], bench.environ)
+
+
+def _start_crun_one_id(bench: Bench) -> Subject:
+    if not tools.sub_ids():
+        raise MissingPeer("the same as crun")
+    return _start_crun(bench, one_id=True)
 
 
 def _start_runc(bench: Bench) -> Subject:

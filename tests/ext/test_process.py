@@ -89,6 +89,34 @@ def test_probe_range_when_the_helper_is_missing_then_its_step_and_path():
     assert caught.value.step in ("NEWUIDMAP", "USERNS")
 
 
+def _mapper(path, *lines):
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_probe_range_when_ids_are_mapped_then_both_helpers_run_at_once(tmp_path):
+    wait = "for i in 1 2 3 4 5 6 7 8 9 10; do [ -e {} ] && exit 0; sleep 1; done; exit 1"
+    one = _mapper(tmp_path / "one", f": >{tmp_path}/begun-one", wait.format(tmp_path / "begun-other"))
+    other = _mapper(tmp_path / "other", f": >{tmp_path}/begun-other", wait.format(tmp_path / "begun-one"))
+    with pytest.raises(StepError) as caught:
+        process.probe_range(bytes(12), bytes(12), one, other)
+    assert caught.value.step not in ("NEWUIDMAP", "NEWGIDMAP")  # they have mapped nothing, so it fails later
+
+
+@pytest.mark.parametrize(
+    ("ends", "step"), [((1, 0), "NEWUIDMAP"), ((0, 1), "NEWGIDMAP"), ((1, 1), "NEWUIDMAP")]
+)
+def test_probe_range_when_a_helper_fails_then_it_is_named_and_both_have_ended(tmp_path, ends, step):
+    slow = f"sleep 0.2; : >{tmp_path}/ended"
+    one = _mapper(tmp_path / "one", f"exit {ends[0]}")
+    other = _mapper(tmp_path / "other", slow, f"exit {ends[1]}")
+    with pytest.raises(StepError) as caught:
+        process.probe_range(bytes(12), bytes(12), one, other)
+    assert (caught.value.step, caught.value.path) == (step, one if step == "NEWUIDMAP" else other)
+    assert (tmp_path / "ended").exists()
+
+
 def test_enter_idmap_when_the_helper_fails_then_the_process_stays_outside(tmp_path):
     before = os.readlink("/proc/self/ns/user")
     with pytest.raises(StepError):

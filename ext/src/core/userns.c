@@ -83,14 +83,14 @@ int pod_userns_pinned(const struct pod_idmap *map)
     return found;
 }
 
-/* Runs newuidmap PID inside outside count …; it is set-uid, so it needs nothing of our environment. */
-static int run_mapper(const char *program, enum pod_step step, pid_t pid,
-                      const struct pod_id_extent *extents, uint32_t count, struct pod_err *err)
+/* Begins newuidmap PID inside outside count …; it is set-uid, so it needs nothing of our environment. */
+static pid_t begin_mapper(const char *program, enum pod_step step, pid_t pid,
+                          const struct pod_id_extent *extents, uint32_t count, struct pod_err *err)
 {
     char numbers[3 * POD_EXTENTS_MAX + 1][12];
     char *argv[3 * POD_EXTENTS_MAX + 3],
         *env[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
-    int arguments = 0, status;
+    int arguments = 0;
 
     if (count > POD_EXTENTS_MAX)
         return pod_fail_errno(err, step, E2BIG, program);
@@ -112,12 +112,37 @@ static int run_mapper(const char *program, enum pod_step step, pid_t pid,
         execve(program, argv, env);
         _exit(127);
     }
-    while (waitpid(child, &status, 0) < 0)
+    return child;
+}
+
+static int end_mapper(pid_t mapper, const char *program, enum pod_step step, struct pod_err *err)
+{
+    int status;
+
+    while (waitpid(mapper, &status, 0) < 0)
         if (errno != EINTR)
             return pod_fail(err, step, program);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return pod_fail_errno(err, step, status == 127 << 8 ? ENOENT : EPERM, program);
     return 0;
+}
+
+/* Both at once: most of what each takes is the start of a set-uid program. What failed first is told. */
+static int map_ids(const struct pod_idmap *map, pid_t child, struct pod_err *err)
+{
+    struct pod_err later;
+    pid_t uids = begin_mapper(map->newuidmap, POD_NEWUIDMAP, child, map->uid, map->uids, err);
+    pid_t gids = -1;
+    int failed;
+
+    if (uids >= 0)
+        gids = begin_mapper(map->newgidmap, POD_NEWGIDMAP, child, map->gid, map->gids, err);
+    failed = gids < 0;
+    if (uids >= 0 && end_mapper(uids, map->newuidmap, POD_NEWUIDMAP, failed ? &later : err) < 0)
+        failed = 1;
+    if (gids >= 0 && end_mapper(gids, map->newgidmap, POD_NEWGIDMAP, failed ? &later : err) < 0)
+        failed = 1;
+    return failed ? -1 : 0;
 }
 
 static pid_t clone_userns(int flags)
@@ -150,8 +175,7 @@ int pod_userns_open(const struct pod_idmap *map, struct pod_err *err)
         close(wait_pipe[1]);
         return -1;
     }
-    if (!run_mapper(map->newuidmap, POD_NEWUIDMAP, child, map->uid, map->uids, err) &&
-        !run_mapper(map->newgidmap, POD_NEWGIDMAP, child, map->gid, map->gids, err)) {
+    if (!map_ids(map, child, err)) {
         snprintf(path, sizeof path, "/proc/%ld/ns/user", (long)child);
         result = open(path, O_RDONLY | O_CLOEXEC);
         if (result < 0)
