@@ -1,6 +1,6 @@
 /* User namespaces and their id maps (user_namespaces(7)).
  *
- * A range map needs newuidmap/newgidmap, 2 ms together. So one mapped namespace per map and user is kept alive by whoever
+ * A range map needs newuidmap/newgidmap, 2 ms though both run at once. So one mapped namespace per map and user is kept alive by whoever
  * lives in it (supervisors), and found through the folder PINS: each file there is named "<pid>-<start time>" after a
  * process whose /proc/PID/ns/user is that namespace. Joining it costs 40 µs; containers nest their own namespace in it with an identity map. */
 #ifndef POD_USERNS_H
