@@ -46,12 +46,18 @@ def test_run_when_the_quota_of_keys_is_used_up_then_containers_share_one_keyring
     pod: Pod, sleeper: str, busybox: str, describe: Path
 ) -> None:
     run, user = words(describe, busybox), words(describe, busybox, "--user", "7:7")
-    done = crowd.run(pod, [run, user, run, user, run, user, ("exec", sleeper, "echo", "in")], 1, used_up=True)
-    assert [(one.code, one.err) for one in done] == [(0, "")] * 7
-    assert done[-1].out == "in\n"
-    found = [one.out.strip().rpartition(";")[2] for one in done[:-1]]
-    assert set(found) <= {crowd.SHARED, "_ses"}  # "_ses": a key of somebody's went just then
-    assert found.count(crowd.SHARED) >= 2
+    found: list[str] = []
+
+    def shared_twice() -> bool:
+        done = crowd.run(pod, [run, user, run, user, run, user, ("exec", sleeper, "echo", "in")], 1, used_up=True)
+        assert [(one.code, one.err) for one in done] == [(0, "")] * 7
+        assert done[-1].out == "in\n"
+        found[:] = [one.out.strip().rpartition(";")[2] for one in done[:-1]]
+        assert set(found) <= {crowd.SHARED, "_ses"}
+        return found.count(crowd.SHARED) >= 2
+
+    # "_ses": a key of somebody's went just then; beside many tests that may be so for most of them.
+    until(shared_twice, 60, "containers to share a keyring")
 
 
 def test_run_when_others_have_used_up_the_quota_of_keys_then_it_is_said(
