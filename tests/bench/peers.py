@@ -95,7 +95,10 @@ class Bench:
 
     def close(self) -> None:
         """Ends what peers leave running and removes all files, unless they are to be left."""
-        self.pod.destroy_processes()
+        if self.leave:
+            self.pod.destroy_processes()
+        else:
+            self.pod.destroy()
         for pidfile in self.runtime_dir.glob("libpod/tmp/pause.pid"):
             try:
                 os.kill(int(pidfile.read_text()), signal.SIGKILL)
@@ -104,10 +107,10 @@ class Bench:
         tools.remove_tree(self._short)
         if self.leave:
             return
-        remove_put_aside(self)
-        for tree in self.scratch.glob("unpacked/*"):
-            tools.remove_tree(tree)
-        self.pod.destroy()
+        # One by one: together they are a million files.
+        for pattern in ("unpacked/*", "old-*", "pod-*/old-*"):
+            for tree in self.scratch.glob(pattern):
+                tools.remove_tree(tree)
         tools.remove_tree(self.scratch)
 
 
@@ -149,9 +152,9 @@ def _start_charliecloud(bench: Bench) -> Subject:
 def _start_crun(bench: Bench, *, one_id: bool = False) -> Subject:
     if not crun_works():
         raise MissingPeer("refuses hybrid cgroups (run `make bench` as root: it hides them)")
-    name = "crun, one id" if one_id else "crun"
-    bundle = bench.bundle(name.replace(", ", "-").replace(" ", "-"), ["/bin/true"], one_id=one_id)
+    bundle = bench.bundle("crun-one-id" if one_id else "crun", ["/bin/true"], one_id=one_id)
     argv = [bench.program("crun"), "--root", str(bench.scratch / "crun-state"), "--cgroup-manager=disabled"]
+    name = "crun, one id" if one_id else "crun"
     return Subject(name, [*argv, "run", "--bundle", str(bundle), "bench"], bench.environ)
 
 
@@ -328,18 +331,13 @@ def serve_small_files(bench: Bench) -> tuple[Scripted, str]:
 
 
 def put_aside(path: Path) -> None:
-    """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files. And
-    the disk gets what was written before.
+    """Out of the way by rename: ext4 looks long for inodes while many were removed just now, whoever creates files.
+
+    What comes next begins when the disk has what was written before.
     """
     if path.exists():
         path.rename(tempfile.mkdtemp(prefix="old-", dir=path.parent) + "/old")
     os.sync()
-
-
-def remove_put_aside(bench: Bench) -> None:
-    """The stores of earlier rounds, one by one: together they are a million files."""
-    for path in (*bench.scratch.glob("old-*"), *bench.scratch.glob("pod-*/old-*")):
-        tools.remove_tree(path)
 
 
 def pulls(bench: Bench, image: str) -> tuple[list[Subject], list[str]]:

@@ -175,13 +175,13 @@ def short_folder() -> Iterator[Path]:
         remove_tree(place)
 
 
-def remove_tree(path: Path) -> None:
-    """Removes a store, whatever ids and modes it holds."""
+def remove_tree(path: Path, *, seconds: float | None = 120) -> None:
+    """Removes a store, whatever ids and modes it holds. subprocess.TimeoutExpired after so many ``seconds``."""
     subprocess.run(
         as_namespace_root(["/bin/rm", "-rf", "--one-file-system", str(path)]),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        timeout=120,
+        timeout=seconds,
         check=False,
     )
     shutil.rmtree(path, ignore_errors=True)

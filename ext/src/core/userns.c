@@ -127,20 +127,19 @@ static int end_mapper(pid_t mapper, const char *program, enum pod_step step, str
     return 0;
 }
 
-/* Both at once: most of what each takes is the start of a set-uid program. What failed first is told. */
+/* Both at once: most of what each takes is the start of a set-uid program. Where both fail newuidmap's failure is told,
+ * for it is the last that is looked at. */
 static int map_ids(const struct pod_idmap *map, pid_t child, struct pod_err *err)
 {
-    struct pod_err later;
     pid_t uids = begin_mapper(map->newuidmap, POD_NEWUIDMAP, child, map->uid, map->uids, err);
     pid_t gids = -1;
-    int failed;
+    int failed = 1;
 
     if (uids >= 0)
         gids = begin_mapper(map->newgidmap, POD_NEWGIDMAP, child, map->gid, map->gids, err);
-    failed = gids < 0;
-    if (uids >= 0 && end_mapper(uids, map->newuidmap, POD_NEWUIDMAP, failed ? &later : err) < 0)
-        failed = 1;
-    if (gids >= 0 && end_mapper(gids, map->newgidmap, POD_NEWGIDMAP, failed ? &later : err) < 0)
+    if (gids >= 0)
+        failed = end_mapper(gids, map->newgidmap, POD_NEWGIDMAP, err) < 0;
+    if (uids >= 0 && end_mapper(uids, map->newuidmap, POD_NEWUIDMAP, err) < 0)
         failed = 1;
     return failed ? -1 : 0;
 }
