@@ -110,15 +110,15 @@ def running_emulation(config: dict[str, Any], state: dict[str, Any]) -> str:
     return "off" if config["Pod"]["RootEmulation"] == "off" else "basic"
 
 
-def security(engine: Engine, config: dict[str, Any], caps: int, emulation: str) -> tuple[bytes, bool]:
-    """(seccomp filter, no_new_privs) of the record's security options, with root emulated in that way."""
+def _write_security(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], caps: int, emulation: str) -> int:
+    """The filters of the record's security options, with root emulated in that way; returns flags."""
     host = config["HostConfig"]
     profile: dict[str, Any] | None = seccomp.UNCONFINED if host["Privileged"] else None
-    no_new_privs = nesting = False
+    flags, nesting = 0, False
     for option in host["SecurityOpt"] or []:
         name, _, value = option.replace(":", "=", 1).partition("=")
         if name == "no-new-privileges":
-            no_new_privs = value in ("", "true")
+            flags = plan.NO_NEW_PRIVS if value in ("", "true") else 0
         elif name == "nesting":
             nesting = True
         elif name == "seccomp":
@@ -128,9 +128,27 @@ def security(engine: Engine, config: dict[str, Any], caps: int, emulation: str) 
             "start container: this host refuses seccomp filters",
             hint="--security-opt seccomp=unconfined runs it without one; 'pod doctor' says what was tried",
         )
-    # In full, a filter of its own does it (_write_process).
     emulate = emulation == "basic" and engine.facts.seccomp
-    return seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile), no_new_privs
+    filter_bytes = seccomp.cached(engine, caps, emulate_root=emulate, nesting=nesting, profile=profile)
+    if filter_bytes:
+        writer.blob("SECCOMP", filter_bytes)
+    if emulation not in ("full", "devices", "shown"):
+        return flags
+    within = (caps, nesting) if profile is None else None
+    flags |= plan.ONE_FILTER if within else 0
+    if emulation != "full":
+        devices, shown = seccomp.device_filters(engine, within)
+        writer.blob("NOTIFY", shown if emulation == "shown" else devices)
+        writer.blob("FEWER", shown)
+        return flags
+    calls, fewer, basic = seccomp.notify_filters(engine, within)
+    writer.blob("NOTIFY", calls)
+    writer.blob("BASIC", basic)
+    library = launch.preloaded(engine)
+    if library:
+        writer.texts("PRELOAD", [*library, "nested"] if _may_nest(host, caps) else library)
+        writer.blob("FEWER", fewer)
+    return flags
 
 
 def _stored_profile(config: dict[str, Any], path: str) -> dict[str, Any]:
@@ -176,6 +194,7 @@ def container_plan(
     flags |= plan.LOOPBACK if files.has_own_network(host) else 0
     flags |= _log(writer, config)
     flags |= plan.REMOVE if host["AutoRemove"] else 0
+    flags |= 0 if config["Mounts"] else plan.APART
     writer.number("FLAGS", flags)
     writer.text("ID", config["Id"])
     writer.text("DIR", directory)
@@ -253,23 +272,20 @@ def _joined(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any]) -> 
     return config
 
 
-def _write_devices(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], *, joined: bool) -> bool:
-    """mknod of devices, which the kernel refuses where ids are real too, is recorded: whether it is.
+def _devices(engine: Engine, config: dict[str, Any], *, joined: bool) -> str:
+    """mknod of devices, which the kernel refuses where ids are real too, is recorded: "devices", or "shown" where stat
+    is to show earlier ones; "" where it is not.
 
     Not where an engine in the container may want the listener that the kernel has one of, unless it is asked for.
     """
     asked, caps = config["Pod"]["RootEmulation"], capabilities(config["HostConfig"])
     if asked not in ("auto", "full") or not engine.facts.seccomp_notify or not caps >> 27 & 1:
-        return False
+        return ""
     if asked == "auto" and _may_nest(config["HostConfig"], caps):
-        return False
-    devices, shown = seccomp.device_filters(engine)
+        return ""
     # The helper looks for earlier devices when a container starts; who joins it has nothing of its folder.
-    if asked == "full" or (joined and os.path.lexists(engine.paths.container(config["Id"]) + "/owners")):
-        devices = shown
-    writer.blob("NOTIFY", devices)
-    writer.blob("FEWER", shown)
-    return True
+    earlier = joined and os.path.lexists(engine.paths.container(config["Id"]) + "/owners")
+    return "shown" if asked == "full" or earlier else "devices"
 
 
 def _may_nest(host: dict[str, Any], caps: int) -> bool:
@@ -303,8 +319,8 @@ def _process(engine: Engine, writer: plan.PlanWriter, config: dict[str, Any], at
         from pod.core.container import links
 
         process.env = links.environment(engine, config) + spec["Env"]
-    emulation = root_emulation(engine, config)
-    if emulation == "full" or (not emulation and _write_devices(engine, writer, config, joined=False)):
+    emulation = root_emulation(engine, config) or _devices(engine, config, joined=False)
+    if emulation in ("full", "devices", "shown"):
         writer.texts("RECORDS", record_folders(engine, config))
     return _write_process(engine, writer, config, attachment, process, emulation)
 
@@ -320,7 +336,7 @@ def _write_process(
     """What a process of the container runs as, confined as its record says; returns its flag bits."""
     host = config["HostConfig"]
     caps = capabilities({**host, "Privileged": host["Privileged"] or process.privileged})
-    filter_bytes, no_new_privs = security(engine, config, caps, emulation)
+    flags = _write_security(engine, writer, config, caps, emulation)
     writer.texts("ARGV", process.argv)
     writer.texts("ENV", process.env)
     writer.text("CWD", process.workdir)
@@ -331,18 +347,7 @@ def _write_process(
     limits = [(defaults.RLIMITS[limit["Name"]], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]]
     if limits:
         writer.blob("RLIMITS", plan.rlimits(limits))
-    if filter_bytes:
-        writer.blob("SECCOMP", filter_bytes)
-    if emulation == "full":
-        calls, fewer, basic = seccomp.notify_filters(engine)
-        writer.blob("NOTIFY", calls)
-        writer.blob("BASIC", basic)
-        library = launch.preloaded(engine)
-        if library:
-            writer.texts("PRELOAD", [*library, "nested"] if _may_nest(host, caps) else library)
-            writer.blob("FEWER", fewer)
-    flags = plan.STDIN if process.interactive else 0
-    flags |= plan.NO_NEW_PRIVS if no_new_privs else 0
+    flags |= plan.STDIN if process.interactive else 0
     flags |= plan.SINGLE_ID if config["Pod"]["IdMap"]["Kind"] == "single" else 0
     return flags | (write_terminal(writer, attachment) if process.tty else 0)
 
@@ -458,9 +463,7 @@ def exec_plan(
         from pod.core.container import limiting
 
         config = limiting.write_join(writer, config, state)
-    emulation = running_emulation(config, state)
-    if not emulation:
-        _write_devices(engine, writer, config, joined=True)
+    emulation = running_emulation(config, state) or _devices(engine, config, joined=True)
     flags = _write_process(engine, writer, config, attachment, process, emulation)
     writer.number("FLAGS", plan.EXEC | attachment.flags() | flags)
     writer.text("ID", config["Id"])

@@ -36,10 +36,10 @@ _GROUPS_FACTOR = 0x100000001B3
 
 
 def compose(recorder: Recorder, plan_fd: int) -> bytes:
-    """The file's bytes. Unprepared where the start had something that the helper would not do again."""
+    """The file, with its check. Unprepared where the start had something that the helper would not do again."""
     values = plan.parse(os.pread(plan_fd, os.fstat(plan_fd).st_size, 0))
     if recorder.words[0] == "exec":
-        return _compose_exec(recorder, values)
+        return plan.with_check(_compose_exec(recorder, values))
     directory = values["DIR"][:-1].decode("utf-8", "surrogateescape")
     record = statefile.read(directory + "/config.json")
     own = _own_places(recorder, directory, record)
@@ -59,7 +59,7 @@ def compose(recorder: Recorder, plan_fd: int) -> bytes:
     writer.texts("P_NAMES", _candidates(recorder, record["Name"][1:]))
     _add_inputs(writer, recorder, own)
     _add_templates(writer, recorder, directory, record)
-    return _with_patches(writer, values, record)
+    return plan.with_check(_with_patches(writer, values, record))
 
 
 def _turn(recorder: Recorder, values: dict[str, bytes], host: dict[str, Any]) -> int:

@@ -127,6 +127,8 @@ SAY_DETACHED = 1 << 15
 PROBE = 1 << 20
 CLAIMED = 1 << 21
 BOUND = 1 << 22
+ONE_FILTER = 1 << 23
+APART = 1 << 24
 
 # enum pod_log_flags
 LOG_COMPRESS, LOG_NON_BLOCKING = 1, 2
@@ -144,6 +146,8 @@ CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x8000000, 0x10000000,
 
 _HEADER = 56
 _ENTRY = 16
+_CHECK_AT = 52
+_CHECK_FACTOR = 0x9E3779B97F4A7C15
 
 
 class Mount:
@@ -262,6 +266,18 @@ class PlanWriter:
             offset += len(value) + padding
         head = MAGIC + u32(VERSION, offset) + build_id.encode("ascii") + u32(len(entries), 0) + b"".join(entries)
         return head + b"\0" * (start - len(head)) + b"".join(data)
+
+
+def with_check(data: bytes) -> bytes:
+    """The file with the check of all its words in its header (pod_plan_is_whole): a prepared start lies there for long.
+    """
+    import struct
+
+    state = 0
+    for (word,) in struct.iter_unpack("<Q", data):
+        state = (state ^ word) * _CHECK_FACTOR & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 32
+    return data[:_CHECK_AT] + u32(state & 0xFFFFFFFF) + data[_CHECK_AT + 4 :]
 
 
 def offsets(data: bytes) -> dict[str, int]:

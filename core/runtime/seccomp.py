@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.core.engine import Engine
+    from pod.core.runtime.seccomp_profile import Profile
 
-REVISION = 3
+REVISION = 4
 """Counts changes of the default profile and of the compiler; part of every key."""
 
-NOTIFY_REVISION = 5
+NOTIFY_REVISION = 6
 """Counts changes of seccomp_notify.RULES."""
 
 UNCONFINED: dict[str, Any] = {
@@ -66,15 +67,22 @@ def program(
     """
     from pod.core.runtime import seccomp_bpf, seccomp_profile
 
-    kernel = kernel or running_kernel()
+    if profile == UNCONFINED and not emulate_root:
+        return b""
+    overrides = seccomp_profile.ROOT_EMULATION if emulate_root else ()
+    return seccomp_bpf.compile_filter(machine, _resolved(machine, caps, nesting, profile, kernel), overrides)
+
+
+def _resolved(
+    machine: str, caps: int, nesting: bool, profile: dict[str, Any] | None, kernel: tuple[int, int] | None
+) -> Profile:
+    from pod.core.runtime import seccomp_profile
+
     document = seccomp_profile.default_document() if profile is None else profile
-    resolved = seccomp_profile.resolve(document, machine, caps, kernel)
+    resolved = seccomp_profile.resolve(document, machine, caps, kernel or running_kernel())
     if nesting:
         seccomp_profile.allow_nesting(resolved)
-    overrides = seccomp_profile.ROOT_EMULATION if emulate_root else ()
-    if profile == UNCONFINED and not overrides:
-        return b""
-    return seccomp_bpf.compile_filter(machine, resolved, overrides)
+    return resolved
 
 
 def running_kernel() -> tuple[int, int]:
@@ -111,26 +119,32 @@ def cached(
     return built
 
 
-def notify_filters(engine: Engine) -> tuple[bytes, ...]:
-    """The three programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise."""
-    return _listening(engine, "notify", ("", "-library", "-basic"))
+def notify_filters(engine: Engine, within: tuple[int, bool] | None = None) -> tuple[bytes, ...]:
+    """The three programs of full root emulation (seccomp_notify.programs) for this machine, from the cache likewise.
+
+    ``within``: (caps, nesting) of the default profile that they do the work of, too; None: beside another one's.
+    """
+    return _listening(engine, "notify", ("", "-library", "-basic"), within)
 
 
-def device_filters(engine: Engine) -> tuple[bytes, ...]:
+def device_filters(engine: Engine, within: tuple[int, bool] | None = None) -> tuple[bytes, ...]:
     """The two programs that record devices where ids are real (seccomp_notify.device_programs), likewise."""
-    return _listening(engine, "devices", ("", "-shown"))
+    return _listening(engine, "devices", ("", "-shown"), within)
 
 
-def _listening(engine: Engine, kind: str, ends: tuple[str, ...]) -> tuple[bytes, ...]:
+def _listening(
+    engine: Engine, kind: str, ends: tuple[str, ...], within: tuple[int, bool] | None
+) -> tuple[bytes, ...]:
     """The programs of one ``kind``, in the order of the ``ends`` of their names in the cache."""
     machine = os.uname().machine
-    keys = [f"{kind}-{NOTIFY_REVISION}-{REVISION}-{machine}{end}" for end in ends]
+    profile = _key(machine, within[0], False, within[1], None) if within else f"{REVISION}-{machine}"
+    keys = [f"{kind}-{NOTIFY_REVISION}-{profile}{end}" for end in ends]
     found = tuple([read_cached(engine, name) for name in keys])
     if not all(found):
         from pod.core.runtime import seccomp_notify
 
         build = seccomp_notify.programs if kind == "notify" else seccomp_notify.device_programs
-        found = build(machine)
+        found = build(machine, within and _resolved(machine, within[0], within[1], None, None))
         for name, code in zip(keys, found):
             publish(engine, name, code)
     return found

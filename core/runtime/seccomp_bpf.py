@@ -20,10 +20,14 @@ from pod.core.runtime.seccomp_profile import ALLOW, ENOSYS, ERRNO, KILL_PROCESS,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pod.core.runtime.seccomp_profile import Condition, Profile, Rule
 
+    Alternatives = list[tuple[tuple[Condition, ...], int]]
+    """(conditions, action) in order"""
     Chain = tuple[tuple[tuple[Condition, ...], int], ...]
-    """(conditions, action) in order; the last has no conditions."""
+    """The same; the last has no conditions."""
     Code = list[tuple[int, int, int, int]]
     """(code, jt, jf, k)"""
     Line = tuple[str, int, str, str]
@@ -36,16 +40,23 @@ _NO_CALL = 0xFFFFFFFF
 _ARM_PRIVATE = 0x0F0000
 _USUAL_END = 470
 _REACH = 250
+_SINGLES = 4
+"""So many numbers at most are asked for one by one."""
 _LD, _JA, _JEQ, _JGT, _JGE, _AND, _RET = 0x20, 0x05, 0x15, 0x25, 0x35, 0x54, 0x06
 _OPCODES = {"ld": _LD, "and": _AND, "jeq": _JEQ, "jgt": _JGT, "jge": _JGE, "ret": _RET}
 _LOW = 0xFFFFFFFF
 _MAX_INSTRUCTIONS = 4096
 _MAX_RANGES = 60
 _STRICTNESS = (KILL_PROCESS, 0, 0x00030000, ERRNO, 0x7FF00000, 0x7FFC0000, ALLOW)
+_PASSES = 4
+"""From here on in _STRICTNESS (trace, log, allow) the kernel would take another filter's "ask the listener" instead."""
 
 
-def compile_filter(machine: str, profile: Profile, overrides: tuple[Rule, ...]) -> bytes:
-    """The program as struct sock_filter[]. Rules of ``overrides`` come before the profile's.
+def compile_filter(
+    machine: str, profile: Profile, overrides: tuple[Rule, ...], listening: tuple[Rule, ...] = ()
+) -> bytes:
+    """The program as struct sock_filter[]. Rules of ``overrides`` come before the profile's, those of ``listening``
+    decide about what it would let pass: as a second filter would, whose check by the kernel costs as much again.
 
     HostUnsupported for a machine without tables; UsageError for a profile that gives more than 4096 instructions.
     """
@@ -55,7 +66,8 @@ def compile_filter(machine: str, profile: Profile, overrides: tuple[Rule, ...]) 
             f"seccomp: {machine}: no table of system calls for this machine",
             hint="run without a filter: --security-opt seccomp=unconfined",
         )
-    blocks = [(_AUDIT_ARCH[abi], _abi_block(abi, profile, overrides)) for abi in abis if abi in profile.arches]
+    covered = [abi for abi in abis if abi in profile.arches]
+    blocks = [(_AUDIT_ARCH[abi], _abi_block(abi, _ranges(abi, profile, overrides, listening))) for abi in covered]
     code: Code = [(_LD, 0, 0, 4)]
     for audit, block in blocks:
         code.append((_JEQ, 1, 0, audit))
@@ -67,7 +79,7 @@ def compile_filter(machine: str, profile: Profile, overrides: tuple[Rule, ...]) 
     return b"".join(struct.pack("<HBBI", *line) for line in code)
 
 
-def _abi_block(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> Code:
+def _abi_block(abi: str, ranges: list[tuple[int, Chain]]) -> Code:
     code: Code = [(_LD, 0, 0, 0)]
     if abi == "x86_64":
         code += [
@@ -76,21 +88,18 @@ def _abi_block(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> Code:
             (_RET, 0, 0, ALLOW),
             (_RET, 0, 0, ERRNO | ENOSYS),
         ]
-    ranges = _ranges(abi, profile, overrides)
     if abi != "x86_64":
         ranges.append((_NO_CALL, (((), ALLOW),)))
     return code + _Search().code(ranges)
 
 
-def _ranges(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> list[tuple[int, Chain]]:
+def _ranges(
+    abi: str, profile: Profile, overrides: tuple[Rule, ...], listening: tuple[Rule, ...]
+) -> list[tuple[int, Chain]]:
     """(first number, outcome) in order, from 0; neighbours differ."""
     table = numbers(abi)
-    chains: dict[int, list[tuple[tuple[Condition, ...], int]]] = {}
-    for rule in sorted(profile.rules, key=lambda rule: _strictness(rule.action)):
-        _add(chains, table, rule)
-    first: dict[int, list[tuple[tuple[Condition, ...], int]]] = {}
-    for rule in overrides:
-        _add(first, table, rule)
+    chains = _by_number(table, sorted(profile.rules, key=lambda rule: _strictness(rule.action)))
+    first, asked = _by_number(table, overrides), _by_number(table, listening)
     last = max((table[n] for n in profile.mentioned if table.get(n, _ARM_PRIVATE) < _ARM_PRIVATE), default=_NO_CALL)
     default: Chain = (((), profile.default),)
     beyond: Chain = default if profile.default == ALLOW else (((), ERRNO | ENOSYS),)
@@ -101,14 +110,15 @@ def _ranges(abi: str, profile: Profile, overrides: tuple[Rule, ...]) -> list[tup
         if not ranges or ranges[-1][1] != chain:
             ranges.append((number, chain))
 
-    known = sorted({*chains, *first, last + 1} - {_NO_CALL + 1})
+    known = sorted({*chains, *first, *asked, last + 1} - {_NO_CALL + 1})
     put(0, default)
     for place, number in enumerate(known):
         rest = default if number <= last else beyond
-        if number in chains or number in first:
+        if number in chains or number in first or number in asked:
             if ranges[-1][0] == number:
                 ranges.pop()
-            put(number, _finish([*first.get(number, ()), *chains.get(number, ())], rest[-1][1]))
+            chain = _finish([*first.get(number, ()), *chains.get(number, ())], rest[-1][1])
+            put(number, _finish(_ask(chain, asked[number]), ALLOW) if number in asked else chain)
             number += 1
         if place + 1 == len(known) or known[place + 1] != number:
             put(number, default if number <= last else beyond)
@@ -120,14 +130,27 @@ def _strictness(action: int) -> int:
     return _STRICTNESS.index(base)
 
 
-def _add(chains: dict[int, list[tuple[tuple[Condition, ...], int]]], table: dict[str, int], rule: Rule) -> None:
-    for name in rule.names:
-        number = table.get(name)
-        if number is not None:
-            chains.setdefault(number, []).append((rule.conditions, rule.action))
+def _by_number(table: dict[str, int], rules: Iterable[Rule]) -> dict[int, Alternatives]:
+    chains: dict[int, Alternatives] = {}
+    for rule in rules:
+        for name in rule.names:
+            number = table.get(name)
+            if number is not None:
+                chains.setdefault(number, []).append((rule.conditions, rule.action))
+    return chains
 
 
-def _finish(alternatives: list[tuple[tuple[Condition, ...], int]], default: int) -> Chain:
+def _ask(chain: Chain, asked: Alternatives) -> Alternatives:
+    """What ``chain`` lets pass is for ``asked`` to decide: the stricter of both, as of two filters."""
+    result: Alternatives = []
+    for conditions, action in chain:
+        if _strictness(action) >= _PASSES:
+            result += [((*conditions, *more), action if answer == ALLOW else answer) for more, answer in asked]
+        result.append((conditions, action))
+    return result
+
+
+def _finish(alternatives: Alternatives, default: int) -> Chain:
     """The alternatives up to the first without conditions; ``default`` ends the chain where there is none."""
     chain: dict[tuple[tuple[Condition, ...], int], None] = {}
     for conditions, action in alternatives:
@@ -155,7 +178,7 @@ class _Search:
 
     def code(self, ranges: list[tuple[int, Chain]]) -> Code:
         """Finds the range of the number in the accumulator and answers."""
-        if self._tree(ranges, _USUAL_END) < 0:
+        if self._tree(ranges, _NO_CALL + 1) < 0:
             self._near(-1, ranges[0][1])
         return self._reversed[::-1]
 
@@ -166,7 +189,17 @@ class _Search:
         """
         if len(ranges) == 1:
             return -1
-        half = (ranges[0][0] + end) // 2
+        singles = _singles(ranges, end)
+        if singles:
+            place = self._near(-1, singles[0][1])
+            for number, chain in singles[1:]:
+                found = self._near(-1, chain)
+                place = self._near(place, singles[0][1])  # the other one was long
+                here = len(self._reversed)
+                self._reversed.append((_JEQ, here - found - 1, here - place - 1, number))
+                place = here
+            return place
+        half = (ranges[0][0] + min(end, _USUAL_END)) // 2
         middle = min(range(1, len(ranges)), key=lambda place: abs(ranges[place][0] - half))
         start = ranges[middle][0]
         high = self._tree(ranges[middle:], end)
@@ -195,6 +228,19 @@ class _Search:
         return here
 
 
+def _singles(ranges: list[tuple[int, Chain]], end: int) -> list[tuple[int, Chain]]:
+    """Where it is shorter to ask for single numbers: the answer of all others first; else nothing.
+
+    Half as many instructions as the cuts before and behind each of them, and not many that a number passes.
+    """
+    ends = [start for start, _ in ranges[1:]] + [end]
+    wide = {chain for (start, chain), after in zip(ranges, ends) if after - start > 1}
+    others = wide.pop() if wide else ranges[0][1]
+    singles = [entry for entry in ranges if entry[1] != others]
+    few = not wide and len(singles) <= _SINGLES and len(singles) < len(ranges) - 1
+    return [(0, others), *singles] if few else []
+
+
 def _leaf(chain: Chain) -> Code:
     code: Code = []
     place = 0
@@ -203,7 +249,7 @@ def _leaf(chain: Chain) -> Code:
         place += 1
         intervals = _intervals(conditions)
         if intervals is None:
-            lines = [line for condition in conditions for line in _test(condition)]
+            lines = [line for number, condition in enumerate(conditions) for line in _test(condition, f"done{number}")]
         else:
             # Alternatives on one argument with one action become one list of ranges: loaded once, two jumps each.
             index = conditions[0][0]
@@ -248,8 +294,11 @@ def _interval_blocks(index: int, intervals: list[tuple[int, int]], action: int) 
     return code
 
 
-def _test(condition: Condition) -> list[Line]:
-    """Falls through where the condition holds, goes to "fail" where not. Arguments are 64 bits: high half, then low."""
+def _test(condition: Condition, done: str) -> list[Line]:
+    """Falls through (by ``done``, a label of its own) where the condition holds, goes to "fail" where not.
+
+    Arguments are 64 bits: high half, then low.
+    """
     index, op, value, second = condition
     high, low = ("ld", 20 + 8 * index, "", ""), ("ld", 16 + 8 * index, "", "")
     over, under = value >> 32, value & _LOW
@@ -262,7 +311,6 @@ def _test(condition: Condition) -> list[Line]:
         if over:
             lines += [high, ("and", over, "", ""), ("jeq", second >> 32, "", "fail")]
         return [*lines, low, ("and", under, "", ""), ("jeq", second & _LOW, "", "fail")]
-    done = f"done{index}"
     end: Line = ("label", 0, done, "")
     if op == "NE":
         return [high, ("jeq", over, "", done), low, ("jeq", under, "fail", ""), end]

@@ -1,7 +1,9 @@
-"""The second filter of a container whose root is emulated in full: which calls wait for the emulator's answer.
+"""Which calls of a container whose root is emulated in full wait for the emulator's answer.
 
-It stands beside the profile's filter and never inside it: the kernel takes the strictest answer of all filters, so a
-call that the profile refuses is refused, whatever the emulator would let pass. Imported only to build it:
+With the default profile these rules and the profile's are one filter, since a filter more is a tenth of a millisecond
+of a start: a call that the profile refuses is refused, whatever the emulator would let pass, as by two filters, of
+which the kernel takes the strictest answer. With a profile of the user's they are two: ours must be there before the
+process gives up its powers, and that profile may refuse the calls to do so. Imported only to build a filter:
 the cache is that of seccomp.py, whose NOTIFY_REVISION counts the changes of RULES and LIBRARY.
 """
 
@@ -89,21 +91,25 @@ SHOWN = (
 """The same where there are such devices: stat shows them."""
 
 
-def device_programs(machine: str) -> tuple[bytes, bytes]:
-    """(that of DEVICES, that of SHOWN); HostUnsupported for a machine without tables."""
-    nothing = Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())
-    devices, shown = [seccomp_bpf.compile_filter(machine, nothing, rules) for rules in (DEVICES, SHOWN)]
+def device_programs(machine: str, profile: Profile | None = None) -> tuple[bytes, bytes]:
+    """(that of DEVICES, that of SHOWN) within ``profile``; HostUnsupported for a machine without tables."""
+    devices, shown = [_within(machine, profile, rules) for rules in (DEVICES, SHOWN)]
     return devices, shown
 
 
-def programs(machine: str) -> tuple[bytes, bytes, bytes]:
+def programs(machine: str, profile: Profile | None = None) -> tuple[bytes, bytes, bytes]:
     """(the filter with its listener, the same where the library is in force, what takes their place where the kernel
-    gives no listener): struct sock_filter[] each.
+    gives no listener): struct sock_filter[] each, the first two within ``profile``.
 
     HostUnsupported for a machine without tables.
     """
-    nothing = Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())
-    plain, library, basic = [
-        seccomp_bpf.compile_filter(machine, nothing, rules) for rules in (RULES, LIBRARY + RULES, ROOT_EMULATION)
-    ]
-    return plain, library, basic
+    plain, library = [_within(machine, profile, rules) for rules in (RULES, LIBRARY + RULES)]
+    return plain, library, seccomp_bpf.compile_filter(machine, _nothing(), ROOT_EMULATION)
+
+
+def _within(machine: str, profile: Profile | None, rules: tuple[Rule, ...]) -> bytes:
+    return seccomp_bpf.compile_filter(machine, profile or _nothing(), (), rules)
+
+
+def _nothing() -> Profile:
+    return Profile(ALLOW, ("x86_64", "i386", "aarch64", "arm"), [], set())

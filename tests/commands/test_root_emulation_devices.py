@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -73,10 +74,24 @@ def test_devices_when_not_to_be_recorded_then_the_kernel_refuses(pod: Pod, optio
 
 
 @pytest.mark.sub_ids
-def test_devices_when_nobody_makes_one_then_there_is_one_filter_more_and_no_emulator(pod: Pod, busybox: str) -> None:
-    for options, filters in (((), "2"), (("--security-opt", "nesting"), "1")):
-        script = "grep Seccomp_filters /proc/self/status"
-        assert pod("run", "--rm", *options, busybox, "sh", "-c", script).ok().split()[1] == filters
+def test_devices_when_the_profile_is_the_users_then_there_is_one_filter_more(
+    pod: Pod, busybox: str, tmp_path: Path
+) -> None:
+    """It may refuse what a process does between the listener and the program."""
+    profile = tmp_path / "profile.json"
+    refused = '{"names": ["chdir"], "action": "SCMP_ACT_ERRNO"}'
+    profile.write_text(f'{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{refused}]}}')
+    own = ("--security-opt", f"seccomp={profile}")
+    script = "grep Seccomp_filters /proc/self/status; cd /tmp || echo refused; mknod /n b 8 1; stat -c %F /n"
+    for options, found in (
+        ((), ["1", "regular empty file"]),
+        ((FULL,), ["1", "block special file"]),
+        (own, ["1", "refused"]),
+        ((*own, FULL), ["2", "refused", "block special file"]),
+        (("--security-opt", "seccomp=unconfined", FULL), ["1", "block special file"]),
+    ):
+        lines = pod("run", "--rm", *options, "-w", "/var", busybox, "sh", "-c", script).out.splitlines()
+        assert [lines[0].split()[1], *lines[1:]] == found
 
 
 @pytest.mark.sub_ids

@@ -297,6 +297,7 @@ int main(int argc, char **argv)
         give_up("plan");
     int folder = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     pod_emulator_init(&emulator, &plan, folder);
+    pod_emulator_prepare(&emulator);
     if (pod_emulator_listen(&emulator, &err))
         give_up("listen");
     int many = !strcmp(argv[6], "many"), failed = 0;
@@ -315,7 +316,7 @@ int main(int argc, char **argv)
     if (!many && (shared->calls < 1000 || !shared->handovers))
         printf("only %lu calls, %lu handovers\n", shared->calls, shared->handovers);
     fprintf(stderr, "%lu calls, %lu handovers\n", shared->calls, shared->handovers);
-    pod_emulator_stop(&emulator);
+    pod_emulator_stop(&emulator, 0);
     return failed || status != 0 || gone;
 }
 

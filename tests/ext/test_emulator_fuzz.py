@@ -38,6 +38,7 @@ def make_place(tmp_path: Path, flags: int, code: bytes) -> Path:
     writer.text("SOCKET_DIR", str(tmp_path / "run"))
     writer.text("UPPER", str(tmp_path / "outside"))
     writer.texts("PRELOAD", ["/none", "/none"])  # so that there is a page
+    writer.blob("NOTIFY", code)  # and a socket
     (tmp_path / "plan").write_bytes(writer.finish("0" * 32))
     (tmp_path / "filter").write_bytes(code)
     return tmp_path

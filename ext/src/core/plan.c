@@ -11,6 +11,7 @@
 
 #define HEADER_SIZE 56u
 #define ENTRY_SIZE 16u
+#define CHECK_AT 52u
 
 #define POD_KEY_TYPE(number, name, type) [number] = POD_TYPE_##type,
 static const uint8_t key_types[POD_KEY_MAX] = {POD_KEYS(POD_KEY_TYPE)};
@@ -97,6 +98,20 @@ int pod_plan_open(int fd, struct pod_plan *plan, struct pod_err *err)
         if (check_entry(plan, plan->data + HEADER_SIZE + i * ENTRY_SIZE, err))
             return -1;
     return check_mounts(plan, err);
+}
+
+int pod_plan_is_whole(const struct pod_plan *plan)
+{
+    uint64_t state = 0, word;
+
+    for (uint32_t at = 0; at + sizeof word <= plan->size; at += sizeof word) {
+        memcpy(&word, plan->data + at, sizeof word);
+        if (at == CHECK_AT - 4)
+            word = (uint32_t)word;
+        state = (state ^ word) * 0x9e3779b97f4a7c15ull;
+        state ^= state >> 32;
+    }
+    return plan->size % sizeof word == 0 && get32(plan->data + CHECK_AT) == (uint32_t)state;
 }
 
 int pod_plan_has(const struct pod_plan *plan, enum pod_plan_key key)

@@ -6,7 +6,7 @@
  *   12      4     size of the whole in bytes
  *   16      32    build id, hex digits (POD_BUILD_ID); another build's plan is refused
  *   48      4     number of entries
- *   52      4     0
+ *   52      4     check of all its words, this one taken as 0 (prepared starts, pod_plan_is_whole); else 0
  *   56      16*n  entries: u32 key, u32 type, u32 offset, u32 length
  *   …             data; every offset is a multiple of 8
  *
@@ -52,6 +52,10 @@ enum pod_plan_flags {
         << 21, /* DIR has a link "starting" (core/container/claims.py), which goes with the first record */
     POD_PLAN_BOUND = 1
         << 22, /* what runs ends with its client, at once, and the client with its caller */
+    POD_PLAN_ONE_FILTER = 1
+        << 23, /* NOTIFY and FEWER do the work of SECCOMP, too, and hold from before the last preparations on */
+    POD_PLAN_APART = 1
+        << 24, /* nothing of the host's is mounted: nobody waits for the end of its mounts */
     POD_PLAN_PROBE = 1 << 20, /* with EXEC: a probe of the supervisor's own (helper/health.h) */
 };
 
@@ -107,6 +111,8 @@ struct pod_rlimit {
 
 /* Maps and checks the plan in FD (kept open by the caller; the map lives until the process ends). */
 int pod_plan_open(int fd, struct pod_plan *plan, struct pod_err *err);
+/* Whether the check in its header is that of its bytes; a plan that is run at once has none. */
+int pod_plan_is_whole(const struct pod_plan *plan);
 
 int pod_plan_has(const struct pod_plan *plan, enum pod_plan_key key);
 /* 0 where absent. */

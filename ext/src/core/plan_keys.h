@@ -42,7 +42,7 @@
     POD_KEY(37, PID_START,   U64)  /* exec: its start time, clock ticks after boot */ \
     POD_KEY(38, WARNING,     STR)  /* said on stderr by the client once the container has started */ \
     POD_KEY(39, LOCK,        U64)  /* descriptor of the container's lock, held by the client until the start is recorded */ \
-    POD_KEY(52, NOTIFY,      BLOB) /* struct sock_filter[]: the calls that the emulator answers; beside SECCOMP */ \
+    POD_KEY(52, NOTIFY,      BLOB) /* struct sock_filter[]: the calls that the emulator answers; beside SECCOMP, or for both (ONE_FILTER) */ \
     POD_KEY(53, BASIC,       BLOB) /* struct sock_filter[]: what takes NOTIFY's place where there can be no listener */ \
     POD_KEY(56, RECORDS,     STRV) /* folders of the files "owners": of all bind mounts, then of each volume of the container */ \
     POD_KEY(54, PRELOAD,     STRV) /* the library that answers in programs, and a layer that has glibc load it (preload.h) */ \

@@ -43,19 +43,35 @@ static int open_socket(const struct pod_plan *plan, struct sockaddr_un *address,
     return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 }
 
+static int is_joined(const struct pod_emulator *emulator)
+{
+    return (pod_plan_u64(emulator->plan, POD_KEY_FLAGS) & POD_PLAN_EXEC) != 0;
+}
+
+void pod_emulator_prepare(struct pod_emulator *emulator)
+{
+    const char *folder = pod_plan_str(emulator->plan, POD_KEY_SOCKET_DIR);
+
+    if (!folder || is_joined(emulator) || !pod_plan_has(emulator->plan, POD_KEY_PRELOAD))
+        return;
+    POD_AUTO_FD int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir >= 0)
+        emulator->page = pod_page_create(dir);
+}
+
 int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err)
 {
     struct sockaddr_un address;
     POD_AUTO_FD int dir = -1;
-    POD_AUTO_FD int fd = open_socket(emulator->plan, &address, &dir);
 
+    if (is_joined(emulator) || !pod_plan_has(emulator->plan, POD_KEY_NOTIFY))
+        return 0;
+    POD_AUTO_FD int fd = open_socket(emulator->plan, &address, &dir);
     if (dir >= 0)
         unlinkat(dir, "emu", 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16))
         return pod_fail(err, POD_SOCKET, "emu");
     emulator->socket = pod_steal_fd(&fd);
-    if (pod_plan_has(emulator->plan, POD_KEY_PRELOAD))
-        emulator->page = pod_page_create(dir);
     return 0;
 }
 
@@ -73,19 +89,21 @@ int pod_emulator_namespaces(struct pod_emulator *emulator, pid_t child, struct p
 {
     char path[40];
 
-    snprintf(path, sizeof path, "/proc/%ld/ns/user", (long)child);
-    emulator->userns = open(path, O_RDONLY | O_CLOEXEC);
-    if (emulator->userns < 0)
-        return pod_fail(err, POD_SETNS, path);
+    if (pod_plan_has(emulator->plan, POD_KEY_NOTIFY)) {
+        snprintf(path, sizeof path, "/proc/%ld/ns/user", (long)child);
+        emulator->userns = open(path, O_RDONLY | O_CLOEXEC);
+        if (emulator->userns < 0)
+            return pod_fail(err, POD_SETNS, path);
+    }
     snprintf(path, sizeof path, "/proc/%ld/ns/mnt", (long)child);
     emulator->mntns = open(path, O_RDONLY | O_CLOEXEC);
     return emulator->mntns < 0 ? pod_fail(err, POD_SETNS, path) : 0;
 }
 
-static void close_all(struct pod_emulator *emulator)
+static void close_all(struct pod_emulator *emulator, int keeps_mounts)
 {
-    int *fds[] = {&emulator->listener, &emulator->socket, &emulator->userns, &emulator->mntns,
-                  &emulator->page};
+    int *fds[] = {&emulator->listener, &emulator->socket, &emulator->userns, &emulator->page,
+                  keeps_mounts ? &emulator->page : &emulator->mntns};
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         pod_cleanup_fd(fds[i]);
@@ -124,7 +142,7 @@ static int fork_it(struct pod_emulator *emulator, int wait, struct pod_err *err)
     close(ready[1]);
     POD_AUTO_FD int reader = ready[0];
     /* From now on it alone has the listeners: should it end, calls fail (ENOSYS) and hang for nobody. */
-    close_all(emulator);
+    close_all(emulator, 0);
     if (pid < 0)
         return pod_fail(err, POD_FORK, NULL);
     emulator->pid = pid;
@@ -167,9 +185,7 @@ int pod_emulator_call(struct pod_emulator *emulator, struct pod_err *err)
 int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *handover,
                       int listener, struct pod_err *err)
 {
-    int joined = (pod_plan_u64(emulator->plan, POD_KEY_FLAGS) & POD_PLAN_EXEC) != 0;
-
-    if (!joined) {
+    if (!is_joined(emulator)) {
         emulator->listener = listener;
         emulator->first = *handover;
         return handover->kind == 'U' ? fork_it(emulator, 1, err) : 0;
@@ -181,9 +197,9 @@ int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *
     return await_byte(emulator->socket, err);
 }
 
-void pod_emulator_stop(struct pod_emulator *emulator)
+void pod_emulator_stop(struct pod_emulator *emulator, int keeps_mounts)
 {
-    close_all(emulator);
+    close_all(emulator, keeps_mounts);
     if (emulator->pid <= 0)
         return;
     kill(emulator->pid, SIGKILL);

@@ -52,7 +52,9 @@ struct pod_emulator {
 };
 
 void pod_emulator_init(struct pod_emulator *emulator, const struct pod_plan *plan, int folder);
-/* Makes the socket and the page in SOCKET_DIR; in exec's monitor, before it joins: connects to it (missing is no failure). */
+/* Makes the page in SOCKET_DIR, which process 1 shows; then, while that makes its world, the socket there, if the plan has
+ * NOTIFY and is no exec's. In exec's monitor, before it joins: connects to it (missing is no failure). */
+void pod_emulator_prepare(struct pod_emulator *emulator);
 int pod_emulator_listen(struct pod_emulator *emulator, struct pod_err *err);
 void pod_emulator_connect(struct pod_emulator *emulator);
 /* Keeps the namespaces of the first process, before it stops being dumpable. */
@@ -65,8 +67,8 @@ int pod_emulator_start(struct pod_emulator *emulator, struct pod_err *err);
  * returns once the process may go on. */
 int pod_emulator_take(struct pod_emulator *emulator, const struct pod_handover *handover,
                       int listener, struct pod_err *err);
-/* Kills it and waits: it holds the container's mounts. */
-void pod_emulator_stop(struct pod_emulator *emulator);
+/* Kills it and waits: it holds the container's mounts. KEEPS_MOUNTS: if it never ran, mntns stays open. */
+void pod_emulator_stop(struct pod_emulator *emulator, int keeps_mounts);
 
 /* serve.c: the loop; does not return. READY gets one byte once the first process is known. */
 _Noreturn void pod_emulator_serve(struct pod_emulator *emulator, int proc, int ready);

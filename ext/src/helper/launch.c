@@ -246,7 +246,7 @@ static int emulate(struct pod_launch *launch, const struct pod_user *user, int r
     } basic = {.kind = 'B'};
 
     /* With real ids a container may have been started without it, and is joined without it. */
-    if (!single && launch->emulator->socket < 0)
+    if (!single && flags(launch) & POD_PLAN_EXEC && launch->emulator->socket < 0)
         return 0;
     POD_AUTO_FD int listener = pod_confine_notify(launch->plan, other, &basic.reason, err);
 
@@ -303,7 +303,7 @@ static _Noreturn void become_and_execute(struct pod_launch *launch, int rootfd)
         pod_fail_errno(&err, POD_NETWORK, ECANCELED, NULL);
         fail(launch, &err);
     }
-    if (pod_confine_seccomp(plan, &err))
+    if (!(emulated && bits & POD_PLAN_ONE_FILTER) && pod_confine_seccomp(plan, &err))
         fail(launch, &err);
     if (!single && pod_confine_ids(user.uid, user.gid, user.groups, user.group_count, &err))
         fail(launch, &err);

@@ -188,7 +188,7 @@ static char try_file(const struct command *command, int fd, const struct stat *s
     struct pod_err err;
     struct pod_instance instance = {.plan = &plan, .lock = -1};
 
-    if (pod_plan_open(fd, &plan, &err))
+    if (pod_plan_open(fd, &plan, &err) || !pod_plan_is_whole(&plan))
         return 'r';
     close(fd);
     int count = match_words(&plan, command);

@@ -100,7 +100,7 @@ static int start_container(struct supervisor *s, struct pod_err *err)
     if (child == 0)
         pod_launch_container(&s->launch);
     s->relay.child = child;
-    if (!shares && pod_plan_has(s->plan, POD_KEY_NOTIFY) &&
+    if (!shares && (s->flags & POD_PLAN_APART || pod_plan_has(s->plan, POD_KEY_NOTIFY)) &&
         pod_emulator_namespaces(&s->emulator, child, err))
         return -1;
     if (!shares && !(namespaces & CLONE_NEWPID))
@@ -144,8 +144,7 @@ static int start(struct supervisor *s, struct pod_err *err)
     int terminal = -1;
     int joined = (s->flags & POD_PLAN_EXEC) != 0;
 
-    if (!joined && pod_plan_has(s->plan, POD_KEY_NOTIFY) && pod_emulator_listen(&s->emulator, err))
-        return -1;
+    pod_emulator_prepare(&s->emulator);
     s->launch.emulator = &s->emulator;
     s->launch.network = s->network.plan ? &s->network : NULL;
     s->launch.has_devices = pod_plan_has(s->plan, POD_KEY_FEWER) && s->dirfd >= 0 &&
@@ -155,7 +154,8 @@ static int start(struct supervisor *s, struct pod_err *err)
         return -1;
     if (!joined && pod_log_open(&s->relay.log, s->plan, s->dirfd, err))
         return -1;
-    if (joined ? start_joined(s, err) : start_container(s, err))
+    if ((joined ? start_joined(s, err) : start_container(s, err)) ||
+        pod_emulator_listen(&s->emulator, err))
         return -1;
     for (int i = 0; i < 3; i++)
         pod_cleanup_fd(&s->launch.stdio[i]);
@@ -250,7 +250,7 @@ static void end_child(struct supervisor *s)
             ;
     }
     s->relay.child = -1;
-    pod_emulator_stop(&s->emulator);
+    pod_emulator_stop(&s->emulator, 0);
 }
 
 static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *why)
@@ -315,6 +315,7 @@ static _Noreturn void finish(struct supervisor *s)
     for (int i = 0; i < POD_CLIENTS_MAX; i++)
         if (s->relay.clients[i].fd >= 0)
             close(s->relay.clients[i].fd);
+    pod_cleanup_fd(&s->emulator.mntns); /* its mounts end: near half a millisecond */
     if (removed)
         pod_removal_bytes(s->plan);
     _exit(0);
@@ -357,7 +358,7 @@ static void ended(struct supervisor *s)
     s->state.network = NULL;
     pod_pause_forget(&s->pause);
     pod_limits_ended(&s->limits);
-    pod_emulator_stop(&s->emulator);
+    pod_emulator_stop(&s->emulator, s->flags & POD_PLAN_APART && removes(s));
     s->state.exit_code = exit_code(s->relay.status);
     if (s->flags & POD_PLAN_EXEC) {
         pod_event_die(&s->events, s->plan, s->state.exit_code, 0, s->exec_id, NULL);

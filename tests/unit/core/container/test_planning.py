@@ -63,3 +63,11 @@ def test_removal_takes_the_record_first_then_name_and_anonymous_volumes(engine: 
     config = record()
     config["Mounts"] = [{"Source": "/v/anon/_data", "Anonymous": True}, {"Source": "/v/named/_data"}]
     assert planning.removal(engine, config, "/dir") == ["/dir", engine.paths.name("it"), "/v/anon"]
+
+
+def test_plan_when_something_of_the_hosts_is_mounted_then_its_end_is_waited_for(engine: Engine) -> None:
+    for mounts, apart in (([], plan.APART), ([{"Type": "bind", "Source": "/s", "Destination": "/d", "RW": True}], 0)):
+        config = record()
+        config["Mounts"] = mounts
+        values = plan.parse(planning.container_plan(engine, config, "/dir", ["/layer"], planning.Attachment()))
+        assert int.from_bytes(values["FLAGS"], "little") & plan.APART == apart

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pod.core.runtime import seccomp_notify, seccomp_profile
+from pod.core.runtime import seccomp, seccomp_bpf, seccomp_notify, seccomp_profile
 from tests.support import bpf
 
 ALLOW, DONE, EPERM, NOTIFY = 0x7FFF0000, 0x50000, 0x50001, 0x7FC00000
@@ -102,6 +102,58 @@ def test_filter_when_a_library_looks_at_a_descriptor_then_it_passes():
     ):  # fmt: skip
         assert ask("x86_64", "x86_64", "newfstatat", 7, path, 0, flags, library=True) == want
         assert ask("x86_64", "x86_64", "newfstatat", 7, path, 0, flags) == NOTIFY
+
+
+STRICTNESS = (0x80000000, 0, 0x30000, 0x50000, NOTIFY, 0x7FF00000, 0x7FFC0000, ALLOW)
+"""Actions, the strictest first (seccomp(2))."""
+
+
+def custom(machine: str) -> seccomp_profile.Profile:
+    """Every kind of action, also for calls that are asked for, with and without conditions."""
+    errno, trace, log, kill = 0x50000 | 13, 0x7FF00000, 0x7FFC0000, 0x80000000
+    Rule = seccomp_profile.Rule
+    rules = [
+        Rule(("chown", "fchown", "execve"), errno),
+        Rule(("stat", "statx", "fstat"), trace),
+        Rule(("lchown", "mkdirat"), log),
+        Rule(("mknodat",), kill),
+        Rule(("getuid", "openat"), ALLOW, ((0, "GE", 4, 0), (5, "NE", 9, 0))),
+        Rule(("prctl",), errno, ((0, "EQ", 8, 0),)),
+        Rule(("prctl", "newfstatat", "seccomp"), ALLOW),
+    ]
+    arches = tuple(abi for known, abi in ABIS if known == machine)
+    names = {name for rule in rules for name in rule.names}
+    return seccomp_profile.Profile(0x50000 | 1, arches, rules, names)
+
+
+@pytest.mark.parametrize(("machine", "abi"), ABIS)
+@pytest.mark.parametrize("kind", ["default", "nesting", "custom"])
+def test_filter_when_it_does_the_work_of_two_then_the_stricter_answer_of_both(machine, abi, kind):
+    if kind == "custom":
+        profile = custom(machine)
+    else:
+        profile = seccomp._resolved(machine, 0xA80425FB, kind == "nesting", None, (6, 18))
+    alone = seccomp_bpf.compile_filter(machine, profile, ())
+    pairs = [
+        *zip(seccomp_notify.programs(machine)[:2], seccomp_notify.programs(machine, profile)[:2]),
+        *zip(seccomp_notify.device_programs(machine), seccomp_notify.device_programs(machine, profile)),
+    ]
+    samples = [
+        (0, 0, 0, 0, 0, 0), (7, 0x7F0000001000, 0, 0x1000, 0, 0), (8, 0o100, 0o100, 1, 2, COOKIE),
+        (30, 17, 17, 3, 1, COOKIE), (1, 0o20000, 0o20000, 5, 5, 9), (3, 1, 17, 0, 0, 0),
+    ]  # fmt: skip
+    seen = set()
+    for asking, both in pairs:
+        bpf.check(both)
+        assert len(both) < len(alone) + len(asking)
+        for number in (*range(480), 1000, 0x40000002, 0xFFFFFFFF):
+            for args in samples:
+                each = [bpf.run(code, bpf.AUDIT[abi], number, args) for code in (alone, asking)]
+                want = min(each, key=lambda action: STRICTNESS.index(action & 0xFFFF0000))
+                assert bpf.run(both, bpf.AUDIT[abi], number, args) == want, (number, args)
+                seen.add(want & 0xFFFF0000)
+    assert {ALLOW, NOTIFY, 0x50000} <= seen
+    assert kind != "custom" or len(seen) == 6
 
 
 @pytest.mark.parametrize(("abi", "place"), [("i386", 0), ("arm", 1)])
