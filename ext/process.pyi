@@ -18,3 +18,17 @@ def enter_idmap(pins: str, uid_extents: bytes, gid_extents: bytes, newuidmap: st
 
 def end_with_parent(parent: int, number: int) -> None:
     """In a child: it gets that signal when ``parent``, which forked it, ends; at once where that is gone already."""
+
+def usage(wanted: list[tuple[int, int, int, int, bool]], whole: bool) -> list[tuple[int, ...] | None]:
+    """What containers use now, counted over their processes (ext/src/process/usage.h).
+
+    ``wanted``: of each container its first process, when that started (clock ticks after boot), its supervisor likewise
+    (0, 0: not looked at), whether its memory is somebody else's to count. Gives of each nanoseconds of the monotonic
+    clock, nanoseconds of processor time, threads, then, if ``whole``, bytes: memory, read, written, received, sent;
+    None of one whose processes are not there any more.
+    """
+
+def members(pid: int, start: int) -> list[tuple[int, int, int, int]]:
+    """Who is in the container of that first process, which began then: (pid, parent, clock ticks of processor time with
+    those of its children that ended, when it began), in no order; [] where it is gone.
+    """

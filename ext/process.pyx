@@ -1,8 +1,10 @@
 # cython: language_level=3
-"""Thin glue over the C core: user namespaces for work in Python's own process, and probes of the host."""
+"""Thin glue over the C core: user namespaces for work in Python's own process, probes of the host, what containers use."""
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_Size
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 import os
 
@@ -43,6 +45,38 @@ cdef extern from "<sys/prctl.h>":
 cdef extern from "probe.h":
     int pod_probe(const char *name, const char *scratch, pod_err *err) nogil
     int pod_probe_range(const pod_idmap *map, pod_err *err) nogil
+
+
+cdef extern from "usage.h":
+    struct pod_usage:
+        int32_t pid
+        int32_t supervisor
+        uint64_t start
+        uint64_t supervisor_start
+        int32_t has_memory
+        int32_t lives
+        uint64_t at
+        uint64_t cpu
+        uint64_t pids
+        uint64_t memory
+        uint64_t read
+        uint64_t written
+        uint64_t received
+        uint64_t sent
+    struct pod_process:
+        int32_t pid
+        int32_t parent
+        int32_t world
+        uint64_t own
+        uint64_t ended
+        uint64_t start
+    struct pod_crowd:
+        pod_process *all
+        size_t count
+    int pod_crowd_look(pod_crowd *crowd, pod_err *err) nogil
+    int pod_crowd_divide(pod_crowd *crowd, pod_usage *all, size_t count, int32_t *worlds, pod_err *err) nogil
+    void pod_crowd_end(pod_crowd *crowd) nogil
+    int pod_usage_read(pod_usage *all, size_t count, int whole, pod_err *err) nogil
 
 
 cdef object failure(pod_err *err):
@@ -118,3 +152,54 @@ def end_with_parent(int parent, int number):
     prctl(PR_SET_PDEATHSIG, <unsigned long> number, <unsigned long> 0, <unsigned long> 0, <unsigned long> 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def usage(list wanted, bint whole):
+    cdef size_t count = len(wanted)
+    cdef pod_usage *all = <pod_usage *> calloc(count + 1, sizeof(pod_usage))
+    cdef pod_usage *one
+    cdef pod_err err
+    cdef int failed
+    cdef size_t i
+    if all == NULL:
+        raise MemoryError
+    try:
+        for i in range(count):
+            one = &all[i]
+            one.pid, one.start, one.supervisor, one.supervisor_start, one.has_memory = wanted[i]
+        with nogil:
+            failed = pod_usage_read(all, count, whole, &err)
+        if failed:
+            raise failure(&err)
+        found = []
+        for i in range(count):
+            one = &all[i]
+            numbers = (one.at, one.cpu, one.pids, one.memory, one.read, one.written, one.received, one.sent)
+            found.append(numbers if one.lives else None)
+        return found
+    finally:
+        free(all)
+
+
+def members(int32_t pid, uint64_t start):
+    cdef pod_usage one
+    cdef pod_crowd crowd
+    cdef pod_process *process
+    cdef pod_err err
+    cdef int32_t world = 0
+    cdef int failed
+    memset(&one, 0, sizeof(one))
+    one.pid, one.start = pid, start
+    with nogil:
+        failed = pod_crowd_look(&crowd, &err) or pod_crowd_divide(&crowd, &one, 1, &world, &err)
+    try:
+        if failed:
+            raise failure(&err)
+        found = []
+        for i in range(crowd.count):
+            process = &crowd.all[i]
+            if process.world == 0:
+                found.append((process.pid, process.parent, process.own + process.ended, process.start))
+        return found
+    finally:
+        pod_crowd_end(&crowd)

@@ -270,6 +270,7 @@ finally:
         ("ps", "-a", "-q"),
         ("rm", "nosuch"),
         ("rmi", "pod.local/busybox"),
+        ("stats", "--no-stream"),
         ("exec", "nosuch", "true"),
     ],
     ids=" ".join,
@@ -294,6 +295,18 @@ def test_build_that_is_known_imports_only_what_is_listed(home: Path) -> None:
     if not (home / ".local/share/pod/cache/builds").exists():
         pytest.skip("capability local-disk: times of files there may tell of a change too late")
     only_listed(trace(home, *words))
+
+
+@pytest.mark.built
+def test_stats_soon_after_others_import_only_what_is_listed(home: Path) -> None:
+    environ = {"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    for words in (["run", "-d", "--name", "it", "pod.local/busybox", "sleep", "100"], ["stats", "--no-stream"]):
+        subprocess.run([str(built()), *words], env=environ, capture_output=True, timeout=120, check=True)
+    loaded = trace(home, "stats", "--no-stream")
+    subprocess.run([str(built()), "rm", "-f", "it"], env=environ, capture_output=True, timeout=120, check=True)
+    assert "pod.ext.process" in loaded
+    native = {"pod.ext.process", "cython_runtime", "types", "zlib"}  # C, no part of the bundle, and what Cython asks for
+    only_listed({name for name in loaded - native if not name.startswith("_cython")})
 
 
 def only_listed(loaded: set[str]) -> None:

@@ -1,4 +1,5 @@
-"""What a container uses now: from its control groups where it has some, else counted over its processes.
+"""What containers use now: from control groups where there are some, else counted over their processes (by C:
+ext/src/process/usage.h).
 
     processor  cpu.stat of version 2; else that of every process: what the scheduler counts for its threads, to the
                nanosecond (schedstat; else utime and stime, to the hundredth), with utime and stime of its children that
@@ -18,17 +19,25 @@ from __future__ import annotations
 import os
 import time
 
-from pod.core.container import members
+from pod.core import statefile
+from pod.core.container import model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pod.core.container.model import Container
     from pod.core.engine import Engine
 
 _LOOKS = "looks"
-"""A file of the run directory: id, age of the record, when (monotonic clock), processor time until then."""
+"""A file of the run directory: a row of each container of the store (Watched.text), the newest first."""
 _RECENT = 5.0
 """Seconds for which a look counts as the one before."""
+_STEADY = ("running", "paused", "created", "exited")
+"""Statuses that hold as long as the records are the same and the processes live."""
+_MOST = 16 << 20
+_KINDS = (str, str, str, int, dict, int, int, int, int, float, float)
+"""A row of _LOOKS: id, name, stamp, limit, places, process and supervisor (pid, start time), when, processor time."""
 
 
 class Sample:
@@ -43,74 +52,89 @@ class Sample:
         self.received = self.sent = self.read = self.written = 0
 
 
-def sample(container: Container, crowd: members.Crowd, *, whole: bool = True) -> Sample:
-    """The container now, whose processes are in ``crowd``; all zeros where it does not run. Not ``whole``: ``at``,
-    ``cpu`` and ``pids`` alone.
+class Watched:
+    """What a look needs of a container: so much can be remembered until its records change.
+
+    ``process`` and ``supervisor`` are (pid, start time), (0, 0) where there is none; ``limit`` is --memory or 0;
+    ``places`` says of those controllers that a group holds the kind and the folder; ``stamp`` is which records these
+    were, "" where they tell nothing of the next moment.
     """
-    found = Sample()
-    processes = members.processes(container, crowd)
-    tick = os.sysconf("SC_CLK_TCK")
-    for process in processes:
-        found.cpu += max(process.own_ticks / tick, _scheduled(process)) + process.ended_ticks / tick
-        found.pids += process.threads
-    found.at = time.monotonic()
-    places = _groups(container) if processes else {}
-    name = f"pod-{container.id[:24]}"
-    if "cpu" in places and places["cpu"][0] != "cgroup v1":
-        found.cpu = _numbers(f"{places['cpu'][1]}/{name}/cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
-    if processes and whole:
-        _sample_rest(found, container, crowd, processes)
-        _ask_groups(found, places, name)
+
+    __slots__ = ("id", "limit", "name", "places", "process", "stamp", "supervisor")
+
+    def __init__(self, row: list[Any]) -> None:
+        self.id, self.name, self.stamp, self.limit, self.places = row[:5]
+        self.process, self.supervisor = (row[5], row[6]), (row[7], row[8])
+
+    def text(self, look: Sample | None) -> str:
+        """The row that :class:`Watched` is made of again, with what was seen, as JSON: names have nothing to escape."""
+        places = statefile.dumps(self.places) if self.places else "{}"
+        numbers = (*self.process, *self.supervisor, *((look.at, look.cpu) if look else ()))
+        return f'["{self.id}","{self.name}","{self.stamp}",{self.limit},{places},{",".join(map(repr, numbers))}]'
+
+
+def watch(engine: Engine, container: Container) -> Watched:
+    """What its records say."""
+    state, limits = container.state, container.state.get("limits")
+    places = limits["places"] if isinstance(limits, dict) and limits.get("groups") else {}
+    # One that --rm is to take away is looked at by whoever can do that.
+    steady = container.status in _STEADY and (container.pid or not container.config["HostConfig"]["AutoRemove"])
+    stamp = _stamp(engine, container.id) if steady else ""
+    row = [container.id, container.name, stamp, int(container.config["HostConfig"].get("Memory") or 0), places]
+    process = (container.pid, int(state["pidStart"])) if container.pid else (0, 0)
+    supervised = container.status in model.LIVE and process[0]
+    supervisor = (int(state["supervisor"]), int(state["supervisorStart"])) if supervised else (0, 0)
+    return Watched([*row, *process, *supervisor])
+
+
+def _stamp(engine: Engine, container_id: str) -> str:
+    """Which records a container has: each is a new file whenever it changes."""
+    found = []
+    for name in ("state.json", "changes.json"):
+        try:
+            info = os.stat(f"{engine.paths.containers}/{container_id}/{name}")
+            found.append(f"{info.st_ino}.{info.st_mtime_ns}")
+        except OSError:
+            found.append("")
+    return " ".join(found)
+
+
+def samples(watched: list[Watched], *, whole: bool = True) -> dict[str, Sample]:
+    """Each of them now, by id; all zeros where it does not run. Not ``whole``: ``at``, ``cpu`` and ``pids`` alone."""
+    found = {one.id: Sample() for one in watched}
+    running = [one for one in watched if one.process[0]]
+    if not running:
+        return found
+    from pod.ext import process
+
+    wanted = [(*one.process, *one.supervisor, "memory" in one.places) for one in running]
+    memory = _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024 if whole else 0
+    for one, numbers in zip(running, process.usage(wanted, whole)):
+        if numbers is None:
+            continue
+        sample = found[one.id]
+        sample.at, sample.cpu = numbers[0] / 1e9, numbers[1] / 1e9
+        sample.pids, sample.memory, sample.read, sample.written, sample.received, sample.sent = numbers[2:]
+        if one.places:
+            _ask_groups(sample, one, whole=whole)
+        if whole:
+            sample.limit = min(memory, one.limit) if one.limit else memory
     return found
 
 
-def _sample_rest(
-    found: Sample, container: Container, crowd: members.Crowd, processes: list[members.Process]
-) -> None:
-    for process in processes:
-        numbers = _numbers(f"/proc/{process.pid}/io", (b"read_bytes:", b"write_bytes:"))
-        found.read += numbers[0]
-        found.written += numbers[1]
-    if "memory" not in _groups(container):
-        found.memory = sum(_memory(process.pid) for process in processes)
-    found.limit = crowd.memory = crowd.memory or _numbers("/proc/meminfo", (b"MemTotal:",))[0] * 1024
-    if container.config["HostConfig"].get("Memory"):
-        found.limit = min(found.limit, int(container.config["HostConfig"]["Memory"]))
-    found.received, found.sent = _network(processes[0].pid)
-
-
-def _groups(container: Container) -> dict[str, list[str]]:
-    """Controller to kind and folder of those groups that the container has."""
-    limits = container.state.get("limits")
-    if not isinstance(limits, dict) or not limits.get("groups"):
-        return {}
-    places: dict[str, list[str]] = limits["places"]
-    return places
-
-
-def _scheduled(process: members.Process) -> float:
-    """Seconds that its threads ran, of those that there are now; 0 where the kernel does not tell."""
-    paths = [f"/proc/{process.pid}/schedstat"]
-    if process.threads > 1:
-        try:
-            paths = [f"/proc/{process.pid}/task/{name}/schedstat" for name in os.listdir(f"/proc/{process.pid}/task")]
-        except OSError:
-            return 0.0
-    words = [_read(path).split() for path in paths]
-    return sum(int(one[0]) for one in words if one) / 1e9
-
-
-def _ask_groups(found: Sample, places: dict[str, list[str]], name: str) -> None:
+def _ask_groups(found: Sample, watched: Watched, *, whole: bool) -> None:
     """What the groups count themselves takes the place of what was counted."""
-    for controller, (kind, above) in places.items():
-        folder = f"{above}/{name}/"
-        if controller == "memory":
-            old = kind == "cgroup v1"
+    for controller, (kind, above) in watched.places.items():
+        folder = f"{above}/pod-{watched.id[:24]}/"
+        old = kind == "cgroup v1"
+        if controller == "cpu" and not old:
+            found.cpu = _numbers(folder + "cpu.stat", (b"usage_usec",))[0] / 1e6 or found.cpu
+        elif controller == "memory" and whole:
             used = _number(folder + ("memory.usage_in_bytes" if old else "memory.current"))
             unused = b"total_inactive_file" if old else b"inactive_file"
             if used:
                 found.memory = max(0, used - _numbers(folder + "memory.stat", (unused,))[0])
-        elif controller == "pids":
+        elif controller == "pids" and whole:
             found.pids = _number(folder + "pids.current") or found.pids
 
 
@@ -119,42 +143,55 @@ def _number(path: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def remember(engine: Engine, looks: list[tuple[Container, Sample]]) -> None:
-    """Keeps the processor times for the next look at these containers, which then need not wait (:func:`earlier`)."""
-    lines = [f"{one.id} {_written(one)} {found.at} {found.cpu}\n" for one, found in looks if found.pids]
+def remember(engine: Engine, every: list[Watched], looks: dict[str, Sample]) -> None:
+    """Keeps what was seen for the next look, which then need not wait (:func:`earlier`), and of ``every`` container of
+    the store what its records say (:func:`remembered`).
+    """
+    rows = [one.text(looks.get(one.id)) for one in every]
     try:
         fd = os.open(f"{engine.run_dir}/{_LOOKS}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, "".join(lines).encode())
+            os.write(fd, f"[{','.join(rows)}]".encode())
         finally:
             os.close(fd)
     except OSError:
         return
 
 
-def _written(container: Container) -> int:
-    """When the record was: by each start and pause."""
+def looked(engine: Engine) -> list[list[Any]]:
+    """The rows that :func:`remember` wrote; [] where the file is not as it writes it, or half of it."""
     try:
-        return os.stat(container.directory + "/state.json").st_mtime_ns
-    except OSError:
-        return 0
+        rows = statefile.loads(_read(f"{engine.run_dir}/{_LOOKS}", _MOST) or b"[]")
+    except (ValueError, RecursionError):
+        return []
+    return rows if isinstance(rows, list) and all(map(_is_sound, rows)) else []
 
 
-def earlier(engine: Engine, containers: list[Container]) -> dict[str, Sample]:
-    """By id what was seen of these some seconds ago; nothing of those that were started or paused since."""
+def _is_sound(row: Any) -> bool:
+    if not isinstance(row, list) or len(row) not in (9, 11) or not all(map(isinstance, row, _KINDS)):
+        return False
+    numbers: list[int] = [row[3], *row[5:9]]
+    return min(numbers) >= 0 and max(numbers[1], numbers[3]) < 1 << 31 and max(numbers) < 1 << 62
+
+
+def remembered(engine: Engine, rows: list[list[Any]]) -> list[Watched]:
+    """Every container of the store, if none has come, gone or changed since ``rows`` (:func:`looked`); else []."""
+    ids = model.list_ids(engine)
+    if len(ids) != len(rows) or {row[0] for row in rows} != set(ids):
+        return []
+    return [Watched(row) for row in rows] if all(row[2] and row[2] == _stamp(engine, row[0]) for row in rows) else []
+
+
+def earlier(rows: list[list[Any]], watched: list[Watched]) -> dict[str, Sample]:
+    """By id what ``rows`` say that was seen of these some seconds ago; nothing of those that were started or paused
+    since.
+    """
     now, found = time.monotonic(), {}
-    written = {container.id: str(_written(container)) for container in containers}
-    for line in _read(f"{engine.run_dir}/{_LOOKS}", 1 << 20).decode("ascii", "replace").splitlines():
-        words = line.split()
-        if len(words) != 4 or written.get(words[0]) != words[1]:
-            continue
-        try:
-            at, cpu = float(words[2]), float(words[3])
-        except ValueError:
-            continue
-        if 0 <= now - at <= _RECENT and cpu >= 0:
-            look = found[words[0]] = Sample()
-            look.at, look.cpu, look.pids = at, cpu, 1
+    stamps = {one.id: one.stamp for one in watched}
+    for row in rows:
+        if len(row) == 11 and row[2] and stamps.get(row[0]) == row[2] and 0 <= now - row[9] <= _RECENT and row[10] >= 0:
+            look = found[row[0]] = Sample()
+            look.at, look.cpu, look.pids = row[9], row[10], 1
     return found
 
 
@@ -191,26 +228,3 @@ def _numbers(path: str, names: tuple[bytes, ...]) -> list[int]:
             words = rest.split()
             found[name] = int(words[0]) if words and words[0].isdigit() else 0
     return list(found.values())
-
-
-def _memory(pid: int) -> int:
-    """Bytes of a process: its share of what it maps, else what it has resident."""
-    share = _numbers(f"/proc/{pid}/smaps_rollup", (b"Pss:",))[0]
-    return (share or _numbers(f"/proc/{pid}/status", (b"VmRSS:",))[0]) * 1024
-
-
-def _network(pid: int) -> tuple[int, int]:
-    """(received, sent) of the interfaces in the process' network namespace."""
-    try:
-        if os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net"):
-            return 0, 0
-    except OSError:
-        return 0, 0
-    received = sent = 0
-    for line in _read(f"/proc/{pid}/net/dev").splitlines()[2:]:
-        name, _, rest = line.partition(b":")
-        fields = rest.split()
-        if name.strip() != b"lo" and len(fields) >= 9:
-            received += int(fields[0])
-            sent += int(fields[8])
-    return received, sent

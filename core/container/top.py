@@ -107,7 +107,7 @@ def _row(process: members.Process) -> list[str]:
         up = float(file.read().split()[0])
     age = up - process.start / tick
     began = time.localtime(now - age)
-    seconds = (process.own_ticks + process.ended_ticks) // tick
+    seconds = process.ticks // tick
     share = min(99, int(100 * seconds / age)) if age >= 1 else 0
     return [
         _owner(process.pid),

@@ -12,7 +12,7 @@ NOEXEC = False
 gc.set_threshold(100000)  # a start makes no garbage to speak of, and looking for it costs 5 %
 del sys.argv[0]
 try:
-    name = sys.argv[1] if sys.argv[1:2] in (["run"], ["exec"], ["ps"], ["rm"], ["rmi"], ["build"]) else ""
+    name = sys.argv[1] if sys.argv[1:2] in (["run"], ["exec"], ["ps"], ["rm"], ["rmi"], ["build"], ["stats"]) else ""
     with open(ROOT + ((name and "/bundle-" + name) or "/bundle"), "rb", 0) as file:
         data = file.read()
     if data[:4] != MAGIC_NUMBER or data[-4:] != b"end\n":

@@ -6,6 +6,8 @@ import json
 import os
 import pwd
 import re
+import signal
+from typing import Any
 
 import pytest
 
@@ -141,3 +143,45 @@ def test_stats_when_its_container_is_removed_then_it_ends(pod: Pod, sleeper: str
     assert b"CONTAINER ID" in process.stdout.readline()
     pod("rm", "-f", sleeper).ok()
     assert process.wait(20) == 0
+
+
+def test_stats_when_somebody_looked_before_then_what_changed_is_seen(pod: Pod, busybox: str) -> None:
+    """Records are remembered from look to look, as long as they are the same."""
+
+    def names(*words: str) -> dict[str, list[str]]:
+        lines = pod("stats", "--no-stream", *words).ok().splitlines()[1:]
+        return {line.split()[1]: line.split() for line in lines}
+
+    for name in ("one", "two", "three"):
+        pod("run", "-d", "--name", name, "--memory=90m", "--network", "none", busybox, "sleep", "1000").ok()
+    assert set(names()) == set(names()) == {"one", "two", "three"}
+    pod("rename", "one", "uno").ok()
+    assert set(names()) == {"uno", "two", "three"}
+    pod("stop", "-t", "0", "two").ok()
+    assert set(names()) == set(names()) == {"uno", "three"}
+    assert set(names("-a")) == set(names("-a")) == {"uno", "two", "three"}
+    pod("update", "--memory", "64m", "uno").ok()
+    assert names()["uno"][5] == names()["uno"][5] == "64MiB"
+    pod("run", "-d", "--name", "four", "--network", "none", busybox, "sleep", "1000").ok()
+    assert set(names()) == {"uno", "three", "four"}
+    os.kill(pod.state("three")["Pid"], signal.SIGKILL)
+    podcli.until(lambda: set(names()) == {"uno", "four"}, 10, "three is gone")
+    record = pod.root / "containers" / pod.inspect("uno")["Id"] / "state.json"
+    supervisor = json.loads(record.read_text())["supervisor"]
+    assert set(names()) == {"uno", "four"}
+    os.kill(supervisor, signal.SIGKILL)
+    podcli.until(lambda: set(names()) == {"four"}, 10, "a killed supervisor is noticed")
+    pod("rm", "four", "-f").ok()
+    assert names() == names() == {}
+
+
+def test_stats_when_what_is_remembered_is_damaged_then_looked_at_anew(pod: Pod, sleeper: str) -> None:
+    out = pod("stats", "--no-stream", "--format", "{{.Name}}").ok()
+    looks = pod.run_pointer().resolve() / "looks"
+    whole = looks.read_bytes()
+    row = json.loads(whole)[0]
+    wrong: list[Any] = [[row[:3]], [[*row[:5], "x", *row[6:]]], {}, [[row]], [row, row], [[*row[:9], 1.0, -1.0]]]
+    wrong += [[[*row[:5], -1, *row[6:]]], [[*row[:5], 1 << 70, *row[6:]]], [[*row[:9], 1.0, 1e999]]]
+    for data in (b"", b"\xff", whole[:40], b"[" * 100000, b"[[]]", *(json.dumps(one).encode() for one in wrong)):
+        looks.write_bytes(data)
+        assert pod("stats", "--no-stream", "--format", "{{.Name}}").ok() == out, data[:99]
