@@ -305,7 +305,7 @@ def test_stats_soon_after_others_import_only_what_is_listed(home: Path) -> None:
     loaded = trace(home, "stats", "--no-stream")
     subprocess.run([str(built()), "rm", "-f", "it"], env=environ, capture_output=True, timeout=120, check=True)
     assert "pod.ext.process" in loaded
-    native = {"pod.ext.process", "cython_runtime", "types", "zlib"}  # C, no part of the bundle, and what Cython asks for
+    native = {"pod.ext.process", "cython_runtime", "types", "zlib"}  # no part of the bundle; what Cython asks for
     only_listed({name for name in loaded - native if not name.startswith("_cython")})
 
 
