@@ -215,7 +215,8 @@ def container_plan(
     if spec.get("Healthcheck"):
         from pod.core.container import health
 
-        own = plan.EXEC | plan.PROBE | plan.ATTACH_OUT | plan.ATTACH_ERR | flags & (plan.NO_NEW_PRIVS | plan.SINGLE_ID)
+        own = flags & (plan.NO_NEW_PRIVS | plan.SINGLE_ID | plan.ONE_FILTER)
+        own |= plan.EXEC | plan.PROBE | plan.ATTACH_OUT | plan.ATTACH_ERR
         health.write_plan(writer, spec, own, namespaces(host) & ~plan.CLONE_NEWUSER)
     _restart(engine, writer, host)
     if host["AutoRemove"]:

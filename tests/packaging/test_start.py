@@ -40,7 +40,7 @@ def test_start_cold_then_warm_says_the_same(start: Start, home: Path) -> None:
     assert os.stat(folder / "bundle").st_ino == before
     assert {path.name for path in folder.iterdir()} == {
         "_pod_run.py", "bundle", "bundle-run", "bundle-exec", "bundle-ps", "bundle-rm", "bundle-rmi", "bundle-build",
-        "python", "site", "starts",
+        "bundle-stats", "python", "site", "starts",
     }  # fmt: skip
     assert folder.stat().st_mode & 0o777 == 0o700
 

@@ -97,7 +97,8 @@ int pod_emulator_namespaces(struct pod_emulator *emulator, pid_t child, struct p
     }
     snprintf(path, sizeof path, "/proc/%ld/ns/mnt", (long)child);
     emulator->mntns = open(path, O_RDONLY | O_CLOEXEC);
-    return emulator->mntns < 0 ? pod_fail(err, POD_SETNS, path) : 0;
+    /* For a later end of the mounts alone nobody needs it. */
+    return emulator->mntns < 0 && emulator->userns >= 0 ? pod_fail(err, POD_SETNS, path) : 0;
 }
 
 static void close_all(struct pod_emulator *emulator, int keeps_mounts)

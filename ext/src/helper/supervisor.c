@@ -141,8 +141,7 @@ static int start_joined(struct supervisor *s, struct pod_err *err)
 /* One start of the process; also each later one, for which nothing of the run before may be left. */
 static int start(struct supervisor *s, struct pod_err *err)
 {
-    int terminal = -1;
-    int joined = (s->flags & POD_PLAN_EXEC) != 0;
+    int terminal = -1, joined = (s->flags & POD_PLAN_EXEC) != 0;
 
     pod_emulator_prepare(&s->emulator);
     s->launch.emulator = &s->emulator;
@@ -154,12 +153,12 @@ static int start(struct supervisor *s, struct pod_err *err)
         return -1;
     if (!joined && pod_log_open(&s->relay.log, s->plan, s->dirfd, err))
         return -1;
-    if ((joined ? start_joined(s, err) : start_container(s, err)) ||
-        pod_emulator_listen(&s->emulator, err))
+    if (joined ? start_joined(s, err) : start_container(s, err))
         return -1;
     for (int i = 0; i < 3; i++)
         pod_cleanup_fd(&s->launch.stdio[i]);
-    if (pod_launch_await(&s->launch, s->relay.child, &terminal, err))
+    if (pod_emulator_listen(&s->emulator, err) ||
+        pod_launch_await(&s->launch, s->relay.child, &terminal, err))
         return -1;
     close(s->launch.host_proc);
     s->relay.tty = terminal >= 0;
@@ -258,6 +257,7 @@ static _Noreturn void finish_failed(struct supervisor *s, const struct pod_err *
     struct pod_err ignored;
 
     end_child(s);
+    pod_cleanup_fd(&s->launch.stdio[0]); /* where there were too many, what follows needs one */
     s->state.network = NULL;
     pod_network_leave(&s->network);
     if (!(s->flags & POD_PLAN_EXEC)) {
