@@ -42,7 +42,8 @@ HEADERS = {
     "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
 }
-_DEFAULT = "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
+_DEFAULT = [name for name in HEADERS if name != "Container"]
+"""Columns."""
 _INTERVAL = 1.0
 """Seconds between two looks; what a processor did is known only after the second."""
 _SHORT = 0.5
@@ -53,8 +54,8 @@ _CLEAR = "\x1b[H\x1b[J"
 
 
 def main(engine: Engine, options: Options) -> int:
-    format = _DEFAULT if options["format"] in ("", "table") else options["format"]
-    if options["format"] not in ("", "table") and "{{" in format:
+    format = options["format"]
+    if "{{" in format:
         from pod.cli import template
 
         template.parse(format[len("table") :] if format.startswith("table") else format)
@@ -84,11 +85,10 @@ def main(engine: Engine, options: Options) -> int:
 
 
 def _show(format: str, rows: list[dict[str, str]]) -> None:
-    if format != _DEFAULT:
+    if format in ("", "table"):
+        output.table([HEADERS[name] for name in _DEFAULT], [[row[name] for name in _DEFAULT] for row in rows])
+    else:
         output.format_rows(format, HEADERS, rows)
-        return
-    names = [name for name in HEADERS if name != "Container"]
-    output.table([HEADERS[name] for name in names], [[row[name] for name in names] for row in rows])
 
 
 def _once(engine: Engine, options: Options) -> list[dict[str, str]]:
@@ -136,9 +136,10 @@ def _named(every: list[Watched], options: Options) -> list[tuple[str, Watched]]:
 
 
 def _settled(engine: Engine) -> list[Watched]:
-    from pod.core.container import settling
+    from pod.core.container import model, settling
 
-    return [stats.watch(engine, one) for one in settling.settle_all(engine)]
+    stamps = {name: stats.stamp(engine, name) for name in model.list_ids(engine)}
+    return [stats.watch(one, stamps.get(one.id, "")) for one in settling.settle_all(engine)]
 
 
 def _chosen(engine: Engine, options: Options) -> list[tuple[str, Watched]]:
@@ -152,10 +153,12 @@ def _asked(engine: Engine, options: Options) -> list[tuple[str, Watched]]:
     chosen = []
     for name in options.args:
         try:
-            found = lifecycle.settle(engine, store.find(engine, name))
+            container_id = store.find_id(engine, name)
+            stamp = stats.stamp(engine, container_id)
+            found = lifecycle.settle(engine, store.find(engine, container_id))
         except NoSuchContainer:
             continue
-        chosen.append((name, stats.watch(engine, found)))
+        chosen.append((name, stats.watch(found, stamp)))
     return chosen
 
 

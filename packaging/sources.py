@@ -5,7 +5,7 @@ libraries, two architectures), so that both build the same things.
 
     pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c without probes + ext/src/layer/*.c + ext/src/files/*.c
                       + the records of ext/src/emulator + the libraries of ext/src/layer/LIBS
-    pod.ext.process   ext/process.pyx + ext/src/{core,process}/*.c + netlink and nft of ext/src/net
+    pod.ext.process   ext/process.pyx + ext/src/{core,process}/*.c + netlink, nft of ext/src/net, threads of ext/src/layer
     pod-helper        ext/src/core/*.c without probes and sandbox + ext/src/emulator/*.c + ext/src/helper/*.c
                       + ext/src/layer/owners_read.c + what of ext/src/net finds pod-netd, one static program
     pod-netd          ext/src/net/*.c + user namespaces of ext/src/core, one static program
@@ -62,6 +62,9 @@ def libraries() -> tuple[Library, ...]:
     return tuple(found)
 
 
+THREADS = (ROOT / "ext/src/layer/threads.c",)
+
+
 def extensions() -> tuple[Extension, ...]:
     """The extension modules whose glue exists."""
     core = c_files("core")
@@ -73,7 +76,7 @@ def extensions() -> tuple[Extension, ...]:
             unprobing + c_files("layer") + c_files("files") + records(),
             libraries(),
         ),
-        Extension("process", ROOT / "ext/process.pyx", core + c_files("process") + probed(), ()),
+        Extension("process", ROOT / "ext/process.pyx", core + c_files("process") + probed() + THREADS, ()),
     )
     return tuple(extension for extension in every if extension.glue.exists())
 

@@ -73,21 +73,21 @@ class Watched:
         return f'["{self.id}","{self.name}","{self.stamp}",{self.limit},{places},{",".join(map(repr, numbers))}]'
 
 
-def watch(engine: Engine, container: Container) -> Watched:
-    """What its records say."""
+def watch(container: Container, stamp: str) -> Watched:
+    """What its records say, which were those of ``stamp`` (:func:`stamp`, before they were read)."""
     state, limits = container.state, container.state.get("limits")
     places = limits["places"] if isinstance(limits, dict) and limits.get("groups") else {}
     # One that --rm is to take away is looked at by whoever can do that.
     steady = container.status in _STEADY and (container.pid or not container.config["HostConfig"]["AutoRemove"])
-    stamp = _stamp(engine, container.id) if steady else ""
-    row = [container.id, container.name, stamp, int(container.config["HostConfig"].get("Memory") or 0), places]
+    memory = int(container.config["HostConfig"].get("Memory") or 0)
+    row = [container.id, container.name, stamp if steady else "", memory, places]
     process = (container.pid, int(state["pidStart"])) if container.pid else (0, 0)
     supervised = container.status in model.LIVE and process[0]
     supervisor = (int(state["supervisor"]), int(state["supervisorStart"])) if supervised else (0, 0)
     return Watched([*row, *process, *supervisor])
 
 
-def _stamp(engine: Engine, container_id: str) -> str:
+def stamp(engine: Engine, container_id: str) -> str:
     """Which records a container has: each is a new file whenever it changes."""
     found = []
     for name in ("state.json", "changes.json"):
@@ -179,7 +179,7 @@ def remembered(engine: Engine, rows: list[list[Any]]) -> list[Watched]:
     ids = model.list_ids(engine)
     if len(ids) != len(rows) or {row[0] for row in rows} != set(ids):
         return []
-    return [Watched(row) for row in rows] if all(row[2] and row[2] == _stamp(engine, row[0]) for row in rows) else []
+    return [Watched(row) for row in rows] if all(row[2] and row[2] == stamp(engine, row[0]) for row in rows) else []
 
 
 def earlier(rows: list[list[Any]], watched: list[Watched]) -> dict[str, Sample]:

@@ -186,6 +186,8 @@ static int count_all(struct pod_crowd *crowd, struct pod_usage *all, size_t coun
         qsort(crowd->all, crowd->count, sizeof *crowd->all, by_world);
     while (at < crowd->count && crowd->all[at].world < 0)
         at++;
+    for (size_t i = 0; i < count; i++) /* of one world, whoever of them wants it counted */
+        all[worlds[i]].has_memory &= all[i].has_memory;
     for (size_t i = 0; i < count; i++) {
         first[i] = at;
         while (at < crowd->count && crowd->all[at].world == (int32_t)i)

@@ -1,13 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../layer/threads.h"
 #include "dents.h"
 #include "usage.h"
 
@@ -40,7 +39,8 @@ void pod_crowd_share(void (*work)(void *context, size_t from, size_t to), void *
     struct slice other = {work, context, count / 2, count};
     pthread_t thread;
 
-    if (count < 2 * WORTH_IT || pthread_create(&thread, NULL, run_slice, &other)) {
+    if (count < 2 * WORTH_IT || pod_processors() < 2 ||
+        pod_thread_begin(&thread, run_slice, &other)) {
         work(context, 0, count);
         return;
     }
@@ -146,16 +146,11 @@ static void look_at(void *context, size_t from, size_t to)
 {
     struct pod_crowd *crowd = context;
     char path[32], text[1024];
-    int skips = geteuid() != 0;
-    struct stat st;
 
     for (size_t i = from; i < to; i++) {
         struct pod_process *process = &crowd->all[i];
         snprintf(path, sizeof path, "%d/stat", (int)process->pid);
-        /* Of the host's root none is in a container of somebody else: not to be read is a third of the price. */
-        if (skips && !fstatat(crowd->proc, path, &st, 0) && st.st_uid == 0)
-            process->pid = 0;
-        else if (!pod_crowd_read(crowd->proc, path, text, sizeof text) || !parse(text, process))
+        if (!pod_crowd_read(crowd->proc, path, text, sizeof text) || !parse(text, process))
             process->pid = 0; /* it is gone */
     }
 }
@@ -231,6 +226,7 @@ static int by_number(const void *one, const void *other)
     return 0;
 }
 
+/* The monitor of an exec and the emulator share the container's mounts, and are not of it. */
 static int is_ours(int proc, int32_t pid)
 {
     static const char helper[] = "/memfd:pod-helper";
@@ -265,11 +261,12 @@ static size_t ask_others(const struct pod_crowd *crowd, const struct space *spac
         if (pids)
             process->world =
                 world_by(spaces, count, pod_crowd_space(crowd->proc, process->pid, "pid"), 0);
-        if (mounts && process->world < 0)
+        if (mounts && process->world < 0) {
             process->world =
                 world_by(spaces, count, pod_crowd_space(crowd->proc, process->pid, "mnt"), 1);
-        if (process->world >= 0 && mounts && is_ours(crowd->proc, process->pid))
-            process->world = NOBODYS;
+            if (process->world >= 0 && is_ours(crowd->proc, process->pid))
+                process->world = NOBODYS;
+        }
         found += process->world >= 0;
     }
     return found;
