@@ -5,7 +5,7 @@ libraries, two architectures), so that both build the same things.
 
     pod.ext.layer     ext/layer.pyx   + ext/src/core/*.c without probes + ext/src/layer/*.c + ext/src/files/*.c
                       + the records of ext/src/emulator + the libraries of ext/src/layer/LIBS
-    pod.ext.process   ext/process.pyx + ext/src/{core,process}/*.c + netlink, nft of ext/src/net, threads of ext/src/layer
+    pod.ext.process   ext/process.pyx + ext/src/{core,process}/*.c + netlink, nft of src/net, threads of src/layer
     pod-helper        ext/src/core/*.c without probes and sandbox + ext/src/emulator/*.c + ext/src/helper/*.c
                       + ext/src/layer/owners_read.c + what of ext/src/net finds pod-netd, one static program
     pod-netd          ext/src/net/*.c + user namespaces of ext/src/core, one static program
